@@ -1,0 +1,54 @@
+import type { ReplId, User } from "./repl.ts";
+
+/** The one place where an id becomes a name in another system. */
+
+export const taskQueue = "devex";
+
+/** Create, open, close and delete of one REPL share this id: Temporal lets only one of them run. */
+export function workflowIdOf(replId: ReplId): string {
+  return `repl/${replId}`;
+}
+
+/** Nothing of ours collides with a user: no GitHub login contains a dot. */
+const internalPrefix = ".devex/";
+
+export const objectKey = {
+  workspace: (owner: User, replId: ReplId) => `${owner.login}/${replId}/`,
+  /** For a path that no key can express: not UTF-8, too long, or with a segment the store would rewrite. */
+  oddFile: (replId: ReplId, pathDigest: string) => `${internalPrefix}odd/${replId}/${pathDigest}`,
+  oddFiles: (replId: ReplId) => `${internalPrefix}odd/${replId}/`,
+  template: (name: string, digest: string) => `${internalPrefix}templates/${name}/${digest}/`,
+  templateManifest: (name: string, digest: string) => `${internalPrefix}templates/${name}/${digest}.json`,
+  records: (userId: string) => `${internalPrefix}repls/${userId}/`,
+  record: (userId: string, replId: ReplId) => `${internalPrefix}repls/${userId}/${replId}.json`,
+  saves: (replId: ReplId) => `${internalPrefix}saves/${replId}/`,
+  save: (replId: ReplId, generation: number) => `${internalPrefix}saves/${replId}/${generation}.json`,
+} as const;
+
+export const redisKey = {
+  replMeta: (replId: ReplId) => `replMeta:${replId}`,
+  userRepls: (userId: string) => `userRepls:${userId}`,
+  activeSession: (replId: ReplId) => `activeSession:${replId}`,
+  replEvents: (replId: ReplId) => `replEvents:${replId}`,
+} as const;
+
+export const label = {
+  name: "app.kubernetes.io/name",
+  managedBy: "app.kubernetes.io/managed-by",
+  replId: "devex.dev/repl-id",
+  sessionId: "devex.dev/session-id",
+  userId: "devex.dev/user-id",
+} as const;
+
+export const fieldManager = "devex";
+export const runnerPort = 8081;
+export const workspaceFolder = "/workspaces";
+
+/** The runner serves under its own base path, so the ingress never rewrites one. */
+export function basePathOf(replId: ReplId): string {
+  return `/${replId}`;
+}
+
+export function accessUrl(runnerUrl: string, replId: ReplId): string {
+  return `${runnerUrl.replace(/\/+$/, "")}${basePathOf(replId)}/`;
+}

@@ -1,0 +1,64 @@
+import { ReplError } from "./errors.ts";
+import { objectKey } from "./naming.ts";
+import type { ObjectStore } from "./ports.ts";
+import type { ReplId, ReplRecord } from "./repl.ts";
+import { parseSaveManifest, type SaveManifest } from "./save.ts";
+
+/**
+ * The registry: one object per REPL, changed only by conditional writes, so that of two writers at once
+ * one wins and the other looks again.
+ */
+
+const maximumTries = 8;
+
+export async function readRecord(store: ObjectStore, userId: string, replId: ReplId): Promise<ReplRecord | undefined> {
+  const object = await store.getText(objectKey.record(userId, replId));
+  return object && (JSON.parse(object.text) as ReplRecord);
+}
+
+/** All REPLs of a user, in no particular order. */
+export async function readRecords(store: ObjectStore, userId: string): Promise<ReplRecord[]> {
+  const keys = await store.list(objectKey.records(userId));
+  const objects = await Promise.all(keys.map((key) => store.getText(key)));
+  return objects.flatMap((object) => (object ? [JSON.parse(object.text) as ReplRecord] : []));
+}
+
+/** Writes a new record; one that is there already and says the same is success, another one throws `conflict`. */
+export async function createRecord(store: ObjectStore, record: ReplRecord): Promise<void> {
+  const key = objectKey.record(record.owner.id, record.id);
+  try {
+    await store.putText(key, JSON.stringify(record), { ifNoneMatch: true });
+  } catch (error) {
+    if (!(error instanceof ReplError && error.code === "conflict")) throw error;
+    const existing = await readRecord(store, record.owner.id, record.id);
+    if (existing?.createdAt !== record.createdAt) throw error;
+  }
+}
+
+/**
+ * Reads, changes and writes back a record, again when somebody else was faster. `change` may throw to leave
+ * it as it is. Throws `not_found` when there is no record.
+ */
+export async function updateRecord(store: ObjectStore, userId: string, replId: ReplId, change: (record: ReplRecord) => ReplRecord): Promise<ReplRecord> {
+  const key = objectKey.record(userId, replId);
+  for (let attempt = 1; ; attempt++) {
+    const object = await store.getText(key);
+    if (!object) throw new ReplError("not_found", "There is no such REPL.");
+    const record = change(JSON.parse(object.text) as ReplRecord);
+    try {
+      await store.putText(key, JSON.stringify(record), { ifMatch: object.etag });
+      return record;
+    } catch (error) {
+      if (!(error instanceof ReplError && error.code === "conflict") || attempt === maximumTries) throw error;
+    }
+  }
+}
+
+/** Reads the manifest of one save. Throws `unavailable` when it is missing: a record never points at nothing. */
+export async function readSave(store: ObjectStore, replId: ReplId, generation: number): Promise<SaveManifest> {
+  const object = await store.getText(objectKey.save(replId, generation));
+  if (!object) throw new ReplError("unavailable", `Save ${generation} of ${replId} is not in the object store.`);
+  const manifest = parseSaveManifest(object.text);
+  if (manifest.replId !== replId || manifest.generation !== generation) throw new ReplError("unavailable", `Save ${generation} of ${replId} is not what its name says.`);
+  return manifest;
+}

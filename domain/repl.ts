@@ -1,0 +1,60 @@
+import { ReplError } from "./errors.ts";
+import type { SaveSummary } from "./save.ts";
+
+export type ReplId = string;
+
+export type ReplStatus = "creating" | "stopped" | "starting" | "running" | "stopping" | "deleting" | "failed";
+
+/** Ownership follows GitHub's numeric id, because a login can be renamed. */
+export interface User {
+  readonly id: string;
+  readonly login: string;
+}
+
+/** What the registry keeps of a REPL: the truth about it, without anything that only holds while it runs. */
+export interface ReplRecord {
+  readonly id: ReplId;
+  readonly name: string;
+  /** The owner as they were called when the REPL was made: their files stay under that login. */
+  readonly owner: User;
+  readonly template: string;
+  readonly createdAt: string;
+  readonly lastOpenedAt?: string;
+  /** The one session that may write this REPL's files; a save by any other is refused. */
+  readonly sessionId?: string;
+  readonly lastSave?: SaveSummary;
+}
+
+/** One running time of a REPL. */
+export interface Session {
+  readonly id: string;
+  readonly replId: ReplId;
+  readonly userId: string;
+}
+
+export type SessionState = "starting" | "running" | "stopping" | "deleting";
+
+/** A REPL as people see it: its record and what is known of its session. */
+export interface Repl extends ReplRecord {
+  readonly status: ReplStatus;
+  readonly statusReason?: string;
+  readonly url?: string;
+}
+
+const maximumNameLength = 60;
+
+/** Trims and checks a REPL's name: 1 to 60 printable characters. Throws `invalid`. */
+export function parseReplName(value: string): string {
+  const name = value.trim().normalize("NFC");
+  const length = [...name].length;
+  if (length < 1 || length > maximumNameLength) throw new ReplError("invalid", `name: use 1 to ${maximumNameLength} characters, this has ${length}`);
+  // Format characters (Cf) would let one name imitate another, except those that join emoji and scripts.
+  if (/[\p{Cc}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(name)) throw new ReplError("invalid", "name: use printable characters only");
+  return name;
+}
+
+/** Checks the shape of an id: a DNS-1035 label of at most 40 characters that begins with `repl-`. Throws `not_found`. */
+export function parseReplId(value: string): ReplId {
+  if (!/^repl-[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?$/.test(value)) throw new ReplError("not_found", "There is no such REPL.");
+  return value;
+}

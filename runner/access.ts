@@ -1,0 +1,60 @@
+import type { IncomingMessage } from "node:http";
+import { importJWK, jwtVerify } from "jose";
+
+export const accessCookie = "devex_repl";
+
+export interface AccessOptions {
+  readonly replId: string;
+  readonly userId: string;
+  /** Public half of the API's signing key, as a JWK in JSON. */
+  readonly publicKey: string;
+  /** Pages that may open the editor's socket and the previews'. */
+  readonly allowedOrigins: readonly string[];
+}
+
+export type Access = Awaited<ReturnType<typeof createAccess>>;
+
+/** Lets in who holds a token of the API for this REPL and its owner. */
+export async function createAccess(options: AccessOptions) {
+  const key = await importJWK(JSON.parse(options.publicKey) as Record<string, string>, "EdDSA");
+
+  async function isValid(token: string | undefined): Promise<boolean> {
+    if (!token) return false;
+    return jwtVerify(token, key, { issuer: "devex", audience: options.replId, subject: options.userId, algorithms: ["EdDSA"] }).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  return {
+    /** True when the request carries a good token, in the cookie or as `?ticket=`. */
+    async admits(request: IncomingMessage, url: URL): Promise<boolean> {
+      return (await isValid(cookies(request)[accessCookie])) || (await isValid(ticketOf(url)));
+    },
+    /** A browser always says where a script's socket comes from; other clients say nothing. */
+    admitsOrigin(request: IncomingMessage): boolean {
+      const origin = request.headers.origin;
+      return origin === undefined || options.allowedOrigins.includes(origin);
+    },
+    /** The ticket in the address, when it is good: the caller keeps it as the cookie. */
+    async goodTicket(url: URL): Promise<string | undefined> {
+      const ticket = ticketOf(url);
+      return (await isValid(ticket)) ? ticket : undefined;
+    },
+  };
+}
+
+function ticketOf(url: URL): string | undefined {
+  return url.searchParams.get("ticket") ?? undefined;
+}
+
+export function cookies(request: IncomingMessage): Record<string, string> {
+  const pairs = (request.headers.cookie ?? "").split(";").map((pair) => pair.trim().split("="));
+  return Object.fromEntries(pairs.map(([name = "", ...value]) => [name, value.join("=")]));
+}
+
+/** The user's own program never sees the token. */
+export function withoutAccessCookie(header: string | undefined): string | undefined {
+  const kept = (header ?? "").split(";").filter((pair) => pair.trim() !== "" && pair.trim().split("=")[0] !== accessCookie);
+  return kept.length > 0 ? kept.map((pair) => pair.trim()).join("; ") : undefined;
+}

@@ -1,0 +1,27 @@
+import { startRunner } from "./server.ts";
+
+/** Variables of the runner's own that the user's programs do not need. */
+const ownVariables = /^(DEVEX_|NODE_COMPILE_CACHE|KUBERNETES_)/;
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set`);
+  return value;
+}
+
+const runner = await startRunner({
+  replId: required("DEVEX_REPL_ID"),
+  userId: required("DEVEX_USER_ID"),
+  publicKey: required("DEVEX_PUBLIC_KEY"),
+  allowedOrigins: required("DEVEX_ALLOWED_ORIGINS").split(","),
+  secure: process.env["DEVEX_SECURE"] === "true",
+  port: Number(required("DEVEX_PORT")),
+  folder: required("DEVEX_WORKSPACE"),
+  shell: "/bin/bash",
+  environment: Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined || ownVariables.test(name) ? [] : [[name, value]]))),
+});
+console.log(JSON.stringify({ event: "runner ready", replId: process.env["DEVEX_REPL_ID"] }));
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, () => void runner.stop().finally(() => process.exit(0)));
+}

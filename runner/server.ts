@@ -1,0 +1,117 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer, type WebSocket } from "ws";
+import { accessCookie, createAccess, type AccessOptions } from "./access.ts";
+import { serveConnection } from "./connection.ts";
+import { createPreviewProxy, parsePreview } from "./preview-proxy.ts";
+import { maximumMessageBytes } from "./protocol.ts";
+import { createTerminals } from "./terminals.ts";
+import { createWorkspace } from "./workspace.ts";
+
+export interface RunnerOptions extends AccessOptions {
+  readonly port: number;
+  readonly folder: string;
+  readonly shell: string;
+  /** Variables of the user's programs. */
+  readonly environment: Record<string, string>;
+  /** Secure cookies, where the access path is https. */
+  readonly secure: boolean;
+}
+
+const pingEveryMs = 25_000;
+const socketPath = "/api/v1/repl/ws";
+
+/** Serves one REPL under its base path: the editor's socket, previews and ping. Resolves when it listens. */
+export async function startRunner(options: RunnerOptions) {
+  const basePath = `/${options.replId}`;
+  const access = await createAccess(options);
+  let lastActivityAt = Date.now();
+  const onActivity = () => void (lastActivityAt = Date.now());
+  const workspace = createWorkspace(options.folder);
+  const terminals = createTerminals({ folder: options.folder, shell: options.shell, environment: options.environment, onActivity });
+  const previews = createPreviewProxy(onActivity);
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maximumMessageBytes });
+
+  const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
+  server.on("upgrade", (request, socket, head) => void upgrade(request, socket, head).catch(() => socket.destroy()));
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = pathBelow(request);
+    if (path === undefined) return end(response, 404, "Not here.");
+    if (path === "/ping") return end(response, 200, '"pong"', { "content-type": "application/json" });
+    const url = new URL(`http://runner${path}`);
+    const ticket = await access.goodTicket(url);
+    if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response);
+    if (!(await access.admits(request, url))) return end(response, 401, "Open this REPL from your dashboard first: this address needs its ticket.");
+    const preview = parsePreview(basePath, path, options.port);
+    if (preview) return previews.request(request, response, preview);
+    if (url.pathname === "/") return end(response, 200, `REPL ${options.replId} is running. Previews: ${basePath}/user-app/PORT/`);
+    end(response, 404, "Not here.");
+  }
+
+  /** Exchanges the ticket for the cookie, so that it leaves the address bar. */
+  function keepTicket(url: URL, ticket: string, response: ServerResponse): void {
+    url.searchParams.delete("ticket");
+    const cookie = `${accessCookie}=${ticket}; Path=${basePath}/; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
+    end(response, 302, "", { "set-cookie": cookie, location: basePath + url.pathname + url.search, "cache-control": "no-store" });
+  }
+
+  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", () => {});
+    const path = pathBelow(request);
+    if (path === undefined) return refuse(socket, 404);
+    const url = new URL(`http://runner${path}`);
+    if (!access.admitsOrigin(request)) return refuse(socket, 403);
+    if (!(await access.admits(request, url))) return refuse(socket, 401);
+    const preview = parsePreview(basePath, path, options.port);
+    if (preview) return previews.upgrade(request, socket, head, preview);
+    if (url.pathname !== socketPath) return refuse(socket, 404);
+    sockets.handleUpgrade(request, socket, head, (accepted) => {
+      onActivity();
+      watchHealth(accepted);
+      serveConnection(accepted, workspace, terminals, onActivity);
+    });
+  }
+
+  function pathBelow(request: IncomingMessage): string | undefined {
+    const path = request.url ?? "";
+    if (path === basePath) return "/";
+    return path.startsWith(`${basePath}/`) || path.startsWith(`${basePath}?`) ? path.slice(basePath.length).replace(/^\?/, "/?") : undefined;
+  }
+
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, resolve));
+  return {
+    activity: () => ({ connections: sockets.clients.size, lastActivityAt }),
+    /** Tells every editor why, ends every shell, and closes. */
+    async stop(): Promise<void> {
+      for (const socket of sockets.clients) socket.close(1001, "the REPL is being closed");
+      terminals.closeAll();
+      await new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      });
+    },
+  };
+}
+
+/** Proxies cut silent connections, and a half-open one would count as a person for ever. */
+function watchHealth(socket: WebSocket): void {
+  let answered = true;
+  const timer = setInterval(() => {
+    if (!answered) return socket.terminate();
+    answered = false;
+    socket.ping();
+  }, pingEveryMs);
+  socket.on("pong", () => (answered = true));
+  socket.on("error", () => socket.terminate());
+  socket.on("close", () => clearInterval(timer));
+}
+
+function end(response: ServerResponse, status: number, text: string, headers: Record<string, string> = {}): void {
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", ...headers });
+  response.end(text);
+}
+
+function refuse(socket: Duplex, status: number): void {
+  socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

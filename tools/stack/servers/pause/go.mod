@@ -1,0 +1,3 @@
+module devex.dev/stack/pause
+
+go 1.26.0

@@ -1,0 +1,78 @@
+import { mkdirSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { serverBinary } from "./build-servers.ts";
+import { kubeconfigFile } from "./certificates.ts";
+import { replNamespace } from "./cluster.ts";
+import { startServer, waitUntil } from "./processes.ts";
+import { portOf, type StackSettings } from "./settings.ts";
+
+export async function startRedis(stack: StackSettings): Promise<undefined> {
+  const port = portOf(stack, "redis");
+  startServer(stack, { name: "redis", command: "redis-server", args: ["--bind", "127.0.0.1", "--port", String(port), "--save", "", "--appendonly", "no", "--dir", stack.folder] });
+  await waitUntil(stack, "Redis", () => accepts("127.0.0.1", port), { server: "redis" });
+  return undefined;
+}
+
+/** The S3 server listens on the bridge, because the pods' restore and save containers need it too. */
+export async function startS3(stack: StackSettings): Promise<undefined> {
+  const [data, versions] = ["data", "versions"].map((name) => join(stack.folder, "s3", name)) as [string, string];
+  for (const folder of [data, versions]) mkdirSync(folder, { recursive: true });
+  startServer(stack, {
+    name: "s3",
+    command: serverBinary("s3"),
+    args: ["--port", `${stack.gateway}:${portOf(stack, "s3")}`, "--region", "us-east-1", "--quiet", "posix", "--versioning-dir", versions, data],
+    env: { ROOT_ACCESS_KEY: stack.s3AccessKey, ROOT_SECRET_KEY: stack.s3SecretKey },
+  });
+  await waitUntil(stack, "the S3 server", () => accepts(stack.gateway, portOf(stack, "s3")), { server: "s3" });
+  return undefined;
+}
+
+export async function startTemporal(stack: StackSettings): Promise<undefined> {
+  const port = portOf(stack, "temporal");
+  const ports = ["--port", port, "--http-port", portOf(stack, "temporalHttp"), "--internal-port", portOf(stack, "temporalInternal"), "--ui-port", portOf(stack, "temporalUi")];
+  const attributes = ["ReplId", "UserId", "Template"].flatMap((name) => ["--search-attribute", `${name}=Keyword`]);
+  startServer(stack, {
+    name: "temporal",
+    command: serverBinary("temporal"),
+    args: [...ports.map(String), "--database", join(stack.folder, "temporal.db"), ...attributes],
+  });
+  await waitUntil(stack, "Temporal", () => accepts("127.0.0.1", port), { server: "temporal" });
+  return undefined;
+}
+
+/** Traefik runs beside the cluster and routes straight to the pods' addresses. */
+export async function startIngress(stack: StackSettings): Promise<undefined> {
+  const port = portOf(stack, "ingress");
+  startServer(stack, {
+    name: "traefik",
+    command: serverBinary("traefik"),
+    args: [
+      `--entrypoints.web.address=127.0.0.1:${port}`,
+      "--providers.kubernetesingress=true",
+      `--providers.kubernetesingress.namespaces=${replNamespace}`,
+      // Two seconds by default, and an open would wait for nothing.
+      "--providers.providersthrottleduration=50ms",
+      "--global.checknewversion=false",
+      "--global.sendanonymoususage=false",
+      "--log.level=WARN",
+    ],
+    env: { KUBECONFIG: kubeconfigFile(stack) },
+  });
+  await waitUntil(stack, "Traefik", () => accepts("127.0.0.1", port), { server: "traefik" });
+  return undefined;
+}
+
+/** True when something listens there. */
+export function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1000 });
+    const end = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.on("connect", () => end(true));
+    socket.on("error", () => end(false));
+    socket.on("timeout", () => end(false));
+  });
+}
