@@ -87,7 +87,7 @@ export interface ReplDirectory {
   /** Counts and takes one place in one step. Throws `quota_exceeded`. Repeating it for the same session is success. */
   reserve(repl: ReplRecord, session: Session, limits: Limits, status: "creating" | "starting"): Promise<void>;
   /** The session runs and answers at `url`. */
-  publish(session: Session, url: string, openedAt: string): Promise<void>;
+  publish(session: Session, url: string, repl: ReplRecord): Promise<void>;
   setState(session: Session, state: SessionState, reason?: string): Promise<void>;
   /** Frees the session's place, if it is still this session's. `failure` is what the owner should read. */
   withdraw(session: Session, outcome: { readonly save?: SaveSummary; readonly failure?: string }): Promise<void>;

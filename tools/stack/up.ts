@@ -32,7 +32,7 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
     name: `image-${name}`,
     title: `image ${name}`,
     after: [after, "packages"],
-    lane: "buildah",
+    lane: `image-${name === "pause" ? name : "repl"}`,
     run: async () => {
       images[name] = await make();
       return undefined;
@@ -52,7 +52,7 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
   const always: Task[] = [
     { name: "packages", title: "Debian packages", estimateSeconds: 60, run: () => installPackages(missing) },
     ...(own.s3 && own.cluster ? [] : [{ name: "network", title: "network for pods", after: ["packages"], run: () => createNetwork(stack) }]),
-    { name: "base", title: "base image from Debian", after: ["packages"], estimateSeconds: 60, lane: "buildah", run: buildBaseImage },
+    { name: "base", title: "base image from Debian", after: ["packages"], estimateSeconds: 60, run: buildBaseImage },
     image("runner", "base", buildRunnerImage),
     image("sync", "base", buildSyncImage),
   ];

@@ -1,0 +1,33 @@
+import { createApplyManifests, createRemoveResources } from "./apply-manifests.ts";
+import { createClaimSession } from "./claim-session.ts";
+import { createCopyTemplate, createRemoveFiles, createRemoveNewFiles } from "./copy-template.ts";
+import { createFindSession } from "./find-session.ts";
+import type { Ports } from "./ports.ts";
+import { createPublishSession, createWithdrawSession } from "./publish-session.ts";
+import { createForgetRepl, createReleaseRepl, createReleaseSession, createReserveRepl, createReserveSession } from "./reserve-repl.ts";
+import { createSaveWorkspace } from "./save-workspace.ts";
+import { createWaitUntilReady } from "./wait-until-ready.ts";
+
+export type Activities = ReturnType<typeof createActivities>;
+
+/** All side effects of the workflows, bound to what they speak to. */
+export function createActivities(ports: Ports) {
+  return {
+    reserveRepl: createReserveRepl(ports),
+    reserveSession: createReserveSession(ports),
+    releaseRepl: createReleaseRepl(ports),
+    releaseSession: createReleaseSession(ports),
+    forgetRepl: createForgetRepl(ports),
+    copyTemplate: createCopyTemplate(ports),
+    removeNewFiles: createRemoveNewFiles(ports),
+    removeFiles: createRemoveFiles(ports),
+    claimSession: createClaimSession(ports),
+    applyManifests: createApplyManifests(ports),
+    removeResources: createRemoveResources(ports),
+    waitUntilReady: createWaitUntilReady(ports),
+    publishSession: createPublishSession(ports),
+    withdrawSession: createWithdrawSession(ports),
+    findSession: createFindSession(ports),
+    saveWorkspace: createSaveWorkspace(ports),
+  };
+}

@@ -1,0 +1,33 @@
+import type { ReplRecord, Session, User } from "../domain/repl.ts";
+import type { SaveSummary } from "../domain/save.ts";
+import type { PublishedTemplate } from "../domain/template.ts";
+
+/** Activities and workflows take one object, so that fields can be added. */
+
+export interface SessionInput {
+  readonly session: Session;
+}
+
+/** What a start of a REPL is about; the same for a create and an open. */
+export interface StartInput extends SessionInput {
+  readonly repl: ReplRecord;
+  readonly template: PublishedTemplate;
+  readonly ticketKey: string;
+}
+
+export interface ReplInput {
+  readonly replId: string;
+  readonly owner: User;
+}
+
+export interface OpenedRepl {
+  readonly replId: string;
+  readonly replName: string;
+  readonly url: string;
+  readonly sessionId: string;
+}
+
+export interface ClosedRepl {
+  readonly replId: string;
+  readonly save: SaveSummary;
+}

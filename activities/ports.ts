@@ -1,0 +1,15 @@
+import type { Cluster, Credentials, Limits, ObjectStore, ReplDirectory } from "../domain/ports.ts";
+import type { ClusterSettings } from "../manifests/settings.ts";
+import type { KubernetesObject, V1EphemeralContainer } from "@kubernetes/client-node";
+
+/** Everything the activities speak to; the worker's main puts the real things in, tests put fakes. */
+export interface Ports {
+  readonly store: ObjectStore;
+  readonly cluster: Cluster<KubernetesObject, V1EphemeralContainer>;
+  readonly directory: ReplDirectory;
+  readonly credentials: Credentials;
+  readonly settings: ClusterSettings;
+  readonly limits: Limits;
+  /** Asks the access path from outside; true when the runner answers. */
+  readonly probe: (url: string, signal: AbortSignal) => Promise<boolean>;
+}

@@ -1,0 +1,63 @@
+import { Context } from "@temporalio/activity";
+import { messageOf, ReplError } from "../domain/errors.ts";
+import { readRecord, readSave } from "../domain/registry.ts";
+import { summarize, type SaveSummary } from "../domain/save.ts";
+import { saveContainer } from "../manifests/sync-container.ts";
+import type { ReplInput, SessionInput } from "./inputs.ts";
+import type { Ports } from "./ports.ts";
+
+/** Exit code of the save container when another session has become the writer: there is nothing left to save for this one. */
+const supersededExitCode = 3;
+
+/**
+ * Makes the last save of a session: adds an ephemeral container that saves the workspace, waits for its end
+ * and reads the manifest back. Only exit code 0 and a manifest that the record points at count as saved;
+ * anything else throws, and the next attempt takes a fresh container. A pod that never held a restored
+ * workspace has nothing newer than the newest save, which is then the answer. Repeated without end by its
+ * retry policy: until it succeeds, nothing is removed.
+ */
+export function createSaveWorkspace({ cluster, store, directory, settings }: Ports) {
+  return async ({ session, owner, replId }: SessionInput & ReplInput): Promise<SaveSummary> => {
+    const context = Context.current();
+    const beating = setInterval(() => context.heartbeat(state), 1000);
+    let state = "looking for the pod";
+    try {
+      const attempt = await cluster.runInPod(
+        session,
+        (name) => saveContainer(session, settings, name),
+        context.cancellationSignal,
+        (next) => context.heartbeat((state = next)),
+      );
+      if (attempt && attempt.exitCode !== 0) {
+        if (attempt.exitCode === supersededExitCode) throw new ReplError("conflict", `${attempt.container}: another session is the writer now`);
+        throw new ReplError("unavailable", `${attempt.container} ended with exit code ${attempt.exitCode}: ${lastWords(attempt.message)}`);
+      }
+      const record = await readRecord(store, owner.id, replId);
+      if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
+      const save = summarize(await readSave(store, replId, record.lastSave.generation));
+      if (attempt && reportedGeneration(attempt.message) > save.generation) throw new ReplError("unavailable", `The registry does not name the save that ${attempt.container} reported.`);
+      return save;
+    } catch (error) {
+      await directory.setState(session, "stopping", `Saving failed and is tried again: ${messageOf(error)}`).catch(() => {});
+      throw error;
+    } finally {
+      clearInterval(beating);
+    }
+  };
+}
+
+function lastWords(message: string): string {
+  try {
+    return (JSON.parse(message) as { error?: string }).error ?? message;
+  } catch {
+    return message.slice(0, 500) || "it left no word";
+  }
+}
+
+function reportedGeneration(message: string): number {
+  try {
+    return (JSON.parse(message) as { generation?: number }).generation ?? 0;
+  } catch {
+    return 0;
+  }
+}

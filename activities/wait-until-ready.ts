@@ -1,0 +1,39 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Context } from "@temporalio/activity";
+import { accessUrl } from "../domain/naming.ts";
+import type { SessionInput } from "./inputs.ts";
+import type { Ports } from "./ports.ts";
+
+/** The ingress controller's delay is tens of milliseconds; what takes longer is asked ever less often. */
+const firstPauseMs = 10;
+const longestPauseMs = 250;
+
+/**
+ * Waits until the runner answers through the access path, as a browser would reach it, while a watch on the
+ * pod ends the wait early when it can never answer. Returns the access path. Throws `unavailable` with the
+ * reason. May be repeated.
+ */
+export function createWaitUntilReady({ cluster, settings, probe }: Ports) {
+  return async ({ session }: SessionInput): Promise<string> => {
+    const context = Context.current();
+    const url = accessUrl(settings.runnerUrl, session.replId);
+    const over = new AbortController();
+    const signal = AbortSignal.any([context.cancellationSignal, over.signal]);
+    const beating = setInterval(() => context.heartbeat(state), 1000);
+    let state = "waiting for the pod";
+    const answers = async () => {
+      for (let pause = firstPauseMs; !(await probe(`${url}ping`, signal)); pause = Math.min(pause * 1.2, longestPauseMs)) await delay(pause, undefined, { signal });
+    };
+    const watched = cluster.waitForPod(session, signal, (next) => context.heartbeat((state = next)));
+    // A Ready pod is no answer yet; a hopeless one is.
+    const hopeless = watched.then(() => new Promise<never>(() => {}));
+    watched.catch(() => {});
+    try {
+      await Promise.race([answers(), hopeless]);
+      return url;
+    } finally {
+      clearInterval(beating);
+      over.abort();
+    }
+  };
+}

@@ -1,0 +1,131 @@
+import * as k8s from "@kubernetes/client-node";
+import { messageOf, ReplError } from "../domain/errors.ts";
+import { fieldManager, label } from "../domain/naming.ts";
+import type { Cluster, RunningSession } from "../domain/ports.ts";
+import type { Session } from "../domain/repl.ts";
+import { watchPods } from "./kubernetes-watch.ts";
+import { describePod, hopelessContainer, hopelessReason, isReady, isRestored, livePod, nextSaveName, runningSave, statusOf } from "./pod-state.ts";
+
+export interface KubernetesOptions {
+  /** Path of a kubeconfig; the pod's own service account when absent. */
+  readonly kubeconfig?: string | undefined;
+  readonly namespace: string;
+}
+
+/** The files are saved before a pod is removed, so its programs get only a moment to end. */
+const podGraceSeconds = 1;
+
+/** The cluster behind a Kubernetes API server. */
+export function createKubernetesCluster(options: KubernetesOptions): Cluster<k8s.KubernetesObject, k8s.V1EphemeralContainer> {
+  const { namespace } = options;
+  const config = new k8s.KubeConfig();
+  if (options.kubeconfig) config.loadFromFile(options.kubeconfig);
+  else config.loadFromCluster();
+  const core = config.makeApiClient(k8s.CoreV1Api);
+  const apps = config.makeApiClient(k8s.AppsV1Api);
+  const networking = config.makeApiClient(k8s.NetworkingV1Api);
+  const objects = k8s.KubernetesObjectApi.makeApiClient(config);
+
+  async function attempt<T>(what: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw translate(what, error);
+    }
+  }
+
+  const podsOf = (session: Session) => `${label.replId}=${session.replId},${label.sessionId}=${session.id}`;
+
+  return {
+    async apply(manifests) {
+      await attempt("apply manifests", () => Promise.all(manifests.map((manifest) => objects.patch(manifest, undefined, undefined, fieldManager, true, k8s.PatchStrategy.ServerSideApply))));
+    },
+
+    async findSession(replId): Promise<RunningSession | undefined> {
+      const deployments = await attempt("find the session", () => apps.listNamespacedDeployment({ namespace, labelSelector: `${label.replId}=${replId}` }));
+      const labels = deployments.items.find((deployment) => !deployment.metadata?.deletionTimestamp)?.metadata?.labels;
+      if (!labels) return undefined;
+      const session = { id: labels[label.sessionId] ?? "", replId, userId: labels[label.userId] ?? "" };
+      const pods = await attempt("find the pod", () => core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }));
+      const pod = livePod(pods.items);
+      return { ...session, restored: pod !== undefined && isRestored(pod) };
+    },
+
+    async waitForPod(session, signal, onProgress) {
+      let last = describePod(undefined);
+      const visit = (pods: readonly k8s.V1Pod[]) => {
+        const pod = livePod(pods);
+        const state = describePod(pod);
+        if (state !== last) onProgress((last = state));
+        const reason = pod && hopelessReason(pod);
+        if (reason) throw new ReplError("unavailable", reason);
+        return pod && isReady(pod) ? true : undefined;
+      };
+      await attempt("wait for the pod", () => watchPods(config, namespace, podsOf(session), signal, visit));
+    },
+
+    async runInPod(session, containerFor, signal, onProgress) {
+      const pods = await attempt("find the pod", () => core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }));
+      const pod = livePod(pods.items);
+      if (!pod || !isRestored(pod)) return undefined;
+      const podName = pod.metadata?.name ?? "";
+      const running = runningSave(pod);
+      const container = running ?? nextSaveName(pod);
+      if (!running) {
+        const body = { spec: { ephemeralContainers: [containerFor(container)] } };
+        const patch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.StrategicMergePatch);
+        await attempt("add the save container", () => core.patchNamespacedPodEphemeralcontainers({ name: podName, namespace, body }, patch));
+      }
+      onProgress(`${container} in ${podName}`);
+      const visit = (now: readonly k8s.V1Pod[]) => {
+        const current = now.find((candidate) => candidate.metadata?.uid === pod.metadata?.uid);
+        if (!current || current.status?.phase === "Failed") throw new ReplError("unavailable", `${podName} is gone`);
+        const status = statusOf(current, container);
+        const reason = hopelessContainer(status);
+        if (reason) throw new ReplError("unavailable", `${container} cannot start: ${reason}`);
+        const ended = status?.state?.terminated;
+        return ended && { container, exitCode: ended.exitCode, message: ended.message ?? "" };
+      };
+      return attempt("wait for the save", () => watchPods(config, namespace, podsOf(session), signal, visit));
+    },
+
+    async remove(session) {
+      const selected = { namespace, labelSelector: podsOf(session) };
+      // From the top down, so that no controller makes again what was just deleted.
+      await attempt("remove the session", async () => {
+        await Promise.all([
+          networking.deleteCollectionNamespacedIngress(selected),
+          core.deleteCollectionNamespacedService(selected),
+          apps.deleteCollectionNamespacedDeployment({ ...selected, propagationPolicy: "Background" }),
+        ]);
+        await apps.deleteCollectionNamespacedReplicaSet({ ...selected, propagationPolicy: "Background" });
+        await core.deleteCollectionNamespacedPod({ ...selected, gracePeriodSeconds: podGraceSeconds });
+        await core.deleteCollectionNamespacedSecret(selected);
+      });
+    },
+
+    async check() {
+      await attempt("ask the API server", () => core.readNamespace({ name: namespace }));
+    },
+  };
+}
+
+function translate(what: string, error: unknown): unknown {
+  if (error instanceof ReplError) return error;
+  if (error instanceof Error && error.name === "AbortError") return error;
+  if (error instanceof k8s.ApiException) {
+    if (error.code === 409) return new ReplError("unavailable", `${what}: changed by somebody else at the same time`, { cause: error });
+    return new ReplError("unavailable", `${what}: the cluster answers ${error.code} (${statusMessage(error.body)})`, { cause: error });
+  }
+  const cause = error instanceof Error && error.cause ? error.cause : error;
+  return new ReplError("unavailable", `${what}: the cluster does not answer (${messageOf(cause)})`, { cause: error });
+}
+
+function statusMessage(body: unknown): string {
+  try {
+    const status = (typeof body === "string" ? JSON.parse(body) : body) as { message?: string };
+    return status.message ?? "no reason given";
+  } catch {
+    return "no reason given";
+  }
+}

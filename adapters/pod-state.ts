@@ -1,0 +1,75 @@
+import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
+
+/** Reasons with which a waiting container will not start by itself. */
+const hopeless = new Set(["ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", "CreateContainerError", "StartError"]);
+/** A restore that failed this often fails for good: kubelet's back-off would hide the reason for minutes. */
+const maximumRestoreFailures = 3;
+
+/** The session's pod, leaving out those on their way out. */
+export function livePod(pods: readonly V1Pod[]): V1Pod | undefined {
+  return pods.find((pod) => !pod.metadata?.deletionTimestamp && pod.status?.phase !== "Failed" && pod.status?.phase !== "Succeeded");
+}
+
+export function isRestored(pod: V1Pod): boolean {
+  return restoreStatus(pod)?.state?.terminated?.exitCode === 0;
+}
+
+export function isReady(pod: V1Pod): boolean {
+  return pod.status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True") ?? false;
+}
+
+/** Why this pod can never become ready; undefined while it still may. */
+export function hopelessReason(pod: V1Pod): string | undefined {
+  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  for (const { name, state } of statuses) {
+    const reason = state?.waiting?.reason;
+    if (reason && hopeless.has(reason)) return `container ${name} cannot start: ${reason}${state.waiting?.message ? ` (${state.waiting.message})` : ""}`;
+  }
+  const restore = restoreStatus(pod);
+  if (restore && restore.restartCount >= maximumRestoreFailures) return `the workspace cannot be restored: ${lastWords(restore)}`;
+  return undefined;
+}
+
+/** Where a pod stands, in a few words for an operator. */
+export function describePod(pod: V1Pod | undefined): string {
+  if (!pod) return "no pod yet";
+  const unscheduled = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled" && condition.status === "False");
+  if (unscheduled) return `not scheduled: ${unscheduled.message ?? unscheduled.reason ?? ""}`;
+  const restore = restoreStatus(pod);
+  if (!isRestored(pod)) return restore?.state?.waiting?.reason ? `restore waits: ${restore.state.waiting.reason}` : "restoring files";
+  const runner = pod.status?.containerStatuses?.find(({ name }) => name === "runner");
+  if (runner?.state?.waiting?.reason) return `runner waits: ${runner.state.waiting.reason}`;
+  return isReady(pod) ? "ready" : "runner starts";
+}
+
+/** Names of save containers are used once: the next one after the newest. */
+export function nextSaveName(pod: V1Pod): string {
+  const numbers = (pod.spec?.ephemeralContainers ?? []).map(({ name }) => Number(/^sync-(\d+)$/.exec(name)?.[1] ?? 0));
+  return `sync-${Math.max(0, ...numbers) + 1}`;
+}
+
+/** A save container of an earlier attempt that may still end well; undefined when there is none. */
+export function runningSave(pod: V1Pod): string | undefined {
+  return (pod.spec?.ephemeralContainers ?? []).map(({ name }) => name).find((name) => {
+    const state = statusOf(pod, name)?.state;
+    return !state?.terminated && !hopeless.has(state?.waiting?.reason ?? "");
+  });
+}
+
+export function statusOf(pod: V1Pod, ephemeralContainer: string): V1ContainerStatus | undefined {
+  return pod.status?.ephemeralContainerStatuses?.find(({ name }) => name === ephemeralContainer);
+}
+
+export function hopelessContainer(status: V1ContainerStatus | undefined): string | undefined {
+  const waiting = status?.state?.waiting;
+  return waiting?.reason && hopeless.has(waiting.reason) ? `${waiting.reason}${waiting.message ? ` (${waiting.message})` : ""}` : undefined;
+}
+
+function restoreStatus(pod: V1Pod): V1ContainerStatus | undefined {
+  return pod.status?.initContainerStatuses?.find(({ name }) => name === "restore");
+}
+
+function lastWords(status: V1ContainerStatus): string {
+  const ended = status.state?.terminated ?? status.lastState?.terminated;
+  return ended?.message?.trim() || `exit code ${ended?.exitCode ?? "unknown"}`;
+}

@@ -1,0 +1,197 @@
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  isGrpcServiceError,
+  TerminatedFailure,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  type Client,
+  type WorkflowHandle,
+} from "@temporalio/client";
+import { defineSearchAttributeKey } from "@temporalio/common";
+import type { ClosedRepl, OpenedRepl, ReplInput, StartInput } from "../activities/inputs.ts";
+import { isReplErrorCode, messageOf, ReplError } from "../domain/errors.ts";
+import { taskQueue, workflowIdOf } from "../domain/naming.ts";
+import type * as workflows from "../workflows/index.ts";
+import type { ShutdownInput } from "../workflows/shutdown-repl.ts";
+
+type Workflows = typeof workflows;
+type WorkflowName = keyof Workflows;
+
+const requestTimeoutMs = 5000;
+const safeToReset = "Safe to reset to the first task: yes. Each step looks at what is there and does only what is missing.";
+const keys = { ReplId: defineSearchAttributeKey("ReplId", "KEYWORD"), UserId: defineSearchAttributeKey("UserId", "KEYWORD"), Template: defineSearchAttributeKey("Template", "KEYWORD") };
+const doing: Readonly<Record<WorkflowName, string>> = { createRepl: "being created", openRepl: "being opened", shutdownRepl: "being closed", deleteRepl: "being deleted" };
+
+/** A command that Temporal has accepted: it ends as promised even when this process dies. */
+export interface Started<Result> {
+  /** Resolves when the REPL has its place in the quota; throws what refused it. */
+  accepted(): Promise<void>;
+  /** Throws a ReplError with the reason when the workflow failed. */
+  result(): Promise<Result>;
+}
+
+export type ReplWorkflows = ReturnType<typeof createReplWorkflows>;
+
+/** The only door to the workflows: one id per REPL is the lock, and what meets a running one is decided here. */
+export function createReplWorkflows(client: Client) {
+  interface About {
+    readonly replId: string;
+    readonly userId: string;
+    readonly template?: string;
+    readonly summary: string;
+  }
+
+  async function start<Name extends WorkflowName>(name: Name, input: Parameters<Workflows[Name]>[0], about: About): Promise<WorkflowHandle<Workflows[Name]>> {
+    const attributes = [
+      { key: keys.ReplId, value: about.replId },
+      { key: keys.UserId, value: about.userId },
+      ...(about.template ? [{ key: keys.Template, value: about.template }] : []),
+    ];
+    const options = {
+      workflowId: workflowIdOf(about.replId),
+      taskQueue,
+      args: [input],
+      workflowIdConflictPolicy: "FAIL",
+      typedSearchAttributes: attributes,
+      staticSummary: about.summary,
+      staticDetails: safeToReset,
+    };
+    return reachable(() => client.workflow.start(name, options as never)) as Promise<WorkflowHandle<Workflows[Name]>>;
+  }
+
+  /** Starts a workflow, or hands a running one of the REPL to `meet`, which attaches to it, makes way or refuses. */
+  async function startOrMeet<Name extends WorkflowName>(
+    name: Name,
+    input: Parameters<Workflows[Name]>[0],
+    about: About,
+    meet: (running: WorkflowName, handle: WorkflowHandle) => Promise<"attach" | "again">,
+  ): Promise<WorkflowHandle> {
+    // A running one may end between the two calls, and another may start: a few rounds settle it.
+    for (let round = 1; round <= 5; round++) {
+      try {
+        return await start(name, input, about);
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+      const handle = client.workflow.getHandle(workflowIdOf(about.replId));
+      const running = await reachable(() => handle.describe()).catch((error: unknown) => {
+        if (error instanceof WorkflowNotFoundError) return undefined;
+        throw error;
+      });
+      if (running?.status.name !== "RUNNING") continue;
+      const pinned = client.workflow.getHandle(running.workflowId, running.runId);
+      if ((await meet(running.type as WorkflowName, pinned)) === "attach") return pinned;
+    }
+    throw new ReplError("conflict", "This REPL is busy. Try again in a moment.");
+  }
+
+  const refuse = (running: WorkflowName): never => {
+    throw new ReplError("conflict", `This REPL is ${doing[running] ?? "busy"}. Try again when that has ended.`);
+  };
+
+  /** Cancels a start and waits until its compensation has removed everything. */
+  const cancelStart = async (handle: WorkflowHandle): Promise<"again"> => {
+    await reachable(() => handle.cancel()).catch(ignoreNotFound);
+    await handle.result().catch((error: unknown) => {
+      if (!(error instanceof WorkflowFailedError)) throw error;
+    });
+    return "again";
+  };
+
+  const isStart = (running: WorkflowName) => running === "createRepl" || running === "openRepl";
+
+  return {
+    async create(input: StartInput): Promise<Started<OpenedRepl>> {
+      const { repl } = input;
+      const about = { replId: repl.id, userId: repl.owner.id, template: repl.template, summary: `Create “${plain(repl.name)}” (${repl.template}) for ${repl.owner.login}` };
+      return started(await startOrMeet("createRepl", input, about, async (running) => (isStart(running) ? "attach" : refuse(running))));
+    },
+
+    async open(input: StartInput): Promise<Started<OpenedRepl>> {
+      const { repl } = input;
+      const about = { replId: repl.id, userId: repl.owner.id, template: repl.template, summary: `Open “${plain(repl.name)}” for ${repl.owner.login}` };
+      return started(await startOrMeet("openRepl", input, about, async (running) => (isStart(running) ? "attach" : refuse(running))));
+    },
+
+    async close(input: ShutdownInput): Promise<ClosedRepl> {
+      const about = { replId: input.replId, userId: input.owner.id, summary: `Close ${input.replId} for ${input.owner.login}` };
+      const handle = await startOrMeet("shutdownRepl", input, about, async (running, found) => {
+        if (isStart(running)) return cancelStart(found);
+        return running === "shutdownRepl" ? "attach" : refuse(running);
+      });
+      return resultOf<ClosedRepl>(handle);
+    },
+
+    async remove(input: ReplInput): Promise<void> {
+      const about = { replId: input.replId, userId: input.owner.id, summary: `Delete ${input.replId} of ${input.owner.login}` };
+      const handle = await startOrMeet("deleteRepl", input, about, async (running, found) => {
+        if (isStart(running)) return cancelStart(found);
+        return running === "deleteRepl" ? "attach" : refuse(running);
+      });
+      await resultOf(handle);
+    },
+
+    async check(): Promise<void> {
+      await reachable(() => client.connection.workflowService.getSystemInfo({}));
+    },
+  };
+
+  function started(handle: WorkflowHandle): Started<OpenedRepl> {
+    return {
+      async accepted() {
+        try {
+          await handle.executeUpdate("accepted");
+        } catch (error) {
+          // It has ended already, or ended while we asked: its own result says how.
+          if (!(error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError)) throw unavailable(error);
+          await resultOf(handle);
+        }
+      },
+      result: () => resultOf<OpenedRepl>(handle),
+    };
+  }
+
+  async function resultOf<Result>(handle: WorkflowHandle): Promise<Result> {
+    try {
+      return (await handle.result()) as Result;
+    } catch (error) {
+      throw error instanceof WorkflowFailedError ? outcomeOf(error) : unavailable(error);
+    }
+  }
+
+  /** Runs a short call with a time limit; Temporal being away is `unavailable`. */
+  async function reachable<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await client.withDeadline(Date.now() + requestTimeoutMs, call);
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError || error instanceof WorkflowNotFoundError) throw error;
+      throw unavailable(error);
+    }
+  }
+}
+
+function outcomeOf(error: WorkflowFailedError): ReplError {
+  const { cause } = error;
+  if (cause instanceof CancelledFailure) return new ReplError("conflict", "It was cancelled, because the REPL was closed or deleted meanwhile.", { cause });
+  if (cause instanceof TerminatedFailure) return new ReplError("unavailable", "An operator ended it. Try again.", { cause });
+  if (cause instanceof ApplicationFailure && isReplErrorCode(cause.type)) return new ReplError(cause.type, cause.message, { cause });
+  return new ReplError("unavailable", cause?.message ?? "It did not succeed.", { cause });
+}
+
+function unavailable(error: unknown): ReplError {
+  if (error instanceof ReplError) return error;
+  const reason = isGrpcServiceError(error) ? error.details : messageOf(error);
+  return new ReplError("unavailable", `The workflow service does not answer (${reason}). Try again in a moment.`, { cause: error });
+}
+
+function ignoreNotFound(error: unknown): void {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
+}
+
+/** The UI renders summaries as Markdown, and a name is whatever its owner typed. */
+function plain(name: string): string {
+  return name.replace(/[\\`*_{}[\]()<>#+!|~-]/g, "\\$&");
+}

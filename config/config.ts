@@ -1,0 +1,75 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+
+const developmentSecret = "devex-development-secret-never-for-production";
+const second = 1;
+const hour = 3600 * second;
+
+const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ""));
+const seconds = (minimum: number, maximum: number, standard: number) => z.coerce.number().int().min(minimum).max(maximum).default(standard);
+
+/** Every setting with its bounds and default; the README's table says the same in words. */
+const schema = z.object({
+  NODE_ENV: z.enum(["development", "production"]).default("development"),
+  HOST: z.string().default("127.0.0.1"),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  FRONTEND_URL: url.default("http://localhost:3000"),
+  RUNNER_URL: url,
+  COOKIE_DOMAIN: z.string().optional(),
+  SESSION_SECRET: z.string().min(32, "use at least 32 characters, for example from: openssl rand -hex 32").default(developmentSecret),
+  TEMPORAL_ADDRESS: z.string().default("127.0.0.1:7233"),
+  TEMPORAL_NAMESPACE: z.string().default("default"),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).default("redis://127.0.0.1:6379"),
+  S3_ENDPOINT: url.optional(),
+  S3_REGION: z.string().default("us-east-1"),
+  S3_BUCKET: z.string().min(3).default("devex"),
+  S3_ACCESS_KEY: z.string().min(1),
+  S3_SECRET_KEY: z.string().min(1),
+  KUBECONFIG: z.string().optional(),
+  REPL_NAMESPACE: z.string().default("devex-repls"),
+  INGRESS_CLASS: z.string().default("traefik"),
+  RUNTIME_CLASS: z.string().optional(),
+  RUNNER_IMAGE: z.string().default("devex/runner:latest"),
+  SYNC_IMAGE: z.string().default("devex/sync:latest"),
+  MAX_LIFETIME: seconds(60, 30 * 24 * hour, 12 * hour),
+  MAX_REPLS_PER_USER: z.coerce.number().int().min(1).max(10_000).default(10),
+  MAX_ACTIVE_PER_USER: z.coerce.number().int().min(1).max(1000).default(2),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+});
+
+export type Config = Readonly<z.infer<typeof schema>> & { readonly isProduction: boolean };
+
+/** Thrown for a configuration that cannot be used; its message names everything that is wrong with it. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/**
+ * Reads and checks the whole configuration. Each variable may come from a file instead, named by
+ * `<NAME>_FILE`. Throws a ConfigError that lists every problem at once.
+ */
+export function loadConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+  const values: Record<string, string> = {};
+  for (const name of Object.keys(schema.shape)) {
+    const file = environment[`${name}_FILE`];
+    const value = environment[name];
+    if (file) {
+      try {
+        values[name] = readFileSync(file, "utf8").trim();
+      } catch {
+        problems.push(`${name}_FILE: cannot read ${file}`);
+      }
+    } else if (value !== undefined && value !== "") values[name] = value;
+  }
+  const parsed = schema.safeParse(values);
+  for (const issue of parsed.error?.issues ?? []) {
+    const name = issue.path.join(".");
+    problems.push(`${name}: ${name in values ? issue.message : "is missing"}`);
+  }
+  if (parsed.data?.NODE_ENV === "production") {
+    if (parsed.data.SESSION_SECRET === developmentSecret) problems.push("SESSION_SECRET: is missing; production needs one of its own, for example from: openssl rand -hex 32");
+  }
+  if (problems.length > 0 || !parsed.data) throw new ConfigError(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
+  return Object.freeze({ ...parsed.data, isProduction: parsed.data.NODE_ENV === "production" });
+}

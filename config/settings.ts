@@ -1,0 +1,17 @@
+import type { ClusterSettings } from "../manifests/settings.ts";
+import type { Config } from "./config.ts";
+
+/** The slice of the configuration that manifests are made of. */
+export function clusterSettings(config: Config): ClusterSettings {
+  const origins = new Set([config.FRONTEND_URL, config.RUNNER_URL, ...(config.isProduction ? [] : [`http://localhost:${config.PORT}`])].map((url) => new URL(url).origin));
+  return {
+    namespace: config.REPL_NAMESPACE,
+    ingressClass: config.INGRESS_CLASS,
+    runnerUrl: config.RUNNER_URL,
+    runnerImage: config.RUNNER_IMAGE,
+    syncImage: config.SYNC_IMAGE,
+    runtimeClass: config.RUNTIME_CLASS,
+    allowedOrigins: [...origins],
+    objectStore: { endpoint: config.S3_ENDPOINT, region: config.S3_REGION, bucket: config.S3_BUCKET },
+  };
+}

@@ -1,0 +1,47 @@
+import type { KubernetesObject, V1Ingress, V1Secret, V1Service } from "@kubernetes/client-node";
+import { basePathOf, runnerPort } from "../domain/naming.ts";
+import type { SyncCredentials } from "../domain/ports.ts";
+import { deploymentManifest } from "./deployment.ts";
+import { podSelector, sessionLabels } from "./labels.ts";
+import type { ClusterSettings, SessionPlan } from "./settings.ts";
+
+/** All objects of a session, in the order in which they are useful: the pod starts while its route is made. */
+export function sessionObjects(plan: SessionPlan, credentials: SyncCredentials, settings: ClusterSettings): KubernetesObject[] {
+  return [secretManifest(plan, credentials, settings), deploymentManifest(plan, settings), serviceManifest(plan, settings), ingressManifest(plan, settings)];
+}
+
+/** Keys of the object store for the restore and save containers; the user's container never mounts it. */
+export function secretManifest({ session }: SessionPlan, credentials: SyncCredentials, settings: ClusterSettings): V1Secret {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: session.replId, namespace: settings.namespace, labels: sessionLabels(session) },
+    type: "Opaque",
+    stringData: { accessKey: credentials.accessKey, secretKey: credentials.secretKey, ...(credentials.sessionToken ? { sessionToken: credentials.sessionToken } : {}) },
+  };
+}
+
+/** Routes to the pod from the moment it has an address: who waits for it asks until the runner answers. */
+export function serviceManifest({ session }: SessionPlan, settings: ClusterSettings): V1Service {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: session.replId, namespace: settings.namespace, labels: sessionLabels(session) },
+    spec: { selector: podSelector(session.replId), publishNotReadyAddresses: true, ports: [{ name: "http", port: runnerPort, targetPort: runnerPort }] },
+  };
+}
+
+export function ingressManifest({ session }: SessionPlan, settings: ClusterSettings): V1Ingress {
+  const { hostname } = new URL(settings.runnerUrl);
+  const isName = hostname !== "localhost" && !/^[\d.]+$|:/.test(hostname);
+  const backend = { service: { name: session.replId, port: { number: runnerPort } } };
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "Ingress",
+    metadata: { name: session.replId, namespace: settings.namespace, labels: sessionLabels(session) },
+    spec: {
+      ingressClassName: settings.ingressClass,
+      rules: [{ ...(isName ? { host: hostname } : {}), http: { paths: [{ path: basePathOf(session.replId), pathType: "Prefix", backend }] } }],
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import type { PublishedTemplate } from "../domain/template.ts";
+import type { ReplRecord, Session } from "../domain/repl.ts";
+
+/** What the deployment decides for every REPL; from configuration. */
+export interface ClusterSettings {
+  readonly namespace: string;
+  readonly ingressClass: string;
+  readonly runnerUrl: string;
+  readonly runnerImage: string;
+  readonly syncImage: string;
+  readonly runtimeClass?: string | undefined;
+  /** Origins whose pages may open a REPL's sockets. */
+  readonly allowedOrigins: readonly string[];
+  readonly objectStore: { readonly endpoint?: string | undefined; readonly region: string; readonly bucket: string };
+}
+
+/** Everything a session's objects are made of. */
+export interface SessionPlan {
+  readonly repl: ReplRecord;
+  readonly session: Session;
+  readonly template: PublishedTemplate;
+  /** Public half of the key that signs access tickets, as a JWK in JSON. */
+  readonly ticketKey: string;
+}

@@ -1,0 +1,59 @@
+import type { V1Container, V1EnvVar, V1EphemeralContainer, V1SecurityContext } from "@kubernetes/client-node";
+import { workspaceFolder } from "../domain/naming.ts";
+import type { Session } from "../domain/repl.ts";
+import type { ClusterSettings } from "./settings.ts";
+
+export const workspaceVolume = "workspace";
+
+/** What the restricted Pod Security level asks of every container. */
+export const restrictedContainer: V1SecurityContext = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ["ALL"] },
+  runAsNonRoot: true,
+  runAsUser: 1000,
+  runAsGroup: 1000,
+  seccompProfile: { type: "RuntimeDefault" },
+};
+
+function syncEnvironment(session: Session, settings: ClusterSettings): V1EnvVar[] {
+  const { endpoint, region, bucket } = settings.objectStore;
+  const fromSecret = (name: string, key: string, optional = false): V1EnvVar => ({ name, valueFrom: { secretKeyRef: { name: session.replId, key, ...(optional ? { optional } : {}) } } });
+  return [
+    { name: "REPL_ID", value: session.replId },
+    { name: "SESSION_ID", value: session.id },
+    { name: "USER_ID", value: session.userId },
+    ...(endpoint ? [{ name: "S3_ENDPOINT", value: endpoint }] : []),
+    { name: "S3_REGION", value: region },
+    { name: "S3_BUCKET", value: bucket },
+    fromSecret("S3_ACCESS_KEY", "accessKey"),
+    fromSecret("S3_SECRET_KEY", "secretKey"),
+    fromSecret("S3_SESSION_TOKEN", "sessionToken", true),
+  ];
+}
+
+/** The init container that fills the workspace; the pod does not start with less than all files. */
+export function restoreContainer(session: Session, settings: ClusterSettings): V1Container {
+  return {
+    name: "restore",
+    image: settings.syncImage,
+    imagePullPolicy: "IfNotPresent",
+    args: ["restore"],
+    env: syncEnvironment(session, settings),
+    volumeMounts: [{ name: workspaceVolume, mountPath: workspaceFolder }],
+    resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "512Mi" } },
+    securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
+  };
+}
+
+/** The ephemeral container that makes the last save. Its name is used once: one can be added, never changed. */
+export function saveContainer(session: Session, settings: ClusterSettings, name: string): V1EphemeralContainer {
+  return {
+    name,
+    image: settings.syncImage,
+    imagePullPolicy: "IfNotPresent",
+    args: ["save"],
+    env: syncEnvironment(session, settings),
+    volumeMounts: [{ name: workspaceVolume, mountPath: workspaceFolder }],
+    securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
+  };
+}

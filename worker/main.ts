@@ -1,0 +1,51 @@
+import { NativeConnection } from "@temporalio/worker";
+import { createActivities } from "../activities/index.ts";
+import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
+import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
+import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import { createStaticCredentials } from "../adapters/static-credentials.ts";
+import { probeAccessPath } from "../adapters/access-path.ts";
+import { loadConfig } from "../config/config.ts";
+import { createLogger } from "../config/logger.ts";
+import { clusterSettings } from "../config/settings.ts";
+import { runMain, untilAvailable } from "../config/start-up.ts";
+import { loadTemplates } from "../config/templates.ts";
+import { createWorker } from "./create-worker.ts";
+import { publishTemplate } from "./publish-templates.ts";
+import { installTemporalLogger } from "./temporal-logger.ts";
+
+await runMain(async () => {
+  const config = loadConfig(process.env);
+  const logger = createLogger("worker", config.LOG_LEVEL);
+  installTemporalLogger(logger);
+
+  const s3 = { endpoint: config.S3_ENDPOINT, region: config.S3_REGION, bucket: config.S3_BUCKET, accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY };
+  const store = createS3ObjectStore(s3);
+  const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+  const directory = createRedisReplDirectory({ url: config.REDIS_URL, sessionTtlSeconds: config.MAX_LIFETIME });
+
+  await untilAvailable(logger, "object store", () => store.prepare());
+  for (const template of loadTemplates()) {
+    const outcome = await untilAvailable(logger, `publish template ${template.name}`, () => publishTemplate(store, template));
+    logger.info({ event: "template", template: template.name, digest: template.digest, outcome });
+  }
+  await untilAvailable(logger, "cluster", () => cluster.check());
+  await untilAvailable(logger, "session directory", () => directory.check());
+  const connection = await untilAvailable(logger, "Temporal", () => NativeConnection.connect({ address: config.TEMPORAL_ADDRESS }));
+
+  logger.warn({ event: "credentials", mode: "static" }, "save containers use the object store's own keys; nothing short-lived is configured");
+  const activities = createActivities({
+    store,
+    cluster,
+    directory,
+    credentials: createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
+    settings: clusterSettings(config),
+    limits: { maxRepls: config.MAX_REPLS_PER_USER, maxActive: config.MAX_ACTIVE_PER_USER },
+    probe: probeAccessPath,
+  });
+  const worker = await createWorker({ connection, namespace: config.TEMPORAL_NAMESPACE, activities, logger });
+  logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS }, "worker ready");
+  await worker.run();
+  await connection.close();
+  await directory.close();
+});

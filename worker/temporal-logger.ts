@@ -1,0 +1,10 @@
+import { DefaultLogger, Runtime, type LogEntry } from "@temporalio/worker";
+import type { Logger } from "../config/logger.ts";
+
+const levels = { TRACE: "trace", DEBUG: "debug", INFO: "info", WARN: "warn", ERROR: "error" } as const;
+
+/** Sends the SDK's own lines and the workflows' into our log. Once a process, before anything else of the SDK. */
+export function installTemporalLogger(logger: Logger): void {
+  const write = (entry: LogEntry) => logger[levels[entry.level]]({ event: "temporal", ...entry.meta }, entry.message);
+  Runtime.install({ logger: new DefaultLogger("INFO", write), telemetryOptions: { logging: { forward: {}, filter: { core: "ERROR", other: "ERROR" } } } });
+}

@@ -1,0 +1,34 @@
+import { proxyActivities } from "@temporalio/workflow";
+import type { Activities } from "../activities/index.ts";
+
+/** The retry policy of every step, on one screen. Final errors are marked where they arise (activities/failure.ts). */
+
+const retry = { initialInterval: "200 milliseconds", backoffCoefficient: 2, maximumInterval: "1 minute" } as const;
+
+/** Steps of a start: bounded, because somebody waits and everything can be undone. */
+export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyManifests, publishSession } = proxyActivities<Activities>({
+  startToCloseTimeout: "30 seconds",
+  scheduleToCloseTimeout: "1 minute",
+  retry: { ...retry, maximumInterval: "5 seconds" },
+});
+
+/** The start of a container: its own failures are final after a few tries, and a lost worker is noticed within seconds. */
+export const { waitUntilReady } = proxyActivities<Activities>({
+  startToCloseTimeout: "90 seconds",
+  scheduleToCloseTimeout: "2 minutes",
+  heartbeatTimeout: "10 seconds",
+  retry: { ...retry, maximumAttempts: 2 },
+});
+
+/** Undoing and removing: never given up, or something would be left behind. */
+export const { releaseRepl, releaseSession, forgetRepl, removeFiles, removeNewFiles, removeResources, withdrawSession, findSession } = proxyActivities<Activities>({
+  startToCloseTimeout: "2 minutes",
+  retry,
+});
+
+/** The user's work: retried without end, so that an operator can pause it, mend the cause and let it go on. */
+export const { saveWorkspace } = proxyActivities<Activities>({
+  startToCloseTimeout: "1 hour",
+  heartbeatTimeout: "10 seconds",
+  retry,
+});

@@ -1,0 +1,44 @@
+import { setCurrentDetails } from "@temporalio/workflow";
+import type { ClosedRepl, ReplInput } from "../activities/inputs.ts";
+import type { SaveSummary } from "../domain/save.ts";
+import { findSession, removeResources, saveWorkspace, withdrawSession } from "./activities.ts";
+import { asOutcome } from "./failures.ts";
+
+/** What the closing of a REPL needs to know; `lastSave` is the answer when nothing runs. */
+export interface ShutdownInput extends ReplInput {
+  readonly lastSave: SaveSummary;
+}
+
+/**
+ * Closes a REPL: saves, and only when the save is proven removes the pod. While no save can be made the pod
+ * stays and this run goes on trying. Safe to reset to its first task.
+ */
+export async function shutdownRepl({ lastSave, ...input }: ShutdownInput): Promise<ClosedRepl> {
+  try {
+    setCurrentDetails("Step 1 of 4: finding the running session.");
+    // Activities answer null for undefined.
+    const session = (await findSession({ ...input, state: "stopping" })) ?? undefined;
+    if (!session) {
+      setCurrentDetails("Nothing was running; nothing to do.");
+      return { replId: input.replId, save: lastSave };
+    }
+
+    setCurrentDetails(
+      "Step 2 of 4: saving the files with an ephemeral container in the pod.\n\n" +
+        "If this repeats, read the pending activity's last failure and mend its cause (usually the object store). It then goes on by itself. " +
+        "The pod is kept until a save has been read back; do not terminate this run, and do not delete the pod.",
+    );
+    const save = await saveWorkspace({ ...input, session });
+
+    setCurrentDetails(`Step 3 of 4: save ${save.generation} is proven; removing the objects.`);
+    await removeResources({ session });
+
+    setCurrentDetails("Step 4 of 4: updating the look-ups.");
+    await withdrawSession({ session, save });
+    setCurrentDetails(`Closed with save ${save.generation}: ${save.files} files, ${save.bytes} bytes.`);
+    return { replId: input.replId, save };
+  } catch (error) {
+    throw asOutcome(error);
+  }
+}
+
