@@ -8,6 +8,8 @@ import type { Ports } from "./ports.ts";
 
 /** Exit code of the save container when another session has become the writer: there is nothing left to save for this one. */
 const supersededExitCode = 3;
+/** The save container found a workspace that was never filled: the newest save is all there is. */
+const neverRestoredExitCode = 4;
 
 /**
  * Makes the last save of a session: adds an ephemeral container that saves the workspace, waits for its end
@@ -28,7 +30,7 @@ export function createSaveWorkspace({ cluster, store, directory, settings }: Por
         context.cancellationSignal,
         (next) => context.heartbeat((state = next)),
       );
-      if (attempt && attempt.exitCode !== 0) {
+      if (attempt && attempt.exitCode !== 0 && attempt.exitCode !== neverRestoredExitCode) {
         if (attempt.exitCode === supersededExitCode) throw new ReplError("conflict", `${attempt.container}: another session is the writer now`);
         throw new ReplError("unavailable", `${attempt.container} ended with exit code ${attempt.exitCode}: ${lastWords(attempt.message)}`);
       }

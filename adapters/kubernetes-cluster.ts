@@ -1,10 +1,10 @@
 import * as k8s from "@kubernetes/client-node";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { fieldManager, label } from "../domain/naming.ts";
-import type { Cluster, RunningSession } from "../domain/ports.ts";
+import type { Cluster } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
 import { watchPods } from "./kubernetes-watch.ts";
-import { describePod, hopelessContainer, hopelessReason, isReady, isRestored, livePod, nextSaveName, runningSave, statusOf } from "./pod-state.ts";
+import { describePod, hopelessContainer, hasStarted, hopelessReason, isReady, livePod, nextSaveName, runningSave, statusOf } from "./pod-state.ts";
 
 export interface KubernetesOptions {
   /** Path of a kubeconfig; the pod's own service account when absent. */
@@ -41,14 +41,10 @@ export function createKubernetesCluster(options: KubernetesOptions): Cluster<k8s
       await attempt("apply manifests", () => Promise.all(manifests.map((manifest) => objects.patch(manifest, undefined, undefined, fieldManager, true, k8s.PatchStrategy.ServerSideApply))));
     },
 
-    async findSession(replId): Promise<RunningSession | undefined> {
+    async findSession(replId) {
       const deployments = await attempt("find the session", () => apps.listNamespacedDeployment({ namespace, labelSelector: `${label.replId}=${replId}` }));
       const labels = deployments.items.find((deployment) => !deployment.metadata?.deletionTimestamp)?.metadata?.labels;
-      if (!labels) return undefined;
-      const session = { id: labels[label.sessionId] ?? "", replId, userId: labels[label.userId] ?? "" };
-      const pods = await attempt("find the pod", () => core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }));
-      const pod = livePod(pods.items);
-      return { ...session, restored: pod !== undefined && isRestored(pod) };
+      return labels && { id: labels[label.sessionId] ?? "", replId, userId: labels[label.userId] ?? "" };
     },
 
     async waitForPod(session, signal, onProgress) {
@@ -67,7 +63,7 @@ export function createKubernetesCluster(options: KubernetesOptions): Cluster<k8s
     async runInPod(session, containerFor, signal, onProgress) {
       const pods = await attempt("find the pod", () => core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }));
       const pod = livePod(pods.items);
-      if (!pod || !isRestored(pod)) return undefined;
+      if (!pod || !hasStarted(pod)) return undefined;
       const podName = pod.metadata?.name ?? "";
       const running = runningSave(pod);
       const container = running ?? nextSaveName(pod);

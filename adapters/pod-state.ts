@@ -10,8 +10,9 @@ export function livePod(pods: readonly V1Pod[]): V1Pod | undefined {
   return pods.find((pod) => !pod.metadata?.deletionTimestamp && pod.status?.phase !== "Failed" && pod.status?.phase !== "Succeeded");
 }
 
-export function isRestored(pod: V1Pod): boolean {
-  return restoreStatus(pod)?.state?.terminated?.exitCode === 0;
+/** True once a container of the pod has run: before that the workspace is an empty folder. */
+export function hasStarted(pod: V1Pod): boolean {
+  return [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].some(({ state }) => state?.running);
 }
 
 export function isReady(pod: V1Pod): boolean {
@@ -36,7 +37,7 @@ export function describePod(pod: V1Pod | undefined): string {
   const unscheduled = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled" && condition.status === "False");
   if (unscheduled) return `not scheduled: ${unscheduled.message ?? unscheduled.reason ?? ""}`;
   const restore = restoreStatus(pod);
-  if (!isRestored(pod)) return restore?.state?.waiting?.reason ? `restore waits: ${restore.state.waiting.reason}` : "restoring files";
+  if (!restore?.state?.running) return `restore waits: ${restore?.state?.waiting?.reason ?? "not started"}`;
   const runner = pod.status?.containerStatuses?.find(({ name }) => name === "runner");
   if (runner?.state?.waiting?.reason) return `runner waits: ${runner.state.waiting.reason}`;
   return isReady(pod) ? "ready" : "runner starts";

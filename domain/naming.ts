@@ -43,6 +43,9 @@ export const label = {
 export const fieldManager = "devex";
 export const runnerPort = 8081;
 export const workspaceFolder = "/workspaces";
+/** Shared by a pod's own containers, read-only for the user's: tells that the workspace is whole. */
+export const stateFolder = "/run/devex";
+export const restoredMarker = "/run/devex/restored";
 
 /** The runner serves under its own base path, so the ingress never rewrites one. */
 export function basePathOf(replId: ReplId): string {

@@ -40,12 +40,6 @@ export interface FileBody {
   readonly open: () => NodeJS.ReadableStream;
 }
 
-/** The objects of one session as the cluster has them. */
-export interface RunningSession extends Session {
-  /** False until the workspace has been restored: before that there is nothing to save. */
-  readonly restored: boolean;
-}
-
 export interface SaveAttempt {
   readonly container: string;
   readonly exitCode: number;
@@ -61,7 +55,7 @@ export interface Cluster<Manifest = object, Container = object> {
   /** Makes it so, by server-side apply. */
   apply(manifests: readonly Manifest[]): Promise<void>;
   /** Undefined when no Deployment of this REPL exists. */
-  findSession(replId: ReplId): Promise<RunningSession | undefined>;
+  findSession(replId: ReplId): Promise<Session | undefined>;
   /**
    * Waits by watch until the session's pod is Ready; `onProgress` hears each change in words. Throws
    * `unavailable` with the reason when the pod can never become ready or the signal ends the wait.
@@ -69,7 +63,7 @@ export interface Cluster<Manifest = object, Container = object> {
   waitForPod(session: Session, signal: AbortSignal, onProgress: (state: string) => void): Promise<void>;
   /**
    * Adds an ephemeral container to the session's pod (or finds the one that still runs) and waits for its
-   * end. Undefined when the session has no pod with a restored workspace.
+   * end. Undefined when the session has no pod whose workspace could hold anything yet.
    */
   runInPod(session: Session, containerFor: (name: string) => Container, signal: AbortSignal, onProgress: (state: string) => void): Promise<SaveAttempt | undefined>;
   /** Deletes the session's objects, and only this session's. */

@@ -1,11 +1,18 @@
 import type { V1Deployment } from "@kubernetes/client-node";
-import { basePathOf, runnerPort, workspaceFolder } from "../domain/naming.ts";
+import { basePathOf, restoredMarker, runnerPort, stateFolder, workspaceFolder } from "../domain/naming.ts";
 import { podSelector, sessionLabels } from "./labels.ts";
 import type { ClusterSettings, SessionPlan } from "./settings.ts";
-import { restoreContainer, restrictedContainer, workspaceVolume } from "./sync-container.ts";
+import { restoreContainer, restrictedContainer, stateVolume, workspaceVolume } from "./sync-container.ts";
 
 /** Room for a last save when a node is drained; a close has saved before it deletes. */
 const terminationGraceSeconds = 30;
+
+/**
+ * Holds the kubelet's first readiness probe back until the runner listens. The first one comes at once, and
+ * one that fails is followed by the next only a second later. Gives up after some seconds: then that second
+ * no longer matters.
+ */
+const waitForListener = `for i in {1..200}; do (exec 3<>/dev/tcp/127.0.0.1/${runnerPort}) 2>/dev/null && exit 0; sleep 0.025; done; exit 0`;
 
 /** The pod of a session: restore fills the workspace, then the runner serves it. */
 export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings): V1Deployment {
@@ -44,10 +51,15 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
                 { name: "DEVEX_SECURE", value: String(settings.runnerUrl.startsWith("https:")) },
                 { name: "DEVEX_PORT", value: String(runnerPort) },
                 { name: "DEVEX_WORKSPACE", value: workspaceFolder },
+                { name: "DEVEX_RESTORED_MARKER", value: restoredMarker },
                 ...Object.entries(template.environment).map(([name, value]) => ({ name, value })),
               ],
+              lifecycle: { postStart: { exec: { command: ["bash", "-c", waitForListener] } } },
               readinessProbe: { httpGet: { path: `${basePathOf(session.replId)}/ping`, port: runnerPort }, periodSeconds: 1, failureThreshold: 3 },
-              volumeMounts: [{ name: workspaceVolume, mountPath: workspaceFolder }],
+              volumeMounts: [
+                { name: workspaceVolume, mountPath: workspaceFolder },
+                { name: stateVolume, mountPath: stateFolder, readOnly: true },
+              ],
               resources: {
                 requests: { cpu: resources.cpuRequest, memory: resources.memoryRequest },
                 limits: { cpu: resources.cpuLimit, memory: resources.memoryLimit },
@@ -55,7 +67,10 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
               securityContext: restrictedContainer,
             },
           ],
-          volumes: [{ name: workspaceVolume, emptyDir: { sizeLimit: resources.diskLimit } }],
+          volumes: [
+            { name: workspaceVolume, emptyDir: { sizeLimit: resources.diskLimit } },
+            { name: stateVolume, emptyDir: { sizeLimit: "1Mi" } },
+          ],
         },
       },
     },

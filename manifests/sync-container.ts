@@ -1,9 +1,15 @@
-import type { V1Container, V1EnvVar, V1EphemeralContainer, V1SecurityContext } from "@kubernetes/client-node";
-import { workspaceFolder } from "../domain/naming.ts";
+import type { V1Container, V1EnvVar, V1EphemeralContainer, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node";
+import { stateFolder, workspaceFolder } from "../domain/naming.ts";
 import type { Session } from "../domain/repl.ts";
 import type { ClusterSettings } from "./settings.ts";
 
 export const workspaceVolume = "workspace";
+export const stateVolume = "state";
+
+const syncMounts: V1VolumeMount[] = [
+  { name: workspaceVolume, mountPath: workspaceFolder },
+  { name: stateVolume, mountPath: stateFolder },
+];
 
 /** What the restricted Pod Security level asks of every container. */
 export const restrictedContainer: V1SecurityContext = {
@@ -31,15 +37,20 @@ function syncEnvironment(session: Session, settings: ClusterSettings): V1EnvVar[
   ];
 }
 
-/** The init container that fills the workspace; the pod does not start with less than all files. */
+/**
+ * The init container that fills the workspace. It stays (restartPolicy Always) instead of ending, because
+ * the kubelet notices an end only at its next look, up to a second later; the runner starts meanwhile and
+ * serves nothing until the marker says that every file is there (docs/decisions/0003).
+ */
 export function restoreContainer(session: Session, settings: ClusterSettings): V1Container {
   return {
     name: "restore",
     image: settings.syncImage,
     imagePullPolicy: "IfNotPresent",
     args: ["restore"],
+    restartPolicy: "Always",
     env: syncEnvironment(session, settings),
-    volumeMounts: [{ name: workspaceVolume, mountPath: workspaceFolder }],
+    volumeMounts: syncMounts,
     resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "512Mi" } },
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
   };
@@ -53,7 +64,7 @@ export function saveContainer(session: Session, settings: ClusterSettings, name:
     imagePullPolicy: "IfNotPresent",
     args: ["save"],
     env: syncEnvironment(session, settings),
-    volumeMounts: [{ name: workspaceVolume, mountPath: workspaceFolder }],
+    volumeMounts: syncMounts,
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
   };
 }

@@ -1,3 +1,4 @@
+import { fileExists } from "./file-exists.ts";
 import { startRunner } from "./server.ts";
 
 /** Variables of the runner's own that the user's programs do not need. */
@@ -9,6 +10,7 @@ function required(name: string): string {
   return value;
 }
 
+await fileExists(required("DEVEX_RESTORED_MARKER"));
 const runner = await startRunner({
   replId: required("DEVEX_REPL_ID"),
   userId: required("DEVEX_USER_ID"),

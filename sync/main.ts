@@ -1,12 +1,12 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
-import { workspaceFolder } from "../domain/naming.ts";
+import { restoredMarker, workspaceFolder } from "../domain/naming.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { saveWorkspace } from "./save.ts";
 
 /** Exit codes tell the workflow whether another attempt can help. */
-const exitCodes = { done: 0, failed: 1, usage: 2, superseded: 3 } as const;
+const exitCodes = { done: 0, failed: 1, usage: 2, superseded: 3, neverRestored: 4 } as const;
 
 /** Kubernetes shows at most 4096 bytes of it as the container's last words. */
 const terminationLog = "/dev/termination-log";
@@ -32,14 +32,32 @@ async function main(): Promise<number> {
   });
   const session = { id: required("SESSION_ID"), replId: required("REPL_ID"), userId: required("USER_ID") };
   const started = performance.now();
+  const isRestored = existsSync(restoredMarker);
   try {
-    const result = await (command === "restore" ? restoreWorkspace : saveWorkspace)(store, session, workspaceFolder);
-    lastWords({ ...result, durationMs: Math.round(performance.now() - started) });
-    return exitCodes.done;
+    if (command === "save") {
+      // What a broken restore left must never become the newest save.
+      if (!isRestored) return exitCodes.neverRestored;
+      const report = await saveWorkspace(store, session, workspaceFolder);
+      lastWords({ ...report, durationMs: Math.round(performance.now() - started) });
+      return exitCodes.done;
+    }
+    // A restarted container finds its work done, and must not do it again over what the user has written since.
+    if (!isRestored) {
+      const restored = await restoreWorkspace(store, session, workspaceFolder);
+      console.log(JSON.stringify({ ...restored, durationMs: Math.round(performance.now() - started) }));
+      writeFileSync(restoredMarker, JSON.stringify(restored));
+    }
+    return idle();
   } catch (error) {
     lastWords({ error: messageOf(error) });
     return error instanceof ReplError && error.code === "conflict" ? exitCodes.superseded : exitCodes.failed;
   }
+}
+
+/** Becomes a shell that waits to be told to end: a few hundred kilobytes in place of node's fifty megabytes. */
+function idle(): never {
+  process.execve?.("/bin/sh", ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"], {});
+  throw new Error("this node cannot replace itself");
 }
 
 function required(name: string): string {
