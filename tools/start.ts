@@ -1,0 +1,65 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
+import { ownServers, stackEnvironment } from "./stack/environment.ts";
+import { readOrCreateSettings } from "./stack/settings.ts";
+import { bringUp, loadedImages } from "./stack/up.ts";
+
+/** What `npm start` does: the stack, then worker and API in this terminal, until Ctrl-C. The stack goes on. */
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const print = (line: string) => console.log(line);
+
+async function main(): Promise<void> {
+  if (process.argv.includes("--help")) {
+    return print("npm start: brings up the local stack (see `npm run stack -- --help`), then runs worker and API until Ctrl-C.\nDEVEX_STACK names the stack (default dev), PORT the API's port (default 8080).");
+  }
+  const stack = readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
+  const own = Object.entries(ownServers(process.env)).flatMap(([part, isOwn]) => (isOwn ? [part] : []));
+  if (own.length > 0) print(`Yours, from the environment: ${own.join(", ")}`);
+  print("Bringing up the local stack. The first time takes a while: it builds Kubernetes, Temporal, S3 and Traefik from source.");
+  await bringUp(stack, print);
+
+  const port = process.env["PORT"] ?? "8080";
+  const variables = stackEnvironment(stack, loadedImages(stack));
+  const environment = { ...process.env, ...variables, PORT: port };
+  const programs = [run("worker", environment), run("api", environment)];
+  const stop = () => programs.forEach((program) => program.kill("SIGTERM"));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
+  const ended = Promise.race(programs.map((program) => once(program, "exit")));
+  await Promise.race([untilReady(`http://localhost:${port}`), ended]);
+
+  print(`
+Devex Core is ready.
+  API            http://localhost:${port}   (try: curl http://localhost:${port}/ping)
+  REPLs          ${variables["RUNNER_URL"]}/<replId>/
+  Temporal UI    ${variables["TEMPORAL_UI_URL"] ?? "yours"}
+  Sample flow    npm run demo   (in another terminal)
+Ctrl-C ends API and worker; open REPLs and the stack go on. npm run stack -- down removes everything.
+`);
+  await ended;
+  stop();
+  await Promise.all(programs.map((program) => (program.exitCode === null && program.signalCode === null ? once(program, "exit") : undefined)));
+  process.exitCode = programs.some((program) => program.exitCode) ? 1 : 0;
+}
+
+function run(name: "api" | "worker", env: Record<string, string | undefined>): ChildProcess {
+  return spawn(process.execPath, [`${root}${name}/main.ts`], { env, stdio: "inherit" });
+}
+
+async function untilReady(url: string): Promise<void> {
+  for (;;) {
+    const ready = await fetch(`${url}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (ready) return;
+    await delay(200);
+  }
+}
+
+await main().catch((error: unknown) => {
+  console.error(`✗ ${error instanceof Error ? error.message : String(error)}\n  npm run stack -- doctor says more.`);
+  process.exitCode = 1;
+});
