@@ -8,7 +8,8 @@ export function createApplyManifests({ cluster, credentials, settings }: Ports) 
   return async ({ repl, session, template, ticketKey }: StartInput): Promise<void> => {
     const [running, keys] = await Promise.all([cluster.findSession(repl.id), credentials.issue(repl)]);
     // Applying over another session would replace its pod, and the work in it.
-    if (running && running.id !== session.id) throw new ReplError("conflict", "Another session of this REPL is running.");
+    if (running && running.id !== session.id)
+      throw new ReplError("conflict", "Another session of this REPL is running.");
     await cluster.apply(sessionObjects({ repl, session, template, ticketKey }, keys, settings));
   };
 }

@@ -12,7 +12,8 @@ import type { Ports } from "./ports.ts";
 export function createClaimSession({ store, cluster }: Ports) {
   return async ({ repl, session }: StartInput): Promise<Session> => {
     const running = await cluster.findSession(repl.id);
-    if (running && running.userId !== session.userId) throw new ReplError("conflict", "The cluster runs this REPL for somebody else.");
+    if (running && running.userId !== session.userId)
+      throw new ReplError("conflict", "The cluster runs this REPL for somebody else.");
     const writer = running ? { id: running.id, replId: running.replId, userId: running.userId } : session;
     await updateRecord(store, repl.owner.id, repl.id, (record) => ({ ...record, sessionId: writer.id }));
     return writer;

@@ -15,10 +15,12 @@ const concurrentCopies = 32;
 export function createCopyTemplate({ store }: Ports) {
   return async ({ repl, session, template }: StartInput): Promise<void> => {
     const existing = await readRecord(store, repl.owner.id, repl.id);
-    if (existing && existing.createdAt !== repl.createdAt) throw new ReplError("conflict", "A REPL of this id exists already.");
+    if (existing && existing.createdAt !== repl.createdAt)
+      throw new ReplError("conflict", "A REPL of this id exists already.");
     if (existing) return;
     const published = await store.getText(objectKey.templateManifest(template.name, template.digest));
-    if (!published) throw new ReplError("unavailable", `Template ${template.name} (${template.digest}) is not published yet.`);
+    if (!published)
+      throw new ReplError("unavailable", `Template ${template.name} (${template.digest}) is not published yet.`);
     const source = parseSaveManifest(published.text);
     const target = objectKey.workspace(repl.owner, repl.id);
     const entries: SaveEntry[] = [];
@@ -30,14 +32,24 @@ export function createCopyTemplate({ store }: Ports) {
             if (entry.type !== "file") return entry;
             const key = target + entry.path;
             const copied = await store.copy(entry.key, key).catch((error: unknown) => {
-              throw new ReplError("unavailable", `Template file ${entry.path} cannot be copied: ${messageOf(error)}`, { cause: error });
+              throw new ReplError("unavailable", `Template file ${entry.path} cannot be copied: ${messageOf(error)}`, {
+                cause: error,
+              });
             });
             return { ...entry, key, version: copied.version };
           }),
         )),
       );
     }
-    const manifest: SaveManifest = { format: 1, replId: repl.id, generation: 1, sessionId: session.id, createdAt: repl.createdAt, entries, leftOut: [] };
+    const manifest: SaveManifest = {
+      format: 1,
+      replId: repl.id,
+      generation: 1,
+      sessionId: session.id,
+      createdAt: repl.createdAt,
+      entries,
+      leftOut: [],
+    };
     await store.putText(objectKey.save(repl.id, 1), JSON.stringify(manifest));
     await createRecord(store, { ...repl, sessionId: session.id, lastSave: summarize(manifest) });
   };
@@ -51,7 +63,8 @@ export function createRemoveNewFiles(ports: Ports) {
   const removeFiles = createRemoveFiles(ports);
   return async ({ repl, session }: StartInput): Promise<void> => {
     const record = await readRecord(ports.store, repl.owner.id, repl.id);
-    if (record && (record.lastOpenedAt || record.createdAt !== repl.createdAt || record.sessionId !== session.id)) return;
+    if (record && (record.lastOpenedAt || record.createdAt !== repl.createdAt || record.sessionId !== session.id))
+      return;
     await removeFiles({ replId: repl.id, owner: repl.owner });
   };
 }
@@ -59,7 +72,11 @@ export function createRemoveNewFiles(ports: Ports) {
 /** Removes all files, saves and the record of a REPL, the record last, so that a half-done removal is found again. May be repeated. */
 export function createRemoveFiles({ store }: Ports) {
   return async ({ replId, owner }: ReplInput): Promise<void> => {
-    await Promise.all([store.purge(objectKey.workspace(owner, replId)), store.purge(objectKey.oddFiles(replId)), store.purge(objectKey.saves(replId))]);
+    await Promise.all([
+      store.purge(objectKey.workspace(owner, replId)),
+      store.purge(objectKey.oddFiles(replId)),
+      store.purge(objectKey.saves(replId)),
+    ]);
     await store.purge(objectKey.record(owner.id, replId));
   };
 }

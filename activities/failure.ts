@@ -8,5 +8,10 @@ import { ReplError } from "../domain/errors.ts";
 export function toFailure(error: unknown): unknown {
   if (!(error instanceof ReplError)) return error;
   const cause = error.cause instanceof Error ? { cause: error.cause } : {};
-  return ApplicationFailure.create({ type: error.code, message: error.message, nonRetryable: error.code !== "unavailable", ...cause });
+  return ApplicationFailure.create({
+    type: error.code,
+    message: error.message,
+    nonRetryable: error.code !== "unavailable",
+    ...cause,
+  });
 }

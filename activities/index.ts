@@ -4,7 +4,13 @@ import { createCopyTemplate, createRemoveFiles, createRemoveNewFiles } from "./c
 import { createFindSession } from "./find-session.ts";
 import type { Ports } from "./ports.ts";
 import { createPublishSession, createWithdrawSession } from "./publish-session.ts";
-import { createForgetRepl, createReleaseRepl, createReleaseSession, createReserveRepl, createReserveSession } from "./reserve-repl.ts";
+import {
+  createForgetRepl,
+  createReleaseRepl,
+  createReleaseSession,
+  createReserveRepl,
+  createReserveSession,
+} from "./reserve-repl.ts";
 import { createSaveWorkspace } from "./save-workspace.ts";
 import { createWaitUntilReady } from "./wait-until-ready.ts";
 

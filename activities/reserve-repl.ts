@@ -13,8 +13,13 @@ export function createReserveSession(ports: Ports) {
 }
 
 /** Places are counted among what the look-ups know, so they are filled from the registry first where they were flushed. */
-async function reserve({ directory, store, limits }: Ports, { repl, session }: StartInput, status: "creating" | "starting"): Promise<void> {
-  if (!(await directory.list(session.userId))) await directory.remember(repl.owner, await readRecords(store, session.userId));
+async function reserve(
+  { directory, store, limits }: Ports,
+  { repl, session }: StartInput,
+  status: "creating" | "starting",
+): Promise<void> {
+  if (!(await directory.list(session.userId)))
+    await directory.remember(repl.owner, await readRecords(store, session.userId));
   await directory.reserve(repl, session, limits, status);
 }
 
@@ -28,7 +33,8 @@ export function createReleaseRepl({ directory, store }: Ports) {
 
 /** Undoes {@link createReserveSession}: frees the open place. Does nothing when it is another session's. */
 export function createReleaseSession({ directory }: Ports) {
-  return ({ session, failure }: SessionInput & { readonly failure: string }): Promise<void> => directory.withdraw(session, { failure });
+  return ({ session, failure }: SessionInput & { readonly failure: string }): Promise<void> =>
+    directory.withdraw(session, { failure });
 }
 
 /** Removes every trace of a REPL from the look-ups. */

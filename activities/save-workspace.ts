@@ -31,16 +31,23 @@ export function createSaveWorkspace({ cluster, store, directory, settings }: Por
         (next) => context.heartbeat((state = next)),
       );
       if (attempt && attempt.exitCode !== 0 && attempt.exitCode !== neverRestoredExitCode) {
-        if (attempt.exitCode === supersededExitCode) throw new ReplError("conflict", `${attempt.container}: another session is the writer now`);
-        throw new ReplError("unavailable", `${attempt.container} ended with exit code ${attempt.exitCode}: ${lastWords(attempt.message)}`);
+        if (attempt.exitCode === supersededExitCode)
+          throw new ReplError("conflict", `${attempt.container}: another session is the writer now`);
+        throw new ReplError(
+          "unavailable",
+          `${attempt.container} ended with exit code ${attempt.exitCode}: ${lastWords(attempt.message)}`,
+        );
       }
       const record = await readRecord(store, owner.id, replId);
       if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
       const save = summarize(await readSave(store, replId, record.lastSave.generation));
-      if (attempt && reportedGeneration(attempt.message) > save.generation) throw new ReplError("unavailable", `The registry does not name the save that ${attempt.container} reported.`);
+      if (attempt && reportedGeneration(attempt.message) > save.generation)
+        throw new ReplError("unavailable", `The registry does not name the save that ${attempt.container} reported.`);
       return save;
     } catch (error) {
-      await directory.setState(session, "stopping", `Saving failed and is tried again: ${messageOf(error)}`).catch(() => {});
+      await directory
+        .setState(session, "stopping", `Saving failed and is tried again: ${messageOf(error)}`)
+        .catch(() => {});
       throw error;
     } finally {
       clearInterval(beating);

@@ -22,7 +22,12 @@ export function createWaitUntilReady({ cluster, settings, probe }: Ports) {
     const beating = setInterval(() => context.heartbeat(state), 1000);
     let state = "waiting for the pod";
     const answers = async () => {
-      for (let pause = firstPauseMs; !(await probe(`${url}ping`, signal)); pause = Math.min(pause * 1.2, longestPauseMs)) await delay(pause, undefined, { signal });
+      for (
+        let pause = firstPauseMs;
+        !(await probe(`${url}ping`, signal));
+        pause = Math.min(pause * 1.2, longestPauseMs)
+      )
+        await delay(pause, undefined, { signal });
     };
     const watched = cluster.waitForPod(session, signal, (next) => context.heartbeat((state = next)));
     // A Ready pod is no answer yet; a hopeless one is.

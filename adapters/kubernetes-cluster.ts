@@ -4,7 +4,17 @@ import { fieldManager, label } from "../domain/naming.ts";
 import type { Cluster } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
 import { watchPods } from "./kubernetes-watch.ts";
-import { describePod, hopelessContainer, hasStarted, hopelessReason, isReady, livePod, nextSaveName, runningSave, statusOf } from "./pod-state.ts";
+import {
+  describePod,
+  hopelessContainer,
+  hasStarted,
+  hopelessReason,
+  isReady,
+  livePod,
+  nextSaveName,
+  runningSave,
+  statusOf,
+} from "./pod-state.ts";
 
 export interface KubernetesOptions {
   /** Path of a kubeconfig; the pod's own service account when absent. */
@@ -16,7 +26,9 @@ export interface KubernetesOptions {
 const podGraceSeconds = 1;
 
 /** The cluster behind a Kubernetes API server. */
-export function createKubernetesCluster(options: KubernetesOptions): Cluster<k8s.KubernetesObject, k8s.V1EphemeralContainer> {
+export function createKubernetesCluster(
+  options: KubernetesOptions,
+): Cluster<k8s.KubernetesObject, k8s.V1EphemeralContainer> {
   const { namespace } = options;
   const config = new k8s.KubeConfig();
   if (options.kubeconfig) config.loadFromFile(options.kubeconfig);
@@ -38,11 +50,19 @@ export function createKubernetesCluster(options: KubernetesOptions): Cluster<k8s
 
   return {
     async apply(manifests) {
-      await attempt("apply manifests", () => Promise.all(manifests.map((manifest) => objects.patch(manifest, undefined, undefined, fieldManager, true, k8s.PatchStrategy.ServerSideApply))));
+      await attempt("apply manifests", () =>
+        Promise.all(
+          manifests.map((manifest) =>
+            objects.patch(manifest, undefined, undefined, fieldManager, true, k8s.PatchStrategy.ServerSideApply),
+          ),
+        ),
+      );
     },
 
     async findSession(replId) {
-      const deployments = await attempt("find the session", () => apps.listNamespacedDeployment({ namespace, labelSelector: `${label.replId}=${replId}` }));
+      const deployments = await attempt("find the session", () =>
+        apps.listNamespacedDeployment({ namespace, labelSelector: `${label.replId}=${replId}` }),
+      );
       const labels = deployments.items.find((deployment) => !deployment.metadata?.deletionTimestamp)?.metadata?.labels;
       return labels && { id: labels[label.sessionId] ?? "", replId, userId: labels[label.userId] ?? "" };
     },
@@ -61,7 +81,9 @@ export function createKubernetesCluster(options: KubernetesOptions): Cluster<k8s
     },
 
     async runInPod(session, containerFor, signal, onProgress) {
-      const pods = await attempt("find the pod", () => core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }));
+      const pods = await attempt("find the pod", () =>
+        core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }),
+      );
       const pod = livePod(pods.items);
       if (!pod || !hasStarted(pod)) return undefined;
       const podName = pod.metadata?.name ?? "";
@@ -70,7 +92,9 @@ export function createKubernetesCluster(options: KubernetesOptions): Cluster<k8s
       if (!running) {
         const body = { spec: { ephemeralContainers: [containerFor(container)] } };
         const patch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.StrategicMergePatch);
-        await attempt("add the save container", () => core.patchNamespacedPodEphemeralcontainers({ name: podName, namespace, body }, patch));
+        await attempt("add the save container", () =>
+          core.patchNamespacedPodEphemeralcontainers({ name: podName, namespace, body }, patch),
+        );
       }
       onProgress(`${container} in ${podName}`);
       const visit = (now: readonly k8s.V1Pod[]) => {
@@ -110,8 +134,11 @@ function translate(what: string, error: unknown): unknown {
   if (error instanceof ReplError) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
   if (error instanceof k8s.ApiException) {
-    if (error.code === 409) return new ReplError("unavailable", `${what}: changed by somebody else at the same time`, { cause: error });
-    return new ReplError("unavailable", `${what}: the cluster answers ${error.code} (${statusMessage(error.body)})`, { cause: error });
+    if (error.code === 409)
+      return new ReplError("unavailable", `${what}: changed by somebody else at the same time`, { cause: error });
+    return new ReplError("unavailable", `${what}: the cluster answers ${error.code} (${statusMessage(error.body)})`, {
+      cause: error,
+    });
   }
   const cause = error instanceof Error && error.cause ? error.cause : error;
   return new ReplError("unavailable", `${what}: the cluster does not answer (${messageOf(cause)})`, { cause: error });

@@ -1,22 +1,35 @@
 import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 
 /** Reasons with which a waiting container will not start by itself. */
-const hopeless = new Set(["ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", "CreateContainerError", "StartError"]);
+const hopeless = new Set([
+  "ErrImageNeverPull",
+  "InvalidImageName",
+  "CreateContainerConfigError",
+  "RunContainerError",
+  "CreateContainerError",
+  "StartError",
+]);
 /** A restore that failed this often fails for good: kubelet's back-off would hide the reason for minutes. */
 const maximumRestoreFailures = 3;
 
 /** The session's pod, leaving out those on their way out. */
 export function livePod(pods: readonly V1Pod[]): V1Pod | undefined {
-  return pods.find((pod) => !pod.metadata?.deletionTimestamp && pod.status?.phase !== "Failed" && pod.status?.phase !== "Succeeded");
+  return pods.find(
+    (pod) => !pod.metadata?.deletionTimestamp && pod.status?.phase !== "Failed" && pod.status?.phase !== "Succeeded",
+  );
 }
 
 /** True once a container of the pod has run: before that the workspace is an empty folder. */
 export function hasStarted(pod: V1Pod): boolean {
-  return [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].some(({ state }) => state?.running);
+  return [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].some(
+    ({ state }) => state?.running,
+  );
 }
 
 export function isReady(pod: V1Pod): boolean {
-  return pod.status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True") ?? false;
+  return (
+    pod.status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True") ?? false
+  );
 }
 
 /** Why this pod can never become ready; undefined while it still may. */
@@ -24,17 +37,21 @@ export function hopelessReason(pod: V1Pod): string | undefined {
   const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   for (const { name, state } of statuses) {
     const reason = state?.waiting?.reason;
-    if (reason && hopeless.has(reason)) return `container ${name} cannot start: ${reason}${state.waiting?.message ? ` (${state.waiting.message})` : ""}`;
+    if (reason && hopeless.has(reason))
+      return `container ${name} cannot start: ${reason}${state.waiting?.message ? ` (${state.waiting.message})` : ""}`;
   }
   const restore = restoreStatus(pod);
-  if (restore && restore.restartCount >= maximumRestoreFailures) return `the workspace cannot be restored: ${lastWords(restore)}`;
+  if (restore && restore.restartCount >= maximumRestoreFailures)
+    return `the workspace cannot be restored: ${lastWords(restore)}`;
   return undefined;
 }
 
 /** Where a pod stands, in a few words for an operator. */
 export function describePod(pod: V1Pod | undefined): string {
   if (!pod) return "no pod yet";
-  const unscheduled = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled" && condition.status === "False");
+  const unscheduled = pod.status?.conditions?.find(
+    (condition) => condition.type === "PodScheduled" && condition.status === "False",
+  );
   if (unscheduled) return `not scheduled: ${unscheduled.message ?? unscheduled.reason ?? ""}`;
   const restore = restoreStatus(pod);
   if (!restore?.state?.running) return `restore waits: ${restore?.state?.waiting?.reason ?? "not started"}`;
@@ -51,10 +68,12 @@ export function nextSaveName(pod: V1Pod): string {
 
 /** A save container of an earlier attempt that may still end well; undefined when there is none. */
 export function runningSave(pod: V1Pod): string | undefined {
-  return (pod.spec?.ephemeralContainers ?? []).map(({ name }) => name).find((name) => {
-    const state = statusOf(pod, name)?.state;
-    return !state?.terminated && !hopeless.has(state?.waiting?.reason ?? "");
-  });
+  return (pod.spec?.ephemeralContainers ?? [])
+    .map(({ name }) => name)
+    .find((name) => {
+      const state = statusOf(pod, name)?.state;
+      return !state?.terminated && !hopeless.has(state?.waiting?.reason ?? "");
+    });
 }
 
 export function statusOf(pod: V1Pod, ephemeralContainer: string): V1ContainerStatus | undefined {
@@ -63,7 +82,9 @@ export function statusOf(pod: V1Pod, ephemeralContainer: string): V1ContainerSta
 
 export function hopelessContainer(status: V1ContainerStatus | undefined): string | undefined {
   const waiting = status?.state?.waiting;
-  return waiting?.reason && hopeless.has(waiting.reason) ? `${waiting.reason}${waiting.message ? ` (${waiting.message})` : ""}` : undefined;
+  return waiting?.reason && hopeless.has(waiting.reason)
+    ? `${waiting.reason}${waiting.message ? ` (${waiting.message})` : ""}`
+    : undefined;
 }
 
 function restoreStatus(pod: V1Pod): V1ContainerStatus | undefined {

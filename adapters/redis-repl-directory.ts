@@ -20,7 +20,7 @@ export function createRedisReplDirectory(options: RedisOptions): ReplDirectory &
     commandTimeout: commandTimeoutMs,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: true,
-    retryStrategy: (attempt) => Math.min(attempt * 100, 2000),
+    retryStrategy: (failures) => Math.min(failures * 100, 2000),
   });
   // Each command reports its own failure; without a listener the connection's would end the process.
   redis.on("error", () => {});
@@ -35,14 +35,23 @@ export function createRedisReplDirectory(options: RedisOptions): ReplDirectory &
     const name = file.replace(".lua", "");
     redis.defineCommand(name, { lua: text });
     return (keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> =>
-      attempt(() => (redis as unknown as Record<string, (...values: unknown[]) => Promise<unknown>>)[name]?.(keys.length, ...keys, ...args) as Promise<unknown>);
+      attempt(
+        () =>
+          (redis as unknown as Record<string, (...values: unknown[]) => Promise<unknown>>)[name]?.(
+            keys.length,
+            ...keys,
+            ...args,
+          ) as Promise<unknown>,
+      );
   }
 
   async function attempt<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      throw new ReplError("unavailable", `The session directory does not answer (${messageOf(error)}).`, { cause: error });
+      throw new ReplError("unavailable", `The session directory does not answer (${messageOf(error)}).`, {
+        cause: error,
+      });
     }
   }
 
@@ -53,29 +62,67 @@ export function createRedisReplDirectory(options: RedisOptions): ReplDirectory &
       const now = new Date().toISOString();
       const meta = fields({ ...hashOfRecord(repl), status });
       const keys = [redisKey.userRepls(session.userId), redisKey.replMeta(repl.id), redisKey.activeSession(repl.id)];
-      const args = [repl.id, session.id, session.userId, Date.parse(repl.createdAt), limits.maxRepls, limits.maxActive, now, options.sessionTtlSeconds, "starting", ...meta];
+      const args = [
+        repl.id,
+        session.id,
+        session.userId,
+        Date.parse(repl.createdAt),
+        limits.maxRepls,
+        limits.maxActive,
+        now,
+        options.sessionTtlSeconds,
+        "starting",
+        ...meta,
+      ];
       const answer = await reserve(keys, args);
-      if (answer === "repls") throw new ReplError("quota_exceeded", `You have ${limits.maxRepls} REPLs, the most one user can have. Delete one first.`);
-      if (answer === "active") throw new ReplError("quota_exceeded", `You have ${limits.maxActive} REPLs open, the most one user can have. Close one first.`);
+      if (answer === "repls")
+        throw new ReplError(
+          "quota_exceeded",
+          `You have ${limits.maxRepls} REPLs, the most one user can have. Delete one first.`,
+        );
+      if (answer === "active")
+        throw new ReplError(
+          "quota_exceeded",
+          `You have ${limits.maxActive} REPLs open, the most one user can have. Close one first.`,
+        );
       if (answer === "conflict") throw new ReplError("conflict", "Another session of this REPL is running.");
     },
 
     async publish(session, url, repl) {
-      await changeSession([redisKey.activeSession(session.replId)], [session.id, options.sessionTtlSeconds, ...fields({ userId: session.userId, url, state: "running" })]);
+      await changeSession(
+        [redisKey.activeSession(session.replId)],
+        [session.id, options.sessionTtlSeconds, ...fields({ userId: session.userId, url, state: "running" })],
+      );
       await attempt(() => redis.hset(redisKey.replMeta(session.replId), { ...hashOfRecord(repl), status: "stopped" }));
     },
 
     async setState(session, state, reason) {
-      await changeSession([redisKey.activeSession(session.replId)], [session.id, options.sessionTtlSeconds, ...fields({ userId: session.userId, state, reason: reason ?? "" })]);
+      await changeSession(
+        [redisKey.activeSession(session.replId)],
+        [session.id, options.sessionTtlSeconds, ...fields({ userId: session.userId, state, reason: reason ?? "" })],
+      );
     },
 
     async withdraw(session, { save, failure }) {
-      const noted = fields({ status: "stopped", ...(save ? { lastSave: JSON.stringify(save) } : {}), ...(failure ? { statusReason: failure } : {}) });
-      await withdraw([redisKey.activeSession(session.replId), redisKey.replMeta(session.replId)], [session.id, ...noted]);
+      const noted = fields({
+        status: "stopped",
+        ...(save ? { lastSave: JSON.stringify(save) } : {}),
+        ...(failure ? { statusReason: failure } : {}),
+      });
+      await withdraw(
+        [redisKey.activeSession(session.replId), redisKey.replMeta(session.replId)],
+        [session.id, ...noted],
+      );
     },
 
     async forget(userId, replId) {
-      await attempt(() => redis.multi().zrem(redisKey.userRepls(userId), replId).del(redisKey.replMeta(replId), redisKey.activeSession(replId)).exec());
+      await attempt(() =>
+        redis
+          .multi()
+          .zrem(redisKey.userRepls(userId), replId)
+          .del(redisKey.replMeta(replId), redisKey.activeSession(replId))
+          .exec(),
+      );
     },
 
     async remember(user, records) {
@@ -94,7 +141,9 @@ export function createRedisReplDirectory(options: RedisOptions): ReplDirectory &
     },
 
     async get(replId): Promise<Repl | undefined> {
-      const answer = await attempt(() => redis.pipeline().hgetall(redisKey.replMeta(replId)).hgetall(redisKey.activeSession(replId)).exec());
+      const answer = await attempt(() =>
+        redis.pipeline().hgetall(redisKey.replMeta(replId)).hgetall(redisKey.activeSession(replId)).exec(),
+      );
       const [meta, session] = (answer ?? []).map(([error, hash]) => {
         if (error) throw new ReplError("unavailable", "The session directory does not answer.", { cause: error });
         return hash as Hash;

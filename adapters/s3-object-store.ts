@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -41,7 +41,12 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
     maxAttempts: 3,
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: { connectionTimeout: 3000, requestTimeout: 60_000, httpsAgent: { maxSockets: 64 }, httpAgent: { maxSockets: 64, keepAlive: true } },
+    requestHandler: {
+      connectionTimeout: 3000,
+      requestTimeout: 60_000,
+      httpsAgent: { maxSockets: 64 },
+      httpAgent: { maxSockets: 64, keepAlive: true },
+    },
   });
 
   /** Translates the SDK's errors at the border; `missing` is the answer where nothing being there is no error. */
@@ -51,16 +56,26 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
     } catch (error) {
       if (error instanceof S3ServiceException) {
         const status = error.$metadata.httpStatusCode;
-        if (missing && (status === 404 || error.name === "NoSuchVersion")) return missing.value;
+        if (missing && (status === 404 || isUnknownVersion(error))) return missing.value;
         if (status === 404) throw new ReplError("not_found", `${what}: nothing there`, { cause: error });
-        if (status === 412 || status === 409) throw new ReplError("conflict", `${what}: changed by somebody else`, { cause: error });
-        if (status === 403) throw new ReplError("unavailable", `${what}: the object store refuses our keys (${error.name})`, { cause: error });
+        if (status === 412 || status === 409)
+          throw new ReplError("conflict", `${what}: changed by somebody else`, { cause: error });
+        if (status === 403)
+          throw new ReplError("unavailable", `${what}: the object store refuses our keys (${error.name})`, {
+            cause: error,
+          });
       }
-      throw new ReplError("unavailable", `${what}: the object store does not answer (${reasonOf(error)})`, { cause: error });
+      throw new ReplError("unavailable", `${what}: the object store does not answer (${reasonOf(error)})`, {
+        cause: error,
+      });
     }
   }
 
-  const stored = (answer: { ETag?: string | undefined; VersionId?: string | undefined; CopyObjectResult?: { ETag?: string | undefined } | undefined }): StoredObject => ({
+  const stored = (answer: {
+    ETag?: string | undefined;
+    VersionId?: string | undefined;
+    CopyObjectResult?: { ETag?: string | undefined } | undefined;
+  }): StoredObject => ({
     etag: answer.ETag ?? answer.CopyObjectResult?.ETag ?? "",
     version: answer.VersionId ?? "null",
   });
@@ -68,7 +83,11 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
   async function* pages(prefix: string): AsyncGenerator<string[]> {
     let token: string | undefined;
     do {
-      const page = await attempt(`list ${prefix}`, () => client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token ? { ContinuationToken: token } : {}) })));
+      const page = await attempt(`list ${prefix}`, () =>
+        client.send(
+          new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token ? { ContinuationToken: token } : {}) }),
+        ),
+      );
       yield (page.Contents ?? []).flatMap((object) => object.Key ?? []);
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token);
@@ -77,7 +96,9 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
   async function deleteObjects(objects: { Key: string; VersionId?: string }[]): Promise<void> {
     for (let start = 0; start < objects.length; start += deleteBatch) {
       const batch = objects.slice(start, start + deleteBatch);
-      const answer = await attempt("delete objects", () => client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: batch, Quiet: true } })));
+      const answer = await attempt("delete objects", () =>
+        client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: batch, Quiet: true } })),
+      );
       const failed = answer.Errors?.find((error) => error.Code !== "NoSuchKey" && error.Code !== "NoSuchVersion");
       if (failed) throw new ReplError("unavailable", `delete ${failed.Key}: ${failed.Code}`);
     }
@@ -85,25 +106,59 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
 
   return {
     async prepare() {
-      const exists = await attempt("find the bucket", () => client.send(new HeadBucketCommand({ Bucket: bucket })).then(() => true), { value: false });
-      if (!exists) await attempt("create the bucket", () => client.send(new CreateBucketCommand({ Bucket: bucket }))).catch(ignoreConflict);
-      await attempt("switch versioning on", () => client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: "Enabled" } })));
+      const exists = await attempt(
+        "find the bucket",
+        () => client.send(new HeadBucketCommand({ Bucket: bucket })).then(() => true),
+        { value: false },
+      );
+      if (!exists)
+        await attempt("create the bucket", () => client.send(new CreateBucketCommand({ Bucket: bucket }))).catch(
+          ignoreConflict,
+        );
+      await attempt("switch versioning on", () =>
+        client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: "Enabled" } })),
+      );
     },
 
     putText: (key, text, condition) =>
-      attempt(`write ${key}`, async () => stored(await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: text, ContentType: "application/json", ...conditionHeaders(condition) })))),
+      attempt(`write ${key}`, async () =>
+        stored(
+          await client.send(
+            new PutObjectCommand({
+              Bucket: bucket,
+              Key: key,
+              Body: text,
+              ContentType: "application/json",
+              ...conditionHeaders(condition),
+            }),
+          ),
+        ),
+      ),
 
     putFile: (key, body, sha256) =>
       attempt(`write ${key}`, async () => {
-        const file = isFileBody(body) ? { Body: body.open() as Readable, ContentLength: body.sizeBytes } : { Body: body, ContentLength: body.byteLength };
-        return stored(await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, ...file, ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64") })));
+        const file = isFileBody(body)
+          ? { Body: body.open() as Readable, ContentLength: body.sizeBytes }
+          : { Body: body, ContentLength: body.byteLength };
+        return stored(
+          await client.send(
+            new PutObjectCommand({
+              Bucket: bucket,
+              Key: key,
+              ...file,
+              ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
+            }),
+          ),
+        );
       }),
 
     getText: (key, version) =>
       attempt(
         `read ${key}`,
         async () => {
-          const answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...(version ? { VersionId: version } : {}) }));
+          const answer = await client.send(
+            new GetObjectCommand({ Bucket: bucket, Key: key, ...(version ? { VersionId: version } : {}) }),
+          );
           return { ...stored(answer), text: (await answer.Body?.transformToString()) ?? "" };
         },
         { value: undefined },
@@ -139,17 +194,27 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
       let marker: { KeyMarker?: string; VersionIdMarker?: string } | undefined = {};
       while (marker) {
         const current: { KeyMarker?: string; VersionIdMarker?: string } = marker;
-        const page = await attempt(`list ${prefix}`, () => client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...current })));
+        const page = await attempt(`list ${prefix}`, () =>
+          client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...current })),
+        );
         for (const entry of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) {
           if (entry.Key) versions.push({ Key: entry.Key, ...(entry.VersionId ? { VersionId: entry.VersionId } : {}) });
         }
-        marker = page.IsTruncated && page.NextKeyMarker ? { KeyMarker: page.NextKeyMarker, ...(page.NextVersionIdMarker ? { VersionIdMarker: page.NextVersionIdMarker } : {}) } : undefined;
+        marker =
+          page.IsTruncated && page.NextKeyMarker
+            ? {
+                KeyMarker: page.NextKeyMarker,
+                ...(page.NextVersionIdMarker ? { VersionIdMarker: page.NextVersionIdMarker } : {}),
+              }
+            : undefined;
       }
       await deleteObjects(versions);
     },
 
     async check() {
-      await attempt("find the bucket", () => client.send(new HeadBucketCommand({ Bucket: bucket }), { requestTimeout: 2000 }));
+      await attempt("find the bucket", () =>
+        client.send(new HeadBucketCommand({ Bucket: bucket }), { requestTimeout: 2000 }),
+      );
     },
   };
 }
@@ -157,6 +222,11 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
 function conditionHeaders(condition: PutCondition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
   if (!condition) return {};
   return "ifMatch" in condition ? { IfMatch: condition.ifMatch } : { IfNoneMatch: "*" };
+}
+
+/** A version id that no version ever had is, to some stores, an invalid argument. */
+function isUnknownVersion(error: S3ServiceException): boolean {
+  return error.name === "NoSuchVersion" || (error.name === "InvalidArgument" && /version/i.test(error.message));
 }
 
 function isFileBody(body: Uint8Array | FileBody): body is FileBody {
@@ -170,5 +240,9 @@ function ignoreConflict(error: unknown): void {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = (error as { code?: unknown }).code;
-  return typeof code === "string" ? code : error.name === "AggregateError" ? "no connection" : error.message.split("\n")[0] || error.name;
+  return typeof code === "string"
+    ? code
+    : error.name === "AggregateError"
+      ? "no connection"
+      : error.message.split("\n")[0] || error.name;
 }

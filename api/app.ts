@@ -31,7 +31,14 @@ export function createApp(options: AppOptions) {
   app.use(requestId());
   app.use(logRequests(options.logger));
   app.use(secureHeaders({ crossOriginResourcePolicy: "same-site" }));
-  app.use(cors({ origin: new URL(options.frontendUrl).origin, credentials: true, allowHeaders: ["Content-Type", "Authorization", "Idempotency-Key", "Prefer"], exposeHeaders: ["Location", "Retry-After"] }));
+  app.use(
+    cors({
+      origin: new URL(options.frontendUrl).origin,
+      credentials: true,
+      allowHeaders: ["Content-Type", "Authorization", "Idempotency-Key", "Prefer"],
+      exposeHeaders: ["Location", "Retry-After"],
+    }),
+  );
   app.use(
     bodyLimit({
       maxSize: maximumBodyBytes,

@@ -16,10 +16,19 @@ import { createTickets } from "./tickets.ts";
 await runMain(async () => {
   const config = loadConfig(process.env);
   const logger = createLogger("api", config.LOG_LEVEL);
-  const store = createS3ObjectStore({ endpoint: config.S3_ENDPOINT, region: config.S3_REGION, bucket: config.S3_BUCKET, accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY });
+  const store = createS3ObjectStore({
+    endpoint: config.S3_ENDPOINT,
+    region: config.S3_REGION,
+    bucket: config.S3_BUCKET,
+    accessKey: config.S3_ACCESS_KEY,
+    secretKey: config.S3_SECRET_KEY,
+  });
   const directory = createRedisReplDirectory({ url: config.REDIS_URL, sessionTtlSeconds: config.MAX_LIFETIME });
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
-  const { client, connection } = createTemporalClient({ address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE });
+  const { client, connection } = createTemporalClient({
+    address: config.TEMPORAL_ADDRESS,
+    namespace: config.TEMPORAL_NAMESPACE,
+  });
   const workflows = createReplWorkflows(client);
 
   const app = createApp({
@@ -28,7 +37,12 @@ await runMain(async () => {
     templates: loadTemplates(),
     tickets: await createTickets(config.SESSION_SECRET, config.MAX_LIFETIME),
     sessions: createSessions(config.SESSION_SECRET),
-    checks: { k8s: () => cluster.check(), s3: () => store.check(), redis: () => directory.check(), temporal: () => workflows.check() },
+    checks: {
+      k8s: () => cluster.check(),
+      s3: () => store.check(),
+      redis: () => directory.check(),
+      temporal: () => workflows.check(),
+    },
     logger,
     frontendUrl: config.FRONTEND_URL,
     allowedOrigins: [new URL(config.FRONTEND_URL).origin, `http://localhost:${config.PORT}`],
@@ -40,7 +54,9 @@ await runMain(async () => {
     logger.info({ event: "api ready", address, port }, `API ready on http://${address}:${port}`);
   });
   server.on("error", (error: NodeJS.ErrnoException) => {
-    console.error(error.code === "EADDRINUSE" ? `Port ${config.PORT} is taken. Set PORT to another one.` : error.message);
+    console.error(
+      error.code === "EADDRINUSE" ? `Port ${config.PORT} is taken. Set PORT to another one.` : error.message,
+    );
     process.exit(1);
   });
 
@@ -48,7 +64,9 @@ await runMain(async () => {
     process.once(signal, () => {
       logger.info({ event: "stopping", signal });
       // Requests in flight end first; a workflow that one of them waits for goes on without us anyway.
-      server.close(() => void Promise.allSettled([directory.close(), connection.close()]).finally(() => process.exit(0)));
+      server.close(
+        () => void Promise.allSettled([directory.close(), connection.close()]).finally(() => process.exit(0)),
+      );
     });
   }
 });

@@ -27,7 +27,9 @@ export function problem(c: Context<Env>, error: unknown): Response {
   const requestId = c.get("requestId");
   if (retryAfterSeconds) c.header("Retry-After", String(retryAfterSeconds));
   if (status >= 500) c.get("logger").error({ event: "error", requestId, err: error });
-  return c.body(JSON.stringify({ type, title, status, detail, error: detail, requestId }), status, { "content-type": "application/problem+json" });
+  return c.body(JSON.stringify({ type, title, status, detail, error: detail, requestId }), status, {
+    "content-type": "application/problem+json",
+  });
 }
 
 function describe(error: unknown): Kind & { readonly type: string; readonly detail: string } {
@@ -36,7 +38,17 @@ function describe(error: unknown): Kind & { readonly type: string; readonly deta
     return { ...kind, type: `urn:devex:problem:${error.code}`, detail: error.message };
   }
   if (error instanceof HTTPException && error.status < 500) {
-    return { status: error.status as ContentfulStatusCode, title: "Bad request", type: "about:blank", detail: error.message || "The request cannot be used." };
+    return {
+      status: error.status,
+      title: "Bad request",
+      type: "about:blank",
+      detail: error.message || "The request cannot be used.",
+    };
   }
-  return { status: 500, title: "Internal error", type: "about:blank", detail: "Something went wrong on our side. Quote the request id when you ask for help." };
+  return {
+    status: 500,
+    title: "Internal error",
+    type: "about:blank",
+    detail: "Something went wrong on our side. Quote the request id when you ask for help.",
+  };
 }

@@ -6,7 +6,13 @@ import { parseReplId, type Repl, type ReplId, type User } from "../domain/repl.t
 export type ReplReader = ReturnType<typeof createReplReader>;
 
 /** Reads REPLs from the look-ups, and fills those from the registry where they have been flushed. */
-export function createReplReader({ directory, store }: { readonly directory: ReplDirectory; readonly store: ObjectStore }) {
+export function createReplReader({
+  directory,
+  store,
+}: {
+  readonly directory: ReplDirectory;
+  readonly store: ObjectStore;
+}) {
   async function find(user: User, replId: ReplId): Promise<Repl | undefined> {
     const known = await directory.get(replId);
     if (known) return known.owner.id === user.id ? known : undefined;

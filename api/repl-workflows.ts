@@ -21,9 +21,19 @@ type Workflows = typeof workflows;
 type WorkflowName = keyof Workflows;
 
 const requestTimeoutMs = 5000;
-const safeToReset = "Safe to reset to the first task: yes. Each step looks at what is there and does only what is missing.";
-const keys = { ReplId: defineSearchAttributeKey("ReplId", "KEYWORD"), UserId: defineSearchAttributeKey("UserId", "KEYWORD"), Template: defineSearchAttributeKey("Template", "KEYWORD") };
-const doing: Readonly<Record<WorkflowName, string>> = { createRepl: "being created", openRepl: "being opened", shutdownRepl: "being closed", deleteRepl: "being deleted" };
+const safeToReset =
+  "Safe to reset to the first task: yes. Each step looks at what is there and does only what is missing.";
+const keys = {
+  ReplId: defineSearchAttributeKey("ReplId", "KEYWORD"),
+  UserId: defineSearchAttributeKey("UserId", "KEYWORD"),
+  Template: defineSearchAttributeKey("Template", "KEYWORD"),
+};
+const doing: Readonly<Record<WorkflowName, string>> = {
+  createRepl: "being created",
+  openRepl: "being opened",
+  shutdownRepl: "being closed",
+  deleteRepl: "being deleted",
+};
 
 /** A command that Temporal has accepted: it ends as promised even when this process dies. */
 export interface Started<Result> {
@@ -44,7 +54,11 @@ export function createReplWorkflows(client: Client) {
     readonly summary: string;
   }
 
-  async function start<Name extends WorkflowName>(name: Name, input: Parameters<Workflows[Name]>[0], about: About): Promise<WorkflowHandle<Workflows[Name]>> {
+  async function start<Name extends WorkflowName>(
+    name: Name,
+    input: Parameters<Workflows[Name]>[0],
+    about: About,
+  ): Promise<WorkflowHandle<Workflows[Name]>> {
     const attributes = [
       { key: keys.ReplId, value: about.replId },
       { key: keys.UserId, value: about.userId },
@@ -106,18 +120,38 @@ export function createReplWorkflows(client: Client) {
   return {
     async create(input: StartInput): Promise<Started<OpenedRepl>> {
       const { repl } = input;
-      const about = { replId: repl.id, userId: repl.owner.id, template: repl.template, summary: `Create “${plain(repl.name)}” (${repl.template}) for ${repl.owner.login}` };
-      return started(await startOrMeet("createRepl", input, about, async (running) => (isStart(running) ? "attach" : refuse(running))));
+      const about = {
+        replId: repl.id,
+        userId: repl.owner.id,
+        template: repl.template,
+        summary: `Create “${plain(repl.name)}” (${repl.template}) for ${repl.owner.login}`,
+      };
+      return started(
+        await startOrMeet("createRepl", input, about, async (running) =>
+          isStart(running) ? "attach" : refuse(running),
+        ),
+      );
     },
 
     async open(input: StartInput): Promise<Started<OpenedRepl>> {
       const { repl } = input;
-      const about = { replId: repl.id, userId: repl.owner.id, template: repl.template, summary: `Open “${plain(repl.name)}” for ${repl.owner.login}` };
-      return started(await startOrMeet("openRepl", input, about, async (running) => (isStart(running) ? "attach" : refuse(running))));
+      const about = {
+        replId: repl.id,
+        userId: repl.owner.id,
+        template: repl.template,
+        summary: `Open “${plain(repl.name)}” for ${repl.owner.login}`,
+      };
+      return started(
+        await startOrMeet("openRepl", input, about, async (running) => (isStart(running) ? "attach" : refuse(running))),
+      );
     },
 
     async close(input: ShutdownInput): Promise<ClosedRepl> {
-      const about = { replId: input.replId, userId: input.owner.id, summary: `Close ${input.replId} for ${input.owner.login}` };
+      const about = {
+        replId: input.replId,
+        userId: input.owner.id,
+        summary: `Close ${input.replId} for ${input.owner.login}`,
+      };
       const handle = await startOrMeet("shutdownRepl", input, about, async (running, found) => {
         if (isStart(running)) return cancelStart(found);
         return running === "shutdownRepl" ? "attach" : refuse(running);
@@ -126,7 +160,11 @@ export function createReplWorkflows(client: Client) {
     },
 
     async remove(input: ReplInput): Promise<void> {
-      const about = { replId: input.replId, userId: input.owner.id, summary: `Delete ${input.replId} of ${input.owner.login}` };
+      const about = {
+        replId: input.replId,
+        userId: input.owner.id,
+        summary: `Delete ${input.replId} of ${input.owner.login}`,
+      };
       const handle = await startOrMeet("deleteRepl", input, about, async (running, found) => {
         if (isStart(running)) return cancelStart(found);
         return running === "deleteRepl" ? "attach" : refuse(running);
@@ -146,7 +184,8 @@ export function createReplWorkflows(client: Client) {
           await handle.executeUpdate("accepted");
         } catch (error) {
           // It has ended already, or ended while we asked: its own result says how.
-          if (!(error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError)) throw unavailable(error);
+          if (!(error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError))
+            throw unavailable(error);
           await resultOf(handle);
         }
       },
@@ -175,16 +214,21 @@ export function createReplWorkflows(client: Client) {
 
 function outcomeOf(error: WorkflowFailedError): ReplError {
   const { cause } = error;
-  if (cause instanceof CancelledFailure) return new ReplError("conflict", "It was cancelled, because the REPL was closed or deleted meanwhile.", { cause });
-  if (cause instanceof TerminatedFailure) return new ReplError("unavailable", "An operator ended it. Try again.", { cause });
-  if (cause instanceof ApplicationFailure && isReplErrorCode(cause.type)) return new ReplError(cause.type, cause.message, { cause });
+  if (cause instanceof CancelledFailure)
+    return new ReplError("conflict", "It was cancelled, because the REPL was closed or deleted meanwhile.", { cause });
+  if (cause instanceof TerminatedFailure)
+    return new ReplError("unavailable", "An operator ended it. Try again.", { cause });
+  if (cause instanceof ApplicationFailure && isReplErrorCode(cause.type))
+    return new ReplError(cause.type, cause.message, { cause });
   return new ReplError("unavailable", cause?.message ?? "It did not succeed.", { cause });
 }
 
 function unavailable(error: unknown): ReplError {
   if (error instanceof ReplError) return error;
   const reason = isGrpcServiceError(error) ? error.details : messageOf(error);
-  return new ReplError("unavailable", `The workflow service does not answer (${reason}). Try again in a moment.`, { cause: error });
+  return new ReplError("unavailable", `The workflow service does not answer (${reason}). Try again in a moment.`, {
+    cause: error,
+  });
 }
 
 function ignoreNotFound(error: unknown): void {

@@ -16,7 +16,11 @@ export const developmentSignIn = z.object({
 
 /** `replName` is the name the existing front end gives it; what else it sends is ignored. */
 export const createRequest = z
-  .object({ template: z.string().min(1).max(100), name: z.string().max(500).optional(), replName: z.string().max(500).optional() })
+  .object({
+    template: z.string().min(1).max(100),
+    name: z.string().max(500).optional(),
+    replName: z.string().max(500).optional(),
+  })
   .transform(({ template, name, replName }) => ({ template, name: name ?? replName }));
 
 /** Reads a JSON body. Throws `invalid` with every field that is wrong. */
@@ -40,11 +44,30 @@ export function requireName(name: string | undefined): string {
 
 export function replJson(repl: Repl) {
   const { owner, id, name, template, status, statusReason, url, createdAt, lastOpenedAt, lastSave } = repl;
-  return { id, name, user: owner.login, template, isActive: status === "running", status, statusReason, url, createdAt, lastOpenedAt, lastSave };
+  return {
+    id,
+    name,
+    user: owner.login,
+    template,
+    isActive: status === "running",
+    status,
+    statusReason,
+    url,
+    createdAt,
+    lastOpenedAt,
+    lastSave,
+  };
 }
 
 export function userJson(user: SignedInUser) {
-  return { id: Number(user.id), login: user.login, name: user.name, email: user.email, avatar_url: user.avatarUrl, created_at: user.createdAt };
+  return {
+    id: Number(user.id),
+    login: user.login,
+    name: user.name,
+    email: user.email,
+    avatar_url: user.avatarUrl,
+    created_at: user.createdAt,
+  };
 }
 
 export function templateJson({ name, title, description, language, ports }: Template) {

@@ -40,9 +40,14 @@ export function createSessions(secret: string) {
     async verify(token: string): Promise<{ user: SignedInUser; expiresAt: string }> {
       try {
         const { payload } = await jwtVerify(token, key, { issuer, audience, algorithms: ["HS256"] });
-        return { user: { ...(payload["user"] as Omit<SignedInUser, "id">), id: payload.sub ?? "" }, expiresAt: new Date((payload.exp ?? 0) * 1000).toISOString() };
+        return {
+          user: { ...(payload["user"] as Omit<SignedInUser, "id">), id: payload.sub ?? "" },
+          expiresAt: new Date((payload.exp ?? 0) * 1000).toISOString(),
+        };
       } catch (error) {
-        throw new ReplError("unauthorized", "Sign in first: the session is missing, expired or not ours.", { cause: error });
+        throw new ReplError("unauthorized", "Sign in first: the session is missing, expired or not ours.", {
+          cause: error,
+        });
       }
     },
   };

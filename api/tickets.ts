@@ -18,6 +18,13 @@ export async function createTickets(secret: string, lifetimeSeconds: number) {
     publicKey,
     lifetimeSeconds,
     issue: (replId: string, userId: string): Promise<string> =>
-      new SignJWT().setProtectedHeader({ alg: "EdDSA" }).setIssuer("devex").setAudience(replId).setSubject(userId).setIssuedAt().setExpirationTime(`${lifetimeSeconds}s`).sign(privateKey),
+      new SignJWT()
+        .setProtectedHeader({ alg: "EdDSA" })
+        .setIssuer("devex")
+        .setAudience(replId)
+        .setSubject(userId)
+        .setIssuedAt()
+        .setExpirationTime(`${lifetimeSeconds}s`)
+        .sign(privateKey),
   };
 }

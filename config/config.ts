@@ -6,7 +6,8 @@ const second = 1;
 const hour = 3600 * second;
 
 const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ""));
-const seconds = (minimum: number, maximum: number, standard: number) => z.coerce.number().int().min(minimum).max(maximum).default(standard);
+const seconds = (minimum: number, maximum: number, standard: number) =>
+  z.coerce.number().int().min(minimum).max(maximum).default(standard);
 
 /** Every setting with its bounds and default; the README's table says the same in words. */
 const schema = z.object({
@@ -16,7 +17,10 @@ const schema = z.object({
   FRONTEND_URL: url.default("http://localhost:3000"),
   RUNNER_URL: url,
   COOKIE_DOMAIN: z.string().optional(),
-  SESSION_SECRET: z.string().min(32, "use at least 32 characters, for example from: openssl rand -hex 32").default(developmentSecret),
+  SESSION_SECRET: z
+    .string()
+    .min(32, "use at least 32 characters, for example from: openssl rand -hex 32")
+    .default(developmentSecret),
   TEMPORAL_ADDRESS: z.string().default("127.0.0.1:7233"),
   TEMPORAL_NAMESPACE: z.string().default("default"),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).default("redis://127.0.0.1:6379"),
@@ -68,8 +72,12 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     problems.push(`${name}: ${name in values ? issue.message : "is missing"}`);
   }
   if (parsed.data?.NODE_ENV === "production") {
-    if (parsed.data.SESSION_SECRET === developmentSecret) problems.push("SESSION_SECRET: is missing; production needs one of its own, for example from: openssl rand -hex 32");
+    if (parsed.data.SESSION_SECRET === developmentSecret)
+      problems.push(
+        "SESSION_SECRET: is missing; production needs one of its own, for example from: openssl rand -hex 32",
+      );
   }
-  if (problems.length > 0 || !parsed.data) throw new ConfigError(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
+  if (problems.length > 0 || !parsed.data)
+    throw new ConfigError(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
   return Object.freeze({ ...parsed.data, isProduction: parsed.data.NODE_ENV === "production" });
 }

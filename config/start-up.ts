@@ -11,7 +11,10 @@ export async function untilAvailable<T>(logger: Logger, what: string, attempt: (
     try {
       return await attempt();
     } catch (error) {
-      logger.warn({ event: "waiting", what, retryInMs: pause }, `${what}: ${messageOf(error)}; trying again in ${pause / 1000} s`);
+      logger.warn(
+        { event: "waiting", what, retryInMs: pause },
+        `${what}: ${messageOf(error)}; trying again in ${pause / 1000} s`,
+      );
       await delay(pause);
     }
   }

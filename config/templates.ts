@@ -48,7 +48,8 @@ export function loadTemplates(folder: string = templatesFolder): LoadedTemplate[
 }
 
 function loadTemplate(folder: string, name: string): LoadedTemplate {
-  if (!/^[a-z][a-z0-9-]{0,29}$/.test(name)) throw new ConfigError(`templates/${name}: name the folder with a-z, 0-9 and -`);
+  if (!/^[a-z][a-z0-9-]{0,29}$/.test(name))
+    throw new ConfigError(`templates/${name}: name the folder with a-z, 0-9 and -`);
   const file = join(folder, templateDefinitionFile);
   let text: string;
   try {
@@ -57,7 +58,8 @@ function loadTemplate(folder: string, name: string): LoadedTemplate {
     throw new ConfigError(`templates/${name}: ${templateDefinitionFile} is missing`);
   }
   const parsed = definition.safeParse(JSON.parse(text));
-  if (!parsed.success) throw new ConfigError(`templates/${name}/${templateDefinitionFile}:\n${z.prettifyError(parsed.error)}`);
+  if (!parsed.success)
+    throw new ConfigError(`templates/${name}/${templateDefinitionFile}:\n${z.prettifyError(parsed.error)}`);
   const nodes = listNodes(folder, "").filter((node) => node.path !== templateDefinitionFile);
   const hash = createHash("sha256");
   for (const node of nodes) {
@@ -75,7 +77,8 @@ function listNodes(folder: string, prefix: string): TemplateNode[] {
       const absolute = join(folder, entry.name);
       const path = prefix + entry.name;
       // Git keeps only whether a file may be run; the rest of the mode depends on who checked it out.
-      if (entry.isDirectory()) return [{ path, absolute, mode: 0o755, type: "folder" }, ...listNodes(absolute, `${path}/`)];
+      if (entry.isDirectory())
+        return [{ path, absolute, mode: 0o755, type: "folder" }, ...listNodes(absolute, `${path}/`)];
       return [{ path, absolute, mode: statSync(absolute).mode & 0o100 ? 0o755 : 0o644, type: "file" }];
     });
 }

@@ -1,5 +1,13 @@
 /** The closed list of reasons an operation can end for. The API maps each to one HTTP status. */
-export const replErrorCodes = ["invalid", "unauthorized", "forbidden", "not_found", "conflict", "quota_exceeded", "unavailable"] as const;
+export const replErrorCodes = [
+  "invalid",
+  "unauthorized",
+  "forbidden",
+  "not_found",
+  "conflict",
+  "quota_exceeded",
+  "unavailable",
+] as const;
 
 export type ReplErrorCode = (typeof replErrorCodes)[number];
 

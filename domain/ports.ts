@@ -17,7 +17,10 @@ export interface ObjectStore {
   /** Creates the bucket and switches versioning on, unless both are so. */
   prepare(): Promise<void>;
   putText(key: string, text: string, condition?: PutCondition): Promise<StoredObject>;
-  /** Stores a file's bytes and lets the store check them against `sha256` (hex). */
+  /**
+   * Stores a file's bytes and lets the store check them against `sha256` (hex). Throws `conflict` where the
+   * store cannot hold this key beside another (a server on a file system cannot hold "a" and "a/b").
+   */
   putFile(key: string, body: Uint8Array | FileBody, sha256: string): Promise<StoredObject>;
   /** Undefined when there is no such object or version. */
   getText(key: string, version?: string): Promise<(StoredObject & { readonly text: string }) | undefined>;
@@ -65,7 +68,12 @@ export interface Cluster<Manifest = object, Container = object> {
    * Adds an ephemeral container to the session's pod (or finds the one that still runs) and waits for its
    * end. Undefined when the session has no pod whose workspace could hold anything yet.
    */
-  runInPod(session: Session, containerFor: (name: string) => Container, signal: AbortSignal, onProgress: (state: string) => void): Promise<SaveAttempt | undefined>;
+  runInPod(
+    session: Session,
+    containerFor: (name: string) => Container,
+    signal: AbortSignal,
+    onProgress: (state: string) => void,
+  ): Promise<SaveAttempt | undefined>;
   /** Deletes the session's objects, and only this session's. */
   remove(session: Session): Promise<void>;
   check(): Promise<void>;
@@ -92,7 +100,9 @@ export interface ReplDirectory {
   /** Newest first; undefined when nothing is known of this user. */
   list(userId: string): Promise<Repl[] | undefined>;
   get(replId: ReplId): Promise<Repl | undefined>;
-  activeSession(replId: ReplId): Promise<(Session & { readonly state: SessionState; readonly url?: string }) | undefined>;
+  activeSession(
+    replId: ReplId,
+  ): Promise<(Session & { readonly state: SessionState; readonly url?: string }) | undefined>;
   check(): Promise<void>;
 }
 

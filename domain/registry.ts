@@ -39,7 +39,12 @@ export async function createRecord(store: ObjectStore, record: ReplRecord): Prom
  * Reads, changes and writes back a record, again when somebody else was faster. `change` may throw to leave
  * it as it is. Throws `not_found` when there is no record.
  */
-export async function updateRecord(store: ObjectStore, userId: string, replId: ReplId, change: (record: ReplRecord) => ReplRecord): Promise<ReplRecord> {
+export async function updateRecord(
+  store: ObjectStore,
+  userId: string,
+  replId: ReplId,
+  change: (record: ReplRecord) => ReplRecord,
+): Promise<ReplRecord> {
   const key = objectKey.record(userId, replId);
   for (let attempt = 1; ; attempt++) {
     const object = await store.getText(key);
@@ -59,6 +64,7 @@ export async function readSave(store: ObjectStore, replId: ReplId, generation: n
   const object = await store.getText(objectKey.save(replId, generation));
   if (!object) throw new ReplError("unavailable", `Save ${generation} of ${replId} is not in the object store.`);
   const manifest = parseSaveManifest(object.text);
-  if (manifest.replId !== replId || manifest.generation !== generation) throw new ReplError("unavailable", `Save ${generation} of ${replId} is not what its name says.`);
+  if (manifest.replId !== replId || manifest.generation !== generation)
+    throw new ReplError("unavailable", `Save ${generation} of ${replId} is not what its name says.`);
   return manifest;
 }

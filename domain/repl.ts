@@ -47,14 +47,17 @@ const maximumNameLength = 60;
 export function parseReplName(value: string): string {
   const name = value.trim().normalize("NFC");
   const length = [...name].length;
-  if (length < 1 || length > maximumNameLength) throw new ReplError("invalid", `name: use 1 to ${maximumNameLength} characters, this has ${length}`);
+  if (length < 1 || length > maximumNameLength)
+    throw new ReplError("invalid", `name: use 1 to ${maximumNameLength} characters, this has ${length}`);
   // Format characters (Cf) would let one name imitate another, except those that join emoji and scripts.
-  if (/[\p{Cc}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(name)) throw new ReplError("invalid", "name: use printable characters only");
+  if (/[\p{Cc}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(name))
+    throw new ReplError("invalid", "name: use printable characters only");
   return name;
 }
 
 /** Checks the shape of an id: a DNS-1035 label of at most 40 characters that begins with `repl-`. Throws `not_found`. */
 export function parseReplId(value: string): ReplId {
-  if (!/^repl-[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?$/.test(value)) throw new ReplError("not_found", "There is no such REPL.");
+  if (!/^repl-[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?$/.test(value))
+    throw new ReplError("not_found", "There is no such REPL.");
   return value;
 }

@@ -35,7 +35,13 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
           enableServiceLinks: false,
           terminationGracePeriodSeconds: terminationGraceSeconds,
           ...(settings.runtimeClass ? { runtimeClassName: settings.runtimeClass } : {}),
-          securityContext: { runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: { type: "RuntimeDefault" } },
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: 1000,
+            runAsGroup: 1000,
+            fsGroup: 1000,
+            seccompProfile: { type: "RuntimeDefault" },
+          },
           initContainers: [restoreContainer(session, settings)],
           containers: [
             {
@@ -55,7 +61,11 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
                 ...Object.entries(template.environment).map(([name, value]) => ({ name, value })),
               ],
               lifecycle: { postStart: { exec: { command: ["bash", "-c", waitForListener] } } },
-              readinessProbe: { httpGet: { path: `${basePathOf(session.replId)}/ping`, port: runnerPort }, periodSeconds: 1, failureThreshold: 3 },
+              readinessProbe: {
+                httpGet: { path: `${basePathOf(session.replId)}/ping`, port: runnerPort },
+                periodSeconds: 1,
+                failureThreshold: 3,
+              },
               volumeMounts: [
                 { name: workspaceVolume, mountPath: workspaceFolder },
                 { name: stateVolume, mountPath: stateFolder, readOnly: true },

@@ -6,18 +6,35 @@ import { podSelector, sessionLabels } from "./labels.ts";
 import type { ClusterSettings, SessionPlan } from "./settings.ts";
 
 /** All objects of a session, in the order in which they are useful: the pod starts while its route is made. */
-export function sessionObjects(plan: SessionPlan, credentials: SyncCredentials, settings: ClusterSettings): KubernetesObject[] {
-  return [secretManifest(plan, credentials, settings), deploymentManifest(plan, settings), serviceManifest(plan, settings), ingressManifest(plan, settings)];
+export function sessionObjects(
+  plan: SessionPlan,
+  credentials: SyncCredentials,
+  settings: ClusterSettings,
+): KubernetesObject[] {
+  return [
+    secretManifest(plan, credentials, settings),
+    deploymentManifest(plan, settings),
+    serviceManifest(plan, settings),
+    ingressManifest(plan, settings),
+  ];
 }
 
 /** Keys of the object store for the restore and save containers; the user's container never mounts it. */
-export function secretManifest({ session }: SessionPlan, credentials: SyncCredentials, settings: ClusterSettings): V1Secret {
+export function secretManifest(
+  { session }: SessionPlan,
+  credentials: SyncCredentials,
+  settings: ClusterSettings,
+): V1Secret {
   return {
     apiVersion: "v1",
     kind: "Secret",
     metadata: { name: session.replId, namespace: settings.namespace, labels: sessionLabels(session) },
     type: "Opaque",
-    stringData: { accessKey: credentials.accessKey, secretKey: credentials.secretKey, ...(credentials.sessionToken ? { sessionToken: credentials.sessionToken } : {}) },
+    stringData: {
+      accessKey: credentials.accessKey,
+      secretKey: credentials.secretKey,
+      ...(credentials.sessionToken ? { sessionToken: credentials.sessionToken } : {}),
+    },
   };
 }
 
@@ -27,7 +44,11 @@ export function serviceManifest({ session }: SessionPlan, settings: ClusterSetti
     apiVersion: "v1",
     kind: "Service",
     metadata: { name: session.replId, namespace: settings.namespace, labels: sessionLabels(session) },
-    spec: { selector: podSelector(session.replId), publishNotReadyAddresses: true, ports: [{ name: "http", port: runnerPort, targetPort: runnerPort }] },
+    spec: {
+      selector: podSelector(session.replId),
+      publishNotReadyAddresses: true,
+      ports: [{ name: "http", port: runnerPort, targetPort: runnerPort }],
+    },
   };
 }
 
@@ -41,7 +62,12 @@ export function ingressManifest({ session }: SessionPlan, settings: ClusterSetti
     metadata: { name: session.replId, namespace: settings.namespace, labels: sessionLabels(session) },
     spec: {
       ingressClassName: settings.ingressClass,
-      rules: [{ ...(isName ? { host: hostname } : {}), http: { paths: [{ path: basePathOf(session.replId), pathType: "Prefix", backend }] } }],
+      rules: [
+        {
+          ...(isName ? { host: hostname } : {}),
+          http: { paths: [{ path: basePathOf(session.replId), pathType: "Prefix", backend }] },
+        },
+      ],
     },
   };
 }

@@ -1,4 +1,10 @@
-import type { V1Container, V1EnvVar, V1EphemeralContainer, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node";
+import type {
+  V1Container,
+  V1EnvVar,
+  V1EphemeralContainer,
+  V1SecurityContext,
+  V1VolumeMount,
+} from "@kubernetes/client-node";
 import { stateFolder, workspaceFolder } from "../domain/naming.ts";
 import type { Session } from "../domain/repl.ts";
 import type { ClusterSettings } from "./settings.ts";
@@ -23,7 +29,10 @@ export const restrictedContainer: V1SecurityContext = {
 
 function syncEnvironment(session: Session, settings: ClusterSettings): V1EnvVar[] {
   const { endpoint, region, bucket } = settings.objectStore;
-  const fromSecret = (name: string, key: string, optional = false): V1EnvVar => ({ name, valueFrom: { secretKeyRef: { name: session.replId, key, ...(optional ? { optional } : {}) } } });
+  const fromSecret = (name: string, key: string, optional = false): V1EnvVar => ({
+    name,
+    valueFrom: { secretKeyRef: { name: session.replId, key, ...(optional ? { optional } : {}) } },
+  });
   return [
     { name: "REPL_ID", value: session.replId },
     { name: "SESSION_ID", value: session.id },

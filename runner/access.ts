@@ -12,15 +12,18 @@ export interface AccessOptions {
   readonly allowedOrigins: readonly string[];
 }
 
-export type Access = Awaited<ReturnType<typeof createAccess>>;
-
 /** Lets in who holds a token of the API for this REPL and its owner. */
 export async function createAccess(options: AccessOptions) {
   const key = await importJWK(JSON.parse(options.publicKey) as Record<string, string>, "EdDSA");
 
   async function isValid(token: string | undefined): Promise<boolean> {
     if (!token) return false;
-    return jwtVerify(token, key, { issuer: "devex", audience: options.replId, subject: options.userId, algorithms: ["EdDSA"] }).then(
+    return jwtVerify(token, key, {
+      issuer: "devex",
+      audience: options.replId,
+      subject: options.userId,
+      algorithms: ["EdDSA"],
+    }).then(
       () => true,
       () => false,
     );
@@ -55,6 +58,8 @@ export function cookies(request: IncomingMessage): Record<string, string> {
 
 /** The user's own program never sees the token. */
 export function withoutAccessCookie(header: string | undefined): string | undefined {
-  const kept = (header ?? "").split(";").filter((pair) => pair.trim() !== "" && pair.trim().split("=")[0] !== accessCookie);
+  const kept = (header ?? "")
+    .split(";")
+    .filter((pair) => pair.trim() !== "" && pair.trim().split("=")[0] !== accessCookie);
   return kept.length > 0 ? kept.map((pair) => pair.trim()).join("; ") : undefined;
 }

@@ -9,7 +9,12 @@ const maximumBufferedBytes = 1024 * 1024;
 type Handler = (data: unknown, send: Send) => Promise<void> | void;
 
 /** Serves one editor: its messages are handled one after the other, in the order they came. */
-export function serveConnection(socket: WebSocket, workspace: Workspace, terminals: Terminals, onActivity: () => void): void {
+export function serveConnection(
+  socket: WebSocket,
+  workspace: Workspace,
+  terminals: Terminals,
+  onActivity: () => void,
+): void {
   const attached = new Map<string, Listener>();
   const send: Send = (event, data) => socket.send(JSON.stringify({ event, data }));
 
@@ -61,7 +66,9 @@ export function serveConnection(socket: WebSocket, workspace: Workspace, termina
       (data) => ({ path: optionalField(data, "Dir", "dir", "path") }),
       async (data) => ({ contents: await workspace.list(textField(data, "Dir", "dir", "path")) }),
     ),
-    fetchContent: answer("fetchContent", echoPath, async (data) => ({ content: await workspace.read(textField(data, "path")) })),
+    fetchContent: answer("fetchContent", echoPath, async (data) => ({
+      content: await workspace.read(textField(data, "path")),
+    })),
     updateContent: answer("updateContent", echoPath, async (data) => {
       await workspace.patch(textField(data, "path"), textField(data, "patch"));
       return { success: true };
@@ -80,7 +87,9 @@ export function serveConnection(socket: WebSocket, workspace: Workspace, termina
     requestTerminal(data, reply) {
       const wanted = optionalField(data, "sessionId");
       const tagged = optionalField(data, "tagged") === true;
-      const { id, replay, listener } = terminals.attach(typeof wanted === "string" ? wanted : undefined, (made) => listenerFor(made, tagged));
+      const { id, replay, listener } = terminals.attach(typeof wanted === "string" ? wanted : undefined, (made) =>
+        listenerFor(made, tagged),
+      );
       const before = attached.get(id);
       if (before) terminals.detach(id, before);
       attached.set(id, listener);
@@ -88,7 +97,8 @@ export function serveConnection(socket: WebSocket, workspace: Workspace, termina
       if (replay) listener.output(replay);
     },
     terminalInput: (data) => terminals.write(terminalOf(data), textField(data, "data")),
-    terminalResize: (data) => terminals.resize(terminalOf(data), numberField(data, "cols", 1, 1000), numberField(data, "rows", 1, 1000)),
+    terminalResize: (data) =>
+      terminals.resize(terminalOf(data), numberField(data, "cols", 1, 1000), numberField(data, "rows", 1, 1000)),
     closeTerminal: (data) => terminals.close(terminalOf(data)),
   };
 
@@ -117,7 +127,9 @@ export function serveConnection(socket: WebSocket, workspace: Workspace, termina
 
   let last = Promise.resolve();
   socket.on("message", (data, isBinary) => {
-    last = last.then(() => (isBinary ? send("error", { message: "send text frames" }) : handle((data as Buffer).toString("utf8"))));
+    last = last.then(() =>
+      isBinary ? send("error", { message: "send text frames" }) : handle((data as Buffer).toString("utf8")),
+    );
   });
   socket.on("close", () => {
     for (const [id, listener] of attached) terminals.detach(id, listener);

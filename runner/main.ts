@@ -20,7 +20,11 @@ const runner = await startRunner({
   port: Number(required("DEVEX_PORT")),
   folder: required("DEVEX_WORKSPACE"),
   shell: "/bin/bash",
-  environment: Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined || ownVariables.test(name) ? [] : [[name, value]]))),
+  environment: Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value === undefined || ownVariables.test(name) ? [] : [[name, value]],
+    ),
+  ),
 });
 console.log(JSON.stringify({ event: "runner ready", replId: process.env["DEVEX_REPL_ID"] }));
 

@@ -22,8 +22,6 @@ export function parsePreview(basePath: string, path: string, ownPort: number): P
   return { port, path: rest.startsWith("?") ? `/${rest}` : rest, prefix: `${basePath}/user-app/${port}` };
 }
 
-export type PreviewProxy = ReturnType<typeof createPreviewProxy>;
-
 /** Passes requests and sockets on to programs that listen inside the pod. */
 export function createPreviewProxy(onActivity: () => void) {
   const proxy = createProxyServer({ xfwd: true, ws: true, changeOrigin: false });

@@ -17,7 +17,8 @@ export const maximumMessageBytes = 8 * 1024 * 1024;
 
 export function parseFrame(text: string): Frame {
   const value: unknown = JSON.parse(text);
-  if (typeof value !== "object" || value === null || typeof (value as Frame).event !== "string") throw new Error('send {"event": name, "data": …}');
+  if (typeof value !== "object" || value === null || typeof (value as Frame).event !== "string")
+    throw new Error('send {"event": name, "data": …}');
   return { event: (value as Frame).event, data: (value as Frame).data };
 }
 
@@ -30,7 +31,8 @@ export function textField(data: unknown, ...names: readonly string[]): string {
 
 export function numberField(data: unknown, name: string, minimum: number, maximum: number): number {
   const value = optionalField(data, name);
-  if (typeof value !== "number" || !Number.isInteger(value) || value < minimum || value > maximum) throw new Error(`${name}: a whole number from ${minimum} to ${maximum} is needed`);
+  if (typeof value !== "number" || !Number.isInteger(value) || value < minimum || value > maximum)
+    throw new Error(`${name}: a whole number from ${minimum} to ${maximum} is needed`);
   return value;
 }
 

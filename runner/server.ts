@@ -28,7 +28,12 @@ export async function startRunner(options: RunnerOptions) {
   let lastActivityAt = Date.now();
   const onActivity = () => void (lastActivityAt = Date.now());
   const workspace = createWorkspace(options.folder);
-  const terminals = createTerminals({ folder: options.folder, shell: options.shell, environment: options.environment, onActivity });
+  const terminals = createTerminals({
+    folder: options.folder,
+    shell: options.shell,
+    environment: options.environment,
+    onActivity,
+  });
   const previews = createPreviewProxy(onActivity);
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maximumMessageBytes });
 
@@ -42,10 +47,12 @@ export async function startRunner(options: RunnerOptions) {
     const url = new URL(`http://runner${path}`);
     const ticket = await access.goodTicket(url);
     if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response);
-    if (!(await access.admits(request, url))) return end(response, 401, "Open this REPL from your dashboard first: this address needs its ticket.");
+    if (!(await access.admits(request, url)))
+      return end(response, 401, "Open this REPL from your dashboard first: this address needs its ticket.");
     const preview = parsePreview(basePath, path, options.port);
     if (preview) return previews.request(request, response, preview);
-    if (url.pathname === "/") return end(response, 200, `REPL ${options.replId} is running. Previews: ${basePath}/user-app/PORT/`);
+    if (url.pathname === "/")
+      return end(response, 200, `REPL ${options.replId} is running. Previews: ${basePath}/user-app/PORT/`);
     end(response, 404, "Not here.");
   }
 
@@ -53,7 +60,11 @@ export async function startRunner(options: RunnerOptions) {
   function keepTicket(url: URL, ticket: string, response: ServerResponse): void {
     url.searchParams.delete("ticket");
     const cookie = `${accessCookie}=${ticket}; Path=${basePath}/; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
-    end(response, 302, "", { "set-cookie": cookie, location: basePath + url.pathname + url.search, "cache-control": "no-store" });
+    end(response, 302, "", {
+      "set-cookie": cookie,
+      location: basePath + url.pathname + url.search,
+      "cache-control": "no-store",
+    });
   }
 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -76,7 +87,9 @@ export async function startRunner(options: RunnerOptions) {
   function pathBelow(request: IncomingMessage): string | undefined {
     const path = request.url ?? "";
     if (path === basePath) return "/";
-    return path.startsWith(`${basePath}/`) || path.startsWith(`${basePath}?`) ? path.slice(basePath.length).replace(/^\?/, "/?") : undefined;
+    return path.startsWith(`${basePath}/`) || path.startsWith(`${basePath}?`)
+      ? path.slice(basePath.length).replace(/^\?/, "/?")
+      : undefined;
   }
 
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, resolve));
@@ -108,7 +121,11 @@ function watchHealth(socket: WebSocket): void {
 }
 
 function end(response: ServerResponse, status: number, text: string, headers: Record<string, string> = {}): void {
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", ...headers });
+  response.writeHead(status, {
+    "content-type": "text/plain; charset=utf-8",
+    "x-content-type-options": "nosniff",
+    ...headers,
+  });
   response.end(text);
 }
 

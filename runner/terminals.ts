@@ -22,11 +22,17 @@ interface Terminal {
 export type Terminals = ReturnType<typeof createTerminals>;
 
 /** The shells of one REPL. They live on while nobody listens, so that a reloaded page finds them again. */
-export function createTerminals(options: { readonly folder: string; readonly shell: string; readonly environment: Record<string, string>; readonly onActivity: () => void }) {
+export function createTerminals(options: {
+  readonly folder: string;
+  readonly shell: string;
+  readonly environment: Record<string, string>;
+  readonly onActivity: () => void;
+}) {
   const terminals = new Map<string, Terminal>();
 
   function start(): Terminal {
-    if (terminals.size >= maximumTerminals) throw new Error(`at most ${maximumTerminals} terminals can be open; close one first`);
+    if (terminals.size >= maximumTerminals)
+      throw new Error(`at most ${maximumTerminals} terminals can be open; close one first`);
     const pty = spawn(options.shell, ["-l"], {
       name: "xterm-256color",
       cols: 80,
@@ -63,7 +69,10 @@ export function createTerminals(options: { readonly folder: string; readonly she
 
   return {
     /** Attaches to a live terminal and replays its last output, or starts a new one. Returns its id. */
-    attach(id: string | undefined, makeListener: (id: string) => Listener): { id: string; replay: string; listener: Listener } {
+    attach(
+      id: string | undefined,
+      makeListener: (id: string) => Listener,
+    ): { id: string; replay: string; listener: Listener } {
       const existing = id === undefined ? undefined : terminals.get(id);
       const terminal = existing ?? start();
       const listener = makeListener(terminal.id);

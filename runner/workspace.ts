@@ -46,7 +46,8 @@ export function createWorkspace(root: string) {
     const stats = await stat(place);
     if (stats.isDirectory()) throw new Error(`${path} is a folder`);
     if (!stats.isFile()) throw new Error(`${path} is not a regular file`);
-    if (stats.size > maximumTextBytes) throw new Error(`${path} is too large to edit here (${stats.size} bytes, at most ${maximumTextBytes})`);
+    if (stats.size > maximumTextBytes)
+      throw new Error(`${path} is too large to edit here (${stats.size} bytes, at most ${maximumTextBytes})`);
     const bytes = await readFile(place);
     const content = bytes.toString("utf8");
     if (bytes.includes(0) || !Buffer.from(content, "utf8").equals(bytes)) throw new Error(`${path} is not a text file`);
@@ -62,7 +63,12 @@ export function createWorkspace(root: string) {
       const entries = await readdir(folder, { withFileTypes: true }).catch(friendly(path));
       const items = await Promise.all(
         entries.map(async (entry) => {
-          const isDir = entry.isSymbolicLink() ? await stat(join(folder, entry.name)).then((stats) => stats.isDirectory(), () => false) : entry.isDirectory();
+          const isDir = entry.isSymbolicLink()
+            ? await stat(join(folder, entry.name)).then(
+                (stats) => stats.isDirectory(),
+                () => false,
+              )
+            : entry.isDirectory();
           return { name: entry.name, isDir };
         }),
       );
@@ -78,7 +84,8 @@ export function createWorkspace(root: string) {
       const { place, content, mode } = await readText(path);
       const patches = patcher.patch_fromText(patchText);
       const [patched, applied] = patcher.patch_apply(patches, content);
-      if (!applied.every(Boolean)) throw new Error(`${path} has changed: the edit does not fit it any more; fetch it again`);
+      if (!applied.every(Boolean))
+        throw new Error(`${path} has changed: the edit does not fit it any more; fetch it again`);
       await replaceFile(place, patched, mode);
     },
 

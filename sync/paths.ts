@@ -9,7 +9,9 @@ const maximumSegmentBytes = 255;
 /** Names a path in a manifest. Linux allows any bytes but NUL and slash, JSON only text. */
 export function encodePath(bytes: Buffer): string {
   const text = bytes.toString("utf8");
-  return Buffer.from(text, "utf8").equals(bytes) && !text.startsWith(rawPrefix) ? text : rawPrefix + bytes.toString("base64");
+  return Buffer.from(text, "utf8").equals(bytes) && !text.startsWith(rawPrefix)
+    ? text
+    : rawPrefix + bytes.toString("base64");
 }
 
 export function decodePath(path: string): Buffer {
@@ -22,7 +24,12 @@ export function decodePath(path: string): Buffer {
  */
 export function keyOfFile(owner: User, replId: ReplId, path: string): string {
   const key = objectKey.workspace(owner, replId) + path;
-  return isPlain(path) && Buffer.byteLength(key) <= maximumKeyBytes ? key : objectKey.oddFile(replId, createHash("sha256").update(path).digest("hex"));
+  return isPlain(path) && Buffer.byteLength(key) <= maximumKeyBytes ? key : oddKey(replId, path);
+}
+
+/** Where a file goes whose path the store cannot hold as it is. */
+export function oddKey(replId: ReplId, path: string): string {
+  return objectKey.oddFile(replId, createHash("sha256").update(path).digest("hex"));
 }
 
 function isPlain(path: string): boolean {

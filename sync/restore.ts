@@ -18,7 +18,8 @@ const concurrentDownloads = 24;
 export async function restoreWorkspace(store: ObjectStore, session: Session, root: string): Promise<SaveSummary> {
   const record = await readRecord(store, session.userId, session.replId);
   if (!record?.lastSave) throw new ReplError("not_found", `${session.replId} has no save to restore`);
-  if (record.sessionId !== session.id) throw new ReplError("conflict", `${session.replId} belongs to another session now`);
+  if (record.sessionId !== session.id)
+    throw new ReplError("conflict", `${session.replId} belongs to another session now`);
   const manifest = await readSave(store, session.replId, record.lastSave.generation);
   for (const name of await readdir(root)) await rm(`${root}/${name}`, { recursive: true, force: true });
 
@@ -53,7 +54,8 @@ async function download(store: ObjectStore, entry: FileEntry, target: Buffer): P
       sizeBytes += chunk.byteLength;
       await file.write(chunk);
     }
-    if (sizeBytes !== entry.sizeBytes || hash.digest("hex") !== entry.sha256) throw new ReplError("unavailable", `${entry.path}: the stored bytes are not those that were saved`);
+    if (sizeBytes !== entry.sizeBytes || hash.digest("hex") !== entry.sha256)
+      throw new ReplError("unavailable", `${entry.path}: the stored bytes are not those that were saved`);
     await file.utimes(entry.mtimeMs / 1000, entry.mtimeMs / 1000);
     await file.chmod(entry.mode);
   } finally {

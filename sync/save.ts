@@ -6,9 +6,16 @@ import { objectKey } from "../domain/naming.ts";
 import type { ObjectStore } from "../domain/ports.ts";
 import { readRecord, readSave, updateRecord } from "../domain/registry.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
-import { sameTree, summarize, type FileEntry, type SaveEntry, type SaveManifest, type SaveReport } from "../domain/save.ts";
+import {
+  sameTree,
+  summarize,
+  type FileEntry,
+  type SaveEntry,
+  type SaveManifest,
+  type SaveReport,
+} from "../domain/save.ts";
 import { mapConcurrently } from "./concurrency.ts";
-import { keyOfFile } from "./paths.ts";
+import { keyOfFile, oddKey } from "./paths.ts";
 import { walk, type TreeNode } from "./walk.ts";
 
 const concurrentUploads = 16;
@@ -61,14 +68,16 @@ export async function saveWorkspace(store: ObjectStore, session: Session, root: 
   const summary = summarize(manifest);
   await updateRecord(store, session.userId, session.replId, (current) => {
     requireWriter(current, session);
-    if ((current.lastSave?.generation ?? 0) !== manifest.generation - 1) throw new ReplError("conflict", `save ${manifest.generation} of ${session.replId} was made by somebody else`);
+    if ((current.lastSave?.generation ?? 0) !== manifest.generation - 1)
+      throw new ReplError("conflict", `save ${manifest.generation} of ${session.replId} was made by somebody else`);
     return { ...current, lastSave: summary };
   });
   return { ...summary, uploaded, deleted: deleted.length };
 }
 
 function requireWriter(record: ReplRecord, session: Session): void {
-  if (record.sessionId !== session.id) throw new ReplError("conflict", `${session.replId} belongs to another session now`);
+  if (record.sessionId !== session.id)
+    throw new ReplError("conflict", `${session.replId} belongs to another session now`);
 }
 
 /** A manifest left by an attempt that died before it moved the pointer is nobody's, and is replaced. */
@@ -80,8 +89,13 @@ async function writeManifest(store: ObjectStore, manifest: SaveManifest): Promis
   if (readBack?.text !== text) throw new ReplError("unavailable", `${key} does not read back as it was written`);
 }
 
-async function saveFile(store: ObjectStore, record: ReplRecord, node: TreeNode & { type: "file" }, known: FileEntry | undefined, onUpload: () => void): Promise<FileEntry | undefined> {
-  const key = keyOfFile(record.owner, record.id, node.path);
+async function saveFile(
+  store: ObjectStore,
+  record: ReplRecord,
+  node: TreeNode & { type: "file" },
+  known: FileEntry | undefined,
+  onUpload: () => void,
+): Promise<FileEntry | undefined> {
   for (let read = 1; ; read++) {
     const before = await lstat(node.absolute).catch(ignoreMissing);
     if (!before?.isFile()) return undefined;
@@ -89,18 +103,45 @@ async function saveFile(store: ObjectStore, record: ReplRecord, node: TreeNode &
       const content = await readContent(node.absolute, before.size);
       const after = await lstat(node.absolute).catch(ignoreMissing);
       if (!after) return undefined;
-      const rested = after.mtimeMs === before.mtimeMs && after.size === before.size && content.sizeBytes === before.size;
+      const rested =
+        after.mtimeMs === before.mtimeMs && after.size === before.size && content.sizeBytes === before.size;
       if (!rested && read < maximumReads) continue;
-      const entry = { type: "file", path: node.path, mode: node.mode, mtimeMs: read === 1 ? node.mtimeMs : Math.floor(before.mtimeMs * 1000) / 1000, sizeBytes: content.sizeBytes, sha256: content.sha256, key } as const;
-      if (known?.sha256 === content.sha256 && known.sizeBytes === content.sizeBytes && known.key === key) return { ...entry, version: known.version };
-      const stored = await store.putFile(key, content.body, content.sha256);
+      const entry = {
+        type: "file",
+        path: node.path,
+        mode: node.mode,
+        mtimeMs: read === 1 ? node.mtimeMs : Math.floor(before.mtimeMs * 1000) / 1000,
+        sizeBytes: content.sizeBytes,
+        sha256: content.sha256,
+      } as const;
+      if (known?.sha256 === content.sha256 && known.sizeBytes === content.sizeBytes) {
+        return { ...entry, key: known.key, version: known.version };
+      }
+      const stored = await storeFile(store, record, node.path, content);
       onUpload();
-      return { ...entry, version: stored.version };
+      return { ...entry, ...stored };
     } catch (error) {
       // A streamed file that changed after it was hashed is refused by the store's own check.
       if (read >= maximumReads) throw error;
       if ((error as NodeJS.ErrnoException).code === "EACCES") await chmod(node.absolute, node.mode | 0o400);
     }
+  }
+}
+
+/** A store on a file system cannot put a file where a folder's files once were: that file goes under its digest. */
+async function storeFile(
+  store: ObjectStore,
+  record: ReplRecord,
+  path: string,
+  content: Content,
+): Promise<{ key: string; version: string }> {
+  const key = keyOfFile(record.owner, record.id, path);
+  try {
+    return { key, version: (await store.putFile(key, content.body, content.sha256)).version };
+  } catch (error) {
+    if (!(error instanceof ReplError && error.code === "conflict")) throw error;
+    const other = oddKey(record.id, path);
+    return { key: other, version: (await store.putFile(other, content.body, content.sha256)).version };
   }
 }
 
@@ -121,7 +162,11 @@ async function readContent(path: Buffer, sizeBytes: number): Promise<Content> {
     hash.update(chunk as Buffer);
     hashed += (chunk as Buffer).byteLength;
   }
-  return { sizeBytes: hashed, sha256: hash.digest("hex"), body: { sizeBytes: hashed, open: () => createReadStream(path, { end: sizeBytes - 1 }) } };
+  return {
+    sizeBytes: hashed,
+    sha256: hash.digest("hex"),
+    body: { sizeBytes: hashed, open: () => createReadStream(path, { end: sizeBytes - 1 }) },
+  };
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

@@ -3,7 +3,12 @@ import { lstat, readdir, readlink } from "node:fs/promises";
 import { encodePath } from "./paths.ts";
 
 /** A path as it is on disk. Sizes and times are those of this moment. */
-export type TreeNode = { readonly path: string; readonly absolute: Buffer; readonly mode: number; readonly mtimeMs: number } & (
+export type TreeNode = {
+  readonly path: string;
+  readonly absolute: Buffer;
+  readonly mode: number;
+  readonly mtimeMs: number;
+} & (
   | { readonly type: "file"; readonly sizeBytes: number }
   | { readonly type: "folder" }
   | { readonly type: "link"; readonly target: string }
@@ -42,7 +47,8 @@ async function describe(absolute: Buffer, path: string): Promise<TreeNode | unde
   const common = { path, absolute, mode: Number(stats.mode & 0o777n), mtimeMs: millisecondsOf(stats) };
   if (stats.isFile()) return { ...common, type: "file", sizeBytes: Number(stats.size) };
   if (stats.isDirectory()) return { ...common, type: "folder" };
-  if (stats.isSymbolicLink()) return { ...common, type: "link", target: encodePath(await readlink(absolute, { encoding: "buffer" })) };
+  if (stats.isSymbolicLink())
+    return { ...common, type: "link", target: encodePath(await readlink(absolute, { encoding: "buffer" })) };
   return { ...common, type: "other" };
 }
 

@@ -32,10 +32,19 @@ export type ApiClient = Awaited<ReturnType<typeof signIn>>;
 export async function signIn(baseUrl: string, login: string) {
   const { token } = await request<{ token: string }>("POST", "/auth/dev", { login });
 
-  async function request<Answer>(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Answer> {
+  async function request<Answer>(
+    method: string,
+    path: string,
+    body?: object,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const response = await fetch(baseUrl + path, {
       method,
-      headers: { "content-type": "application/json", ...(path === "/auth/dev" ? {} : { authorization: `Bearer ${token}` }), ...headers },
+      headers: {
+        "content-type": "application/json",
+        ...(path === "/auth/dev" ? {} : { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
     const text = await response.text();
@@ -47,7 +56,8 @@ export async function signIn(baseUrl: string, login: string) {
     login,
     token,
     request,
-    create: (template: string, name: string, headers?: Record<string, string>) => request<ReplAnswer>("POST", "/api/repl/create", { template, name }, headers),
+    create: (template: string, name: string, headers?: Record<string, string>) =>
+      request<ReplAnswer>("POST", "/api/repl/create", { template, name }, headers),
     open: (id: string) => request<OpenAnswer>("POST", `/api/repl/session/${id}`),
     close: (id: string) => request<CloseAnswer>("DELETE", `/api/repl/session/${id}`),
     remove: (id: string) => request<object>("DELETE", `/api/repl/${id}`),

@@ -31,25 +31,33 @@ async function main(): Promise<void> {
     for (const [part, state] of Object.entries(states)) expect(state === "ok", `${part} to be ok, it says: ${state}`);
   });
   const api = await step("sign in as demo (development login)", () => signIn(apiUrl, "demo"));
-  for (const old of await api.list()) if (old.name === "Demo") await step(`remove what an earlier demo left (${old.id})`, () => api.remove(old.id));
+  for (const old of await api.list())
+    if (old.name === "Demo") await step(`remove what an earlier demo left (${old.id})`, () => api.remove(old.id));
 
   const repl = await step('create the REPL "Demo" from the template node', () => api.create("node", "Demo"));
   console.log(`    access path ${repl.url}`);
-  const opened = await step("open it: it runs already, so the answer is its path and a ticket", () => api.open(repl.id));
+  const opened = await step("open it: it runs already, so the answer is its path and a ticket", () =>
+    api.open(repl.id),
+  );
   const editor = await step("connect the editor over WebSocket", () => connectEditor(opened.url, opened.ticket));
   const loaded = await step("list the files", () => editor.ask("Connection", {}, "Loaded"));
   console.log(`    ${(loaded["rootContents"] as { name: string }[]).map((item) => item.name).join("  ")}`);
   await step("edit server.js by a patch", async () => {
     const { content } = await editor.ask("fetchContent", { path: "server.js" });
     const edited = String(content).replace("Hello from Node", "Hello from the demo, Node");
-    await editor.ask("updateContent", { path: "server.js", patch: patcher.patch_toText(patcher.patch_make(String(content), edited)) });
+    await editor.ask("updateContent", {
+      path: "server.js",
+      patch: patcher.patch_toText(patcher.patch_make(String(content), edited)),
+    });
   });
   await step("run it in a terminal", async () => {
     const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
     await editor.type(sessionId, "mkdir -p empty && node server.js &", "Listening on port 3000");
   });
   await step("see it through the preview", async () => {
-    const page = await (await fetch(`${opened.url}user-app/3000/`, { headers: { cookie: `devex_repl=${opened.ticket}` } })).text();
+    const page = await (
+      await fetch(`${opened.url}user-app/3000/`, { headers: { cookie: `devex_repl=${opened.ticket}` } })
+    ).text();
     expect(page.includes("Hello from the demo"), `the edited page, it is: ${page}`);
   });
   await step("a stranger without a ticket is refused", async () => {
@@ -68,7 +76,10 @@ async function main(): Promise<void> {
     }
   });
   await step("every file is in S3 under demo/", async () => {
-    expect((await inspector.textOf(`demo/${repl.id}/server.js`)).includes("Hello from the demo"), "the edited file in the bucket");
+    expect(
+      (await inspector.textOf(`demo/${repl.id}/server.js`)).includes("Hello from the demo"),
+      "the edited file in the bucket",
+    );
   });
 
   const again = await step("open it again", () => api.open(repl.id));
@@ -76,7 +87,9 @@ async function main(): Promise<void> {
   await step("find the work, the empty folder included", async () => {
     const { content } = await second.ask("fetchContent", { path: "/server.js" });
     expect(String(content).includes("Hello from the demo"), "the edited file");
-    const names = ((await second.ask("fetchDir", { Dir: "" }))["contents"] as { name: string }[]).map((item) => item.name);
+    const names = ((await second.ask("fetchDir", { Dir: "" }))["contents"] as { name: string }[]).map(
+      (item) => item.name,
+    );
     expect(names.includes("empty"), `the folder "empty" among ${names.join(", ")}`);
   });
   await second.close();
@@ -89,7 +102,9 @@ await main().then(
   () => process.exit(0),
   (error: unknown) => {
     console.log("failed");
-    console.error(`\n✗ ${error instanceof Error ? error.message : String(error)}\n  Is \`npm start\` running? \`npm run stack -- doctor\` says more.`);
+    console.error(
+      `\n✗ ${error instanceof Error ? error.message : String(error)}\n  Is \`npm start\` running? \`npm run stack -- doctor\` says more.`,
+    );
     process.exit(1);
   },
 );

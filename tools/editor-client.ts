@@ -33,7 +33,14 @@ export async function connectEditor(accessUrl: string, ticket: string, timeoutMs
           resolve();
         };
         waiting.add(wake);
-        deadline.addEventListener("abort", () => reject(new Error(`no fitting frame within ${timeoutMs} ms; last seen: ${JSON.stringify(frames.slice(-3))}`)), { once: true });
+        deadline.addEventListener(
+          "abort",
+          () =>
+            reject(
+              new Error(`no fitting frame within ${timeoutMs} ms; last seen: ${JSON.stringify(frames.slice(-3))}`),
+            ),
+          { once: true },
+        );
       });
     }
   }
@@ -45,14 +52,16 @@ export async function connectEditor(accessUrl: string, ticket: string, timeoutMs
     async ask(event: string, data: unknown, answer = `${event}Response`): Promise<EditorFrame["data"]> {
       send(event, data);
       const frame = await next((candidate) => candidate.event === answer || candidate.event === "error");
-      if (frame.event === "error" || frame.data?.["error"]) throw new Error(`${event}: ${String(frame.data["error"] ?? frame.data["message"])}`);
+      if (frame.event === "error" || frame.data?.["error"])
+        throw new Error(`${event}: ${String(frame.data["error"] ?? frame.data["message"])}`);
       return frame.data;
     },
     /** Types a line into a terminal and waits until its output holds the expected text. */
     async type(sessionId: unknown, line: string, expected: string): Promise<string> {
       send("terminalInput", { sessionId, data: `${line}\r` });
       let output = "";
-      while (!output.includes(expected)) output += String((await next((frame) => frame.event === "terminalResponse")).data);
+      while (!output.includes(expected))
+        output += String((await next((frame) => frame.event === "terminalResponse")).data);
       return output;
     },
     async close(): Promise<void> {

@@ -10,7 +10,12 @@ export function createInspector(environment: Readonly<Record<string, string>>) {
   const core = config.makeApiClient(k8s.CoreV1Api);
   const apps = config.makeApiClient(k8s.AppsV1Api);
   const networking = config.makeApiClient(k8s.NetworkingV1Api);
-  const s3 = new S3Client({ endpoint: need("S3_ENDPOINT"), region: need("S3_REGION"), forcePathStyle: true, credentials: { accessKeyId: need("S3_ACCESS_KEY"), secretAccessKey: need("S3_SECRET_KEY") } });
+  const s3 = new S3Client({
+    endpoint: need("S3_ENDPOINT"),
+    region: need("S3_REGION"),
+    forcePathStyle: true,
+    credentials: { accessKeyId: need("S3_ACCESS_KEY"), secretAccessKey: need("S3_SECRET_KEY") },
+  });
   const bucket = need("S3_BUCKET");
   const namespace = need("REPL_NAMESPACE");
 
@@ -21,10 +26,14 @@ export function createInspector(environment: Readonly<Record<string, string>>) {
     async objectsOf(replId: string): Promise<string[]> {
       const selected = { namespace, labelSelector: `${label.replId}=${replId}` };
       const lists = await Promise.all([
-        apps.listNamespacedDeployment(selected).then(({ items }) => items.map((item) => `Deployment/${item.metadata?.name}`)),
+        apps
+          .listNamespacedDeployment(selected)
+          .then(({ items }) => items.map((item) => `Deployment/${item.metadata?.name}`)),
         core.listNamespacedService(selected).then(({ items }) => items.map((item) => `Service/${item.metadata?.name}`)),
         core.listNamespacedSecret(selected).then(({ items }) => items.map((item) => `Secret/${item.metadata?.name}`)),
-        networking.listNamespacedIngress(selected).then(({ items }) => items.map((item) => `Ingress/${item.metadata?.name}`)),
+        networking
+          .listNamespacedIngress(selected)
+          .then(({ items }) => items.map((item) => `Ingress/${item.metadata?.name}`)),
         core.listNamespacedPod(selected).then(({ items }) => items.map((item) => `Pod/${item.metadata?.name}`)),
       ]);
       return lists.flat();

@@ -13,12 +13,16 @@ const print = (line: string) => console.log(line);
 
 async function main(): Promise<void> {
   if (process.argv.includes("--help")) {
-    return print("npm start: brings up the local stack (see `npm run stack -- --help`), then runs worker and API until Ctrl-C.\nDEVEX_STACK names the stack (default dev), PORT the API's port (default 8080).");
+    return print(
+      "npm start: brings up the local stack (see `npm run stack -- --help`), then runs worker and API until Ctrl-C.\nDEVEX_STACK names the stack (default dev), PORT the API's port (default 8080).",
+    );
   }
   const stack = readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
   const own = Object.entries(ownServers(process.env)).flatMap(([part, isOwn]) => (isOwn ? [part] : []));
   if (own.length > 0) print(`Yours, from the environment: ${own.join(", ")}`);
-  print("Bringing up the local stack. The first time takes a while: it builds Kubernetes, Temporal, S3 and Traefik from source.");
+  print(
+    "Bringing up the local stack. The first time takes a while: it builds Kubernetes, Temporal, S3 and Traefik from source.",
+  );
   await bringUp(stack, print);
 
   const port = process.env["PORT"] ?? "8080";
@@ -40,7 +44,11 @@ Ctrl-C ends API and worker; open REPLs and the stack go on. npm run stack -- dow
 `);
   await ended;
   stop();
-  await Promise.all(programs.map((program) => (program.exitCode === null && program.signalCode === null ? once(program, "exit") : undefined)));
+  await Promise.all(
+    programs.map(async (program) =>
+      program.exitCode === null && program.signalCode === null ? once(program, "exit") : undefined,
+    ),
+  );
   process.exitCode = programs.some((program) => program.exitCode) ? 1 : 0;
 }
 

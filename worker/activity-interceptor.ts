@@ -11,7 +11,13 @@ export function createActivityInterceptor(logger: Logger): ActivityInterceptorsF
       async execute(input, next) {
         const started = performance.now();
         const { activityType, attempt, workflowExecution } = context.info;
-        const line = { event: "activity", activity: activityType, attempt, workflowId: workflowExecution?.workflowId, runId: workflowExecution?.runId };
+        const line = {
+          event: "activity",
+          activity: activityType,
+          attempt,
+          workflowId: workflowExecution?.workflowId,
+          runId: workflowExecution?.runId,
+        };
         const durationMs = () => Math.round(performance.now() - started);
         try {
           const result = await next(input);

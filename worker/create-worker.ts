@@ -16,7 +16,13 @@ interface CreateWorkerOptions {
 }
 
 /** A worker as production runs it; tests use the same with other activities. */
-export function createWorker({ connection, namespace, activities, logger, workflowBundle }: CreateWorkerOptions): Promise<Worker> {
+export function createWorker({
+  connection,
+  namespace,
+  activities,
+  logger,
+  workflowBundle,
+}: CreateWorkerOptions): Promise<Worker> {
   return Worker.create({
     connection,
     namespace,

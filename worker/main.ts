@@ -19,21 +19,34 @@ await runMain(async () => {
   const logger = createLogger("worker", config.LOG_LEVEL);
   installTemporalLogger(logger);
 
-  const s3 = { endpoint: config.S3_ENDPOINT, region: config.S3_REGION, bucket: config.S3_BUCKET, accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY };
+  const s3 = {
+    endpoint: config.S3_ENDPOINT,
+    region: config.S3_REGION,
+    bucket: config.S3_BUCKET,
+    accessKey: config.S3_ACCESS_KEY,
+    secretKey: config.S3_SECRET_KEY,
+  };
   const store = createS3ObjectStore(s3);
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
   const directory = createRedisReplDirectory({ url: config.REDIS_URL, sessionTtlSeconds: config.MAX_LIFETIME });
 
   await untilAvailable(logger, "object store", () => store.prepare());
   for (const template of loadTemplates()) {
-    const outcome = await untilAvailable(logger, `publish template ${template.name}`, () => publishTemplate(store, template));
+    const outcome = await untilAvailable(logger, `publish template ${template.name}`, () =>
+      publishTemplate(store, template),
+    );
     logger.info({ event: "template", template: template.name, digest: template.digest, outcome });
   }
   await untilAvailable(logger, "cluster", () => cluster.check());
   await untilAvailable(logger, "session directory", () => directory.check());
-  const connection = await untilAvailable(logger, "Temporal", () => NativeConnection.connect({ address: config.TEMPORAL_ADDRESS }));
+  const connection = await untilAvailable(logger, "Temporal", () =>
+    NativeConnection.connect({ address: config.TEMPORAL_ADDRESS }),
+  );
 
-  logger.warn({ event: "credentials", mode: "static" }, "save containers use the object store's own keys; nothing short-lived is configured");
+  logger.warn(
+    { event: "credentials", mode: "static" },
+    "save containers use the object store's own keys; nothing short-lived is configured",
+  );
   const activities = createActivities({
     store,
     cluster,

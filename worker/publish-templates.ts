@@ -22,10 +22,25 @@ export async function publishTemplate(store: ObjectStore, template: LoadedTempla
       const sha256 = createHash("sha256").update(body).digest("hex");
       const key = prefix + node.path;
       const stored = await store.putFile(key, body, sha256);
-      return { ...common, type: "file", sizeBytes: body.byteLength, sha256, key, version: stored.version } satisfies FileEntry;
+      return {
+        ...common,
+        type: "file",
+        sizeBytes: body.byteLength,
+        sha256,
+        key,
+        version: stored.version,
+      } satisfies FileEntry;
     }),
   );
-  const manifest: SaveManifest = { format: 1, replId: template.name, generation: 0, sessionId: "template", createdAt: new Date().toISOString(), entries, leftOut: [] };
+  const manifest: SaveManifest = {
+    format: 1,
+    replId: template.name,
+    generation: 0,
+    sessionId: "template",
+    createdAt: new Date().toISOString(),
+    entries,
+    leftOut: [],
+  };
   await store.putText(manifestKey, JSON.stringify(manifest));
   return "published";
 }

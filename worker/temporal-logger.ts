@@ -6,5 +6,8 @@ const levels = { TRACE: "trace", DEBUG: "debug", INFO: "info", WARN: "warn", ERR
 /** Sends the SDK's own lines and the workflows' into our log. Once a process, before anything else of the SDK. */
 export function installTemporalLogger(logger: Logger): void {
   const write = (entry: LogEntry) => logger[levels[entry.level]]({ event: "temporal", ...entry.meta }, entry.message);
-  Runtime.install({ logger: new DefaultLogger("INFO", write), telemetryOptions: { logging: { forward: {}, filter: { core: "ERROR", other: "ERROR" } } } });
+  Runtime.install({
+    logger: new DefaultLogger("INFO", write),
+    telemetryOptions: { logging: { forward: {}, filter: { core: "ERROR", other: "ERROR" } } },
+  });
 }

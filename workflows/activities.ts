@@ -6,11 +6,12 @@ import type { Activities } from "../activities/index.ts";
 const retry = { initialInterval: "200 milliseconds", backoffCoefficient: 2, maximumInterval: "1 minute" } as const;
 
 /** Steps of a start: bounded, because somebody waits and everything can be undone. */
-export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyManifests, publishSession } = proxyActivities<Activities>({
-  startToCloseTimeout: "30 seconds",
-  scheduleToCloseTimeout: "1 minute",
-  retry: { ...retry, maximumInterval: "5 seconds" },
-});
+export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyManifests, publishSession } =
+  proxyActivities<Activities>({
+    startToCloseTimeout: "30 seconds",
+    scheduleToCloseTimeout: "1 minute",
+    retry: { ...retry, maximumInterval: "5 seconds" },
+  });
 
 /** The start of a container: its own failures are final after a few tries, and a lost worker is noticed within seconds. */
 export const { waitUntilReady } = proxyActivities<Activities>({
@@ -21,7 +22,16 @@ export const { waitUntilReady } = proxyActivities<Activities>({
 });
 
 /** Undoing and removing: never given up, or something would be left behind. */
-export const { releaseRepl, releaseSession, forgetRepl, removeFiles, removeNewFiles, removeResources, withdrawSession, findSession } = proxyActivities<Activities>({
+export const {
+  releaseRepl,
+  releaseSession,
+  forgetRepl,
+  removeFiles,
+  removeNewFiles,
+  removeResources,
+  withdrawSession,
+  findSession,
+} = proxyActivities<Activities>({
   startToCloseTimeout: "2 minutes",
   retry,
 });

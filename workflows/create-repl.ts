@@ -1,6 +1,15 @@
 import { condition, setCurrentDetails, setHandler } from "@temporalio/workflow";
 import type { OpenedRepl, StartInput } from "../activities/inputs.ts";
-import { applyManifests, copyTemplate, publishSession, releaseRepl, removeNewFiles, removeResources, reserveRepl, waitUntilReady } from "./activities.ts";
+import {
+  applyManifests,
+  copyTemplate,
+  publishSession,
+  releaseRepl,
+  removeNewFiles,
+  removeResources,
+  reserveRepl,
+  waitUntilReady,
+} from "./activities.ts";
 import { asOutcome } from "./failures.ts";
 import { accepted } from "./messages.ts";
 import { UndoStack } from "./undo-stack.ts";
@@ -24,11 +33,15 @@ export async function createRepl(input: StartInput): Promise<OpenedRepl> {
     undo.push("remove the files", () => removeNewFiles(input));
     await copyTemplate(input);
 
-    setCurrentDetails("Step 3 of 5: applying the manifests. If this repeats, the API server does not answer or refuses.");
+    setCurrentDetails(
+      "Step 3 of 5: applying the manifests. If this repeats, the API server does not answer or refuses.",
+    );
     undo.push("remove the objects", () => removeResources({ session }));
     await applyManifests(input);
 
-    setCurrentDetails("Step 4 of 5: waiting until the runner answers. The pending activity's heartbeat says where the pod stands.");
+    setCurrentDetails(
+      "Step 4 of 5: waiting until the runner answers. The pending activity's heartbeat says where the pod stands.",
+    );
     const url = await waitUntilReady({ session });
 
     setCurrentDetails("Step 5 of 5: publishing the access path.");

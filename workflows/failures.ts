@@ -13,5 +13,10 @@ export function asOutcome(error: unknown): unknown {
   if (isCancellation(error)) return error;
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const type = cause instanceof ApplicationFailure && cause.type && cause.type !== "Error" ? cause.type : "unavailable";
-  return ApplicationFailure.create({ type, message: reasonOf(error), nonRetryable: true, ...(error instanceof Error ? { cause: error } : {}) });
+  return ApplicationFailure.create({
+    type,
+    message: reasonOf(error),
+    nonRetryable: true,
+    ...(error instanceof Error ? { cause: error } : {}),
+  });
 }

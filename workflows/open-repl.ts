@@ -1,6 +1,14 @@
 import { condition, setCurrentDetails, setHandler } from "@temporalio/workflow";
 import type { OpenedRepl, StartInput } from "../activities/inputs.ts";
-import { applyManifests, claimSession, publishSession, releaseSession, removeResources, reserveSession, waitUntilReady } from "./activities.ts";
+import {
+  applyManifests,
+  claimSession,
+  publishSession,
+  releaseSession,
+  removeResources,
+  reserveSession,
+  waitUntilReady,
+} from "./activities.ts";
 import { asOutcome, reasonOf } from "./failures.ts";
 import { accepted } from "./messages.ts";
 import { UndoStack } from "./undo-stack.ts";
@@ -26,11 +34,15 @@ export async function openRepl(input: StartInput): Promise<OpenedRepl> {
     await reserveSession(start);
     isReserved = true;
 
-    setCurrentDetails("Step 3 of 5: applying the manifests. If this repeats, the API server does not answer or refuses.");
+    setCurrentDetails(
+      "Step 3 of 5: applying the manifests. If this repeats, the API server does not answer or refuses.",
+    );
     if (isOurs) undo.push("remove the objects", () => removeResources({ session }));
     if (isOurs) await applyManifests(start);
 
-    setCurrentDetails("Step 4 of 5: waiting until the runner answers. The pending activity's heartbeat says where the pod stands.");
+    setCurrentDetails(
+      "Step 4 of 5: waiting until the runner answers. The pending activity's heartbeat says where the pod stands.",
+    );
     const url = await waitUntilReady({ session });
 
     setCurrentDetails("Step 5 of 5: publishing the access path.");

@@ -41,4 +41,3 @@ export async function shutdownRepl({ lastSave, ...input }: ShutdownInput): Promi
     throw asOutcome(error);
   }
 }
-

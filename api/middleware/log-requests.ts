@@ -11,6 +11,14 @@ export function logRequests(logger: Logger) {
     c.set("logger", logger);
     await next();
     if (quiet.has(c.req.path) && c.res.status < 400) return;
-    logger.info({ event: "request", method: c.req.method, path: c.req.path, status: c.res.status, durationMs: Math.round(performance.now() - started), requestId: c.get("requestId"), userId: c.get("user")?.id });
+    logger.info({
+      event: "request",
+      method: c.req.method,
+      path: c.req.path,
+      status: c.res.status,
+      durationMs: Math.round(performance.now() - started),
+      requestId: c.get("requestId"),
+      userId: c.get("user")?.id,
+    });
   });
 }

@@ -18,14 +18,21 @@ export function requireSession(sessions: Sessions, allowedOrigins: readonly stri
     const { user } = await sessions.verify(token);
     const changes = !safeMethods.has(c.req.method) || changesByGet.test(c.req.path);
     if (!bearer && changes && !comesFromUs(c.req.header("origin"), c.req.header("content-type"), allowedOrigins)) {
-      throw new ReplError("forbidden", "This request does not come from a page of ours. Send Content-Type: application/json or use a Bearer token.");
+      throw new ReplError(
+        "forbidden",
+        "This request does not come from a page of ours. Send Content-Type: application/json or use a Bearer token.",
+      );
     }
     c.set("user", user);
     await next();
   });
 }
 
-function comesFromUs(origin: string | undefined, contentType: string | undefined, allowedOrigins: readonly string[]): boolean {
+function comesFromUs(
+  origin: string | undefined,
+  contentType: string | undefined,
+  allowedOrigins: readonly string[],
+): boolean {
   if (origin) return allowedOrigins.includes(origin);
   return contentType?.startsWith("application/json") ?? false;
 }

@@ -20,13 +20,23 @@ export function authRoutes({ sessions, isProduction }: AuthOptions) {
     const { login } = await readBody(c, developmentSignIn);
     const user = developmentUser(login);
     const { token, expiresAt } = await sessions.issue(user);
-    setCookie(c, sessionCookie, token, { httpOnly: true, sameSite: "Lax", path: "/", maxAge: sessionSeconds, secure: isProduction });
+    setCookie(c, sessionCookie, token, {
+      httpOnly: true,
+      sameSite: "Lax",
+      path: "/",
+      maxAge: sessionSeconds,
+      secure: isProduction,
+    });
     return c.json({ user: userJson(user), token, expiresAt });
   });
 
   routes.get("/status", async (c) => {
     const current = await currentSession(c);
-    return c.json(current ? { authenticated: true, user: userJson(current.user), token_expires_at: current.expiresAt } : { authenticated: false });
+    return c.json(
+      current
+        ? { authenticated: true, user: userJson(current.user), token_expires_at: current.expiresAt }
+        : { authenticated: false },
+    );
   });
 
   routes.get("/me", async (c) => {
@@ -46,5 +56,12 @@ export function authRoutes({ sessions, isProduction }: AuthOptions) {
 /** The same login is the same person every time, with an id above all of GitHub's. */
 function developmentUser(login: string): SignedInUser {
   const number = createHash("sha256").update(login.toLowerCase()).digest().readUIntBE(0, 5);
-  return { id: String(1_000_000_000_000 + number), login: login.toLowerCase(), name: login, email: `${login.toLowerCase()}@localhost`, avatarUrl: "", createdAt: "2026-01-01T00:00:00.000Z" };
+  return {
+    id: String(1_000_000_000_000 + number),
+    login: login.toLowerCase(),
+    name: login,
+    email: `${login.toLowerCase()}@localhost`,
+    avatarUrl: "",
+    createdAt: "2026-01-01T00:00:00.000Z",
+  };
 }

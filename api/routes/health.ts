@@ -11,7 +11,9 @@ export function healthRoutes(checks: Checks) {
   const routes = new Hono<Env>();
 
   async function stateOf(check: () => Promise<void>): Promise<string> {
-    const timeout = new Promise<string>((resolve) => setTimeout(resolve, checkTimeoutMs, `no answer within ${checkTimeoutMs / 1000} s`).unref());
+    const timeout = new Promise<string>((resolve) =>
+      setTimeout(resolve, checkTimeoutMs, `no answer within ${checkTimeoutMs / 1000} s`).unref(),
+    );
     return Promise.race([check().then(() => "ok", messageOf), timeout]);
   }
 
@@ -25,7 +27,9 @@ export function healthRoutes(checks: Checks) {
   });
 
   routes.get("/ping", async (c) => {
-    const [k8s, s3, redis, temporal] = await Promise.all([checks.k8s, checks.s3, checks.redis, checks.temporal].map(stateOf));
+    const [k8s, s3, redis, temporal] = await Promise.all(
+      [checks.k8s, checks.s3, checks.redis, checks.temporal].map(stateOf),
+    );
     return c.json({ api: "ok", k8s, s3, redis, temporal });
   });
 

@@ -28,7 +28,11 @@ export function replRoutes({ reader, workflows, templates, tickets, cookieDomain
 
   function templateOf(name: string): PublishedTemplate {
     const template = templates.find((candidate) => candidate.name === name);
-    if (!template) throw new ReplError("invalid", `template: there is no "${name.slice(0, 40)}"; choose one of ${templates.map((known) => known.name).join(", ")}`);
+    if (!template)
+      throw new ReplError(
+        "invalid",
+        `template: there is no "${name.slice(0, 40)}"; choose one of ${templates.map((known) => known.name).join(", ")}`,
+      );
     return template;
   }
 
@@ -62,7 +66,12 @@ export function replRoutes({ reader, workflows, templates, tickets, cookieDomain
       return c.json(replJson(existing), 201);
     }
     const repl: ReplRecord = { id, name, owner, template: template.name, createdAt: new Date().toISOString() };
-    const started = await workflows.create({ repl, template: published(template), session: { id: newSessionId(), replId: id, userId: owner.id }, ticketKey: tickets.publicKey });
+    const started = await workflows.create({
+      repl,
+      template: published(template),
+      session: { id: newSessionId(), replId: id, userId: owner.id },
+      ticketKey: tickets.publicKey,
+    });
     if (!wantsToWait(c)) {
       await started.accepted();
       return accepted(c, await reader.get(owner, id));
@@ -81,10 +90,16 @@ export function replRoutes({ reader, workflows, templates, tickets, cookieDomain
   const open = async (c: Context<Env, "/session/:id">) => {
     const owner = ownerOf(c);
     const repl = await reader.get(owner, c.req.param("id"));
-    const answer = async (url: string) => c.json({ replId: repl.id, replName: repl.name, url, ticket: await letIn(c, repl.id) });
+    const answer = async (url: string) =>
+      c.json({ replId: repl.id, replName: repl.name, url, ticket: await letIn(c, repl.id) });
     if (repl.status === "running" && repl.url) return answer(repl.url);
     const template = templateOf(repl.template);
-    const started = await workflows.open({ repl: recordOf(repl), template: published(template), session: { id: newSessionId(), replId: repl.id, userId: owner.id }, ticketKey: tickets.publicKey });
+    const started = await workflows.open({
+      repl: recordOf(repl),
+      template: published(template),
+      session: { id: newSessionId(), replId: repl.id, userId: owner.id },
+      ticketKey: tickets.publicKey,
+    });
     if (!wantsToWait(c)) {
       await started.accepted();
       return accepted(c, await reader.get(owner, repl.id));
@@ -118,12 +133,42 @@ function accepted(c: Context<Env>, repl: Repl): Response {
 }
 
 /** Only what workflows need: a template loaded from disk carries more. */
-function published({ name, title, description, language, run, ports, environment, resources, image, digest }: PublishedTemplate): PublishedTemplate {
-  return { name, title, description, language, run, ports, environment, resources, digest, ...(image ? { image } : {}) };
+function published({
+  name,
+  title,
+  description,
+  language,
+  run,
+  ports,
+  environment,
+  resources,
+  image,
+  digest,
+}: PublishedTemplate): PublishedTemplate {
+  return {
+    name,
+    title,
+    description,
+    language,
+    run,
+    ports,
+    environment,
+    resources,
+    digest,
+    ...(image ? { image } : {}),
+  };
 }
 
 function recordOf({ id, name, owner, template, createdAt, lastOpenedAt, lastSave }: Repl): ReplRecord {
-  return { id, name, owner, template, createdAt, ...(lastOpenedAt ? { lastOpenedAt } : {}), ...(lastSave ? { lastSave } : {}) };
+  return {
+    id,
+    name,
+    owner,
+    template,
+    createdAt,
+    ...(lastOpenedAt ? { lastOpenedAt } : {}),
+    ...(lastSave ? { lastSave } : {}),
+  };
 }
 
 const idAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
@@ -148,6 +193,7 @@ function label(bytes: Uint8Array): string {
 
 function idempotencyKey(c: Context<Env>): string | undefined {
   const key = c.req.header("idempotency-key");
-  if (key !== undefined && (key.length < 1 || key.length > 200)) throw new ReplError("invalid", "Idempotency-Key: use 1 to 200 characters");
+  if (key !== undefined && (key.length < 1 || key.length > 200))
+    throw new ReplError("invalid", "Idempotency-Key: use 1 to 200 characters");
   return key;
 }

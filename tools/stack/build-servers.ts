@@ -19,7 +19,10 @@ interface Source {
 const servers = {
   pause: { target: "." },
   s3: { target: "github.com/versity/versitygw/cmd/versitygw" },
-  kubernetes: { target: ".", links: ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"] },
+  kubernetes: {
+    target: ".",
+    links: ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"],
+  },
   temporal: { target: "." },
   traefik: { target: "github.com/traefik/traefik/v3/cmd/traefik", prepare: trimLego },
 } as const satisfies Record<string, Source>;
@@ -36,7 +39,9 @@ export async function buildServer(name: ServerSource): Promise<string> {
   const folder = buildFolder(name);
   if (existsSync(folder)) return "cached";
   if (!(await commandExists("go"))) {
-    throw new Error("needs Go 1.26 or later to build the servers once; see https://go.dev/doc/install (or set the variables of servers you have, see README)");
+    throw new Error(
+      "needs Go 1.26 or later to build the servers once; see https://go.dev/doc/install (or set the variables of servers you have, see README)",
+    );
   }
   const { target, links, prepare }: Source = servers[name];
   const work = `${folder}.${process.pid}`;
@@ -63,7 +68,8 @@ export function isBuilt(name: ServerSource): boolean {
 
 function buildFolder(name: ServerSource): string {
   const hash = createHash("sha256");
-  for (const file of listFiles(join(sources, name))) hash.update(`${file}\0`).update(readFileSync(join(sources, name, file)));
+  for (const file of listFiles(join(sources, name)))
+    hash.update(`${file}\0`).update(readFileSync(join(sources, name, file)));
   hash.update(process.arch);
   return join(cacheFolder, "servers", `${name}-${hash.digest("hex").slice(0, 12)}`);
 }
@@ -78,10 +84,14 @@ function listFiles(folder: string): string[] {
 /** Puts the published lego beside Traefik's go.mod, without its 150 DNS companies (see servers/traefik/dns). */
 async function trimLego(folder: string): Promise<void> {
   const version = /github\.com\/go-acme\/lego\/v4 (v\S+)/.exec(readFileSync(join(folder, "go.mod"), "utf8"))?.[1];
-  const module = await run("go", ["mod", "download", "-json", `github.com/go-acme/lego/v4@${version}`], { env: process.env, cwd: "/" });
+  const module = await run("go", ["mod", "download", "-json", `github.com/go-acme/lego/v4@${version}`], {
+    env: process.env,
+    cwd: "/",
+  });
   const lego = join(folder, "lego");
   await run("cp", ["-r", "--no-preserve=mode", (JSON.parse(module) as { Dir: string }).Dir, lego]);
-  for (const part of ["providers/dns", "cmd", "docs", "e2e"]) rmSync(join(lego, part), { recursive: true, force: true });
+  for (const part of ["providers/dns", "cmd", "docs", "e2e"])
+    rmSync(join(lego, part), { recursive: true, force: true });
   cpSync(join(folder, "dns"), join(lego, "providers", "dns"), { recursive: true });
   rmSync(join(folder, "dns"), { recursive: true });
 }

@@ -30,14 +30,38 @@ export async function createCertificates(stack: StackSettings): Promise<string |
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = (name: string, kind: "crt" | "key") => certificateFile(stack, name, kind);
   const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  await run("openssl", ["req", "-x509", ...newKey, "-days", "3650", "-subj", "/CN=devex-authority", "-keyout", file("ca", "key"), "-out", file("ca", "crt")]);
+  await run("openssl", [
+    "req",
+    "-x509",
+    ...newKey,
+    "-days",
+    "3650",
+    "-subj",
+    "/CN=devex-authority",
+    "-keyout",
+    file("ca", "key"),
+    "-out",
+    file("ca", "crt"),
+  ]);
 
   const issue = async (name: string, subject: string, extensions: string) => {
     const request = await run("openssl", ["req", "-new", ...newKey, "-subj", subject, "-keyout", file(name, "key")]);
     const settings = join(folder, `${name}.ext`);
     writeFileSync(settings, extensions);
-    const authority = ["-CA", file("ca", "crt"), "-CAkey", file("ca", "key"), "-CAcreateserial", "-CAserial", join(folder, `${name}.srl`)];
-    await run("openssl", ["x509", "-req", "-days", "3650", ...authority, "-extfile", settings, "-out", file(name, "crt")], { input: request });
+    const authority = [
+      "-CA",
+      file("ca", "crt"),
+      "-CAkey",
+      file("ca", "key"),
+      "-CAcreateserial",
+      "-CAserial",
+      join(folder, `${name}.srl`),
+    ];
+    await run(
+      "openssl",
+      ["x509", "-req", "-days", "3650", ...authority, "-extfile", settings, "-out", file(name, "crt")],
+      { input: request },
+    );
   };
   const names = `subjectAltName=DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:${firstServiceAddress}`;
   await Promise.all([
@@ -53,8 +77,21 @@ export async function createCertificates(stack: StackSettings): Promise<string |
       kind: "Config",
       "current-context": "devex",
       contexts: [{ name: "devex", context: { cluster: "devex", user: client } }],
-      clusters: [{ name: "devex", cluster: { server: `https://127.0.0.1:${portOf(stack, "apiServer")}`, "certificate-authority-data": encoded("ca", "crt") } }],
-      users: [{ name: client, user: { "client-certificate-data": encoded(client, "crt"), "client-key-data": encoded(client, "key") } }],
+      clusters: [
+        {
+          name: "devex",
+          cluster: {
+            server: `https://127.0.0.1:${portOf(stack, "apiServer")}`,
+            "certificate-authority-data": encoded("ca", "crt"),
+          },
+        },
+      ],
+      users: [
+        {
+          name: client,
+          user: { "client-certificate-data": encoded(client, "crt"), "client-key-data": encoded(client, "key") },
+        },
+      ],
     };
     writeFileSync(kubeconfigFile(stack, client), JSON.stringify(config), { mode: 0o600 });
   }

@@ -9,7 +9,22 @@ import { portOf, type StackSettings } from "./settings.ts";
 
 export const replNamespace = "devex-repls";
 export const ingressClass = "devex";
-const controllers = ["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "hugetlb", "net_cls", "net_prio", "perf_event", "unified"];
+const controllers = [
+  "cpu",
+  "cpuacct",
+  "cpuset",
+  "memory",
+  "devices",
+  "freezer",
+  "blkio",
+  "pids",
+  "systemd",
+  "hugetlb",
+  "net_cls",
+  "net_prio",
+  "perf_event",
+  "unified",
+];
 
 export function cgroupFolders(stack: StackSettings): string[] {
   return ["", ...controllers].map((controller) => join("/sys/fs/cgroup", controller, `devex-${stack.name}`));
@@ -61,7 +76,9 @@ export async function startControlPlane(stack: StackSettings): Promise<undefined
     ],
   });
   const api = apiClient(stack).makeApiClient(k8s.CoreV1Api);
-  await waitUntil(stack, "the API server", async () => (await api.listNamespace()).items.length > 0, { server: "kube-apiserver" });
+  await waitUntil(stack, "the API server", async () => (await api.listNamespace()).items.length > 0, {
+    server: "kube-apiserver",
+  });
   startServer(stack, {
     name: "kube-controller-manager",
     command: binary("kube-controller-manager"),
@@ -78,7 +95,12 @@ export async function startControlPlane(stack: StackSettings): Promise<undefined
   startServer(stack, {
     name: "kube-scheduler",
     command: binary("kube-scheduler"),
-    args: [`--kubeconfig=${kubeconfigFile(stack, "scheduler")}`, `--secure-port=${portOf(stack, "scheduler")}`, "--bind-address=127.0.0.1", "--leader-elect=false"],
+    args: [
+      `--kubeconfig=${kubeconfigFile(stack, "scheduler")}`,
+      `--secure-port=${portOf(stack, "scheduler")}`,
+      "--bind-address=127.0.0.1",
+      "--leader-elect=false",
+    ],
   });
   return undefined;
 }
@@ -95,7 +117,11 @@ export async function startNode(stack: StackSettings): Promise<undefined> {
     readOnlyPort: 0,
     tlsCertFile: certificateFile(stack, "kubelet-server", "crt"),
     tlsPrivateKeyFile: certificateFile(stack, "kubelet-server", "key"),
-    authentication: { anonymous: { enabled: false }, webhook: { enabled: false }, x509: { clientCAFile: certificateFile(stack, "ca", "crt") } },
+    authentication: {
+      anonymous: { enabled: false },
+      webhook: { enabled: false },
+      x509: { clientCAFile: certificateFile(stack, "ca", "crt") },
+    },
     authorization: { mode: "AlwaysAllow" },
     cgroupDriver: "cgroupfs",
     cgroupRoot: `/devex-${stack.name}`,
@@ -106,7 +132,12 @@ export async function startNode(stack: StackSettings): Promise<undefined> {
     podLogsDir: join(stack.folder, "pod-logs"),
     staticPodPath: "",
     // The machine's disk is shared with everything else on it, so only a nearly full one evicts.
-    evictionHard: { "memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%" },
+    evictionHard: {
+      "memory.available": "50Mi",
+      "nodefs.available": "1%",
+      "imagefs.available": "1%",
+      "nodefs.inodesFree": "1%",
+    },
     imageGCHighThresholdPercent: 100,
     maxPods: 250,
   };
@@ -127,7 +158,10 @@ export async function startNode(stack: StackSettings): Promise<undefined> {
   const isReady = async () => {
     const node = await api.readNode({ name: "devex" });
     const tainted = (node.spec?.taints ?? []).some((taint) => taint.key.startsWith("node.kubernetes.io/not-ready"));
-    return !tainted && (node.status?.conditions ?? []).some((condition) => condition.type === "Ready" && condition.status === "True");
+    return (
+      !tainted &&
+      (node.status?.conditions ?? []).some((condition) => condition.type === "Ready" && condition.status === "True")
+    );
   };
   await waitUntil(stack, "a Ready node", isReady, { server: "kubelet", timeoutSeconds: 120 });
   return undefined;
@@ -138,10 +172,23 @@ export async function prepareCluster(stack: StackSettings): Promise<undefined> {
   const objects = k8s.KubernetesObjectApi.makeApiClient(apiClient(stack));
   const level = "restricted";
   const wanted: k8s.KubernetesObject[] = [
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: replNamespace, labels: { "pod-security.kubernetes.io/enforce": level, "pod-security.kubernetes.io/warn": level } } },
-    { apiVersion: "networking.k8s.io/v1", kind: "IngressClass", metadata: { name: ingressClass }, spec: { controller: "traefik.io/ingress-controller" } } as k8s.KubernetesObject,
+    {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: {
+        name: replNamespace,
+        labels: { "pod-security.kubernetes.io/enforce": level, "pod-security.kubernetes.io/warn": level },
+      },
+    },
+    {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "IngressClass",
+      metadata: { name: ingressClass },
+      spec: { controller: "traefik.io/ingress-controller" },
+    } as k8s.KubernetesObject,
   ];
-  for (const object of wanted) await objects.patch(object, undefined, undefined, "devex-stack", true, k8s.PatchStrategy.ServerSideApply);
+  for (const object of wanted)
+    await objects.patch(object, undefined, undefined, "devex-stack", true, k8s.PatchStrategy.ServerSideApply);
   return undefined;
 }
 

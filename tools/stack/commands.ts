@@ -30,7 +30,12 @@ export function run(command: string, args: readonly string[], options: CommandOp
     child.on("error", (error) => reject(new Error(`cannot run ${command}: ${error.message}`)));
     child.on("close", (code, signal) => {
       if (code === 0) resolve(output);
-      else reject(new Error(`${command} ${args.slice(0, 3).join(" ")} ended with ${signal ?? code}:\n${all.trim().split("\n").slice(-15).join("\n")}`));
+      else
+        reject(
+          new Error(
+            `${command} ${args.slice(0, 3).join(" ")} ended with ${signal ?? code}:\n${all.trim().split("\n").slice(-15).join("\n")}`,
+          ),
+        );
     });
     child.stdin.on("error", () => {});
     child.stdin.end(options.input ?? "");

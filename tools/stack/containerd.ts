@@ -47,7 +47,11 @@ state = "${join(folder, "state")}"
 }
 
 /** Makes an archive's image known to the node; nothing happens when it is known. */
-export async function importImage(stack: StackSettings, archive: string, reference: string): Promise<string | undefined> {
+export async function importImage(
+  stack: StackSettings,
+  archive: string,
+  reference: string,
+): Promise<string | undefined> {
   const known = await ctr(stack, ["images", "list", "-q"]);
   if (known.split("\n").includes(reference)) return "there";
   await ctr(stack, ["images", "import", archive]);

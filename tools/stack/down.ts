@@ -32,7 +32,8 @@ async function unmountUnder(folder: string): Promise<void> {
 
 function removeCgroup(folder: string): void {
   if (!existsSync(folder)) return;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) if (entry.isDirectory()) removeCgroup(join(folder, entry.name));
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) removeCgroup(join(folder, entry.name));
   try {
     rmdirSync(folder);
   } catch {

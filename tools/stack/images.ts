@@ -24,14 +24,21 @@ export interface Image {
 export async function buildBaseImage(): Promise<string> {
   const key = hashOf(basePackages.join(","), readFileSync(join(nodeModules, "node", "package.json")));
   const marker = join(cacheFolder, "images", `base-${key}`);
-  if (existsSync(marker) && (await runQuietly("buildah", [...storage(), "images", "-q", baseImage])) !== "") return "cached";
+  if (existsSync(marker) && (await runQuietly("buildah", [...storage(), "images", "-q", baseImage])) !== "")
+    return "cached";
   rmSync(marker, { force: true });
   const work = join(cacheFolder, "images", `base.${process.pid}`);
   mkdirSync(work, { recursive: true });
   try {
     const archive = join(work, "root.tar");
     const include = `--include=${basePackages.join(",")}`;
-    const slim = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/var/lib/apt/lists/*", "/var/cache/apt/*"].map((path) => `--dpkgopt=path-exclude=${path}`);
+    const slim = [
+      "/usr/share/doc/*",
+      "/usr/share/man/*",
+      "/usr/share/locale/*",
+      "/var/lib/apt/lists/*",
+      "/var/cache/apt/*",
+    ].map((path) => `--dpkgopt=path-exclude=${path}`);
     // The user that images of this name come with, so that the Dockerfiles find it here too.
     const user = 'chroot "$1" useradd --uid 1000 --user-group --create-home --shell /bin/bash node';
     await run("mmdebstrap", ["--variant=minbase", include, ...slim, `--customize-hook=${user}`, "bookworm", archive]);
@@ -41,7 +48,8 @@ export async function buildBaseImage(): Promise<string> {
     const npm = await npmFolder();
     if (npm) {
       await run("buildah", [...storage(), "copy", container, npm, "/usr/local/lib/node_modules/npm"]);
-      const link = "ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx";
+      const link =
+        "ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx";
       await run("buildah", [...storage(), "run", container, "--", "sh", "-c", link]);
     }
     await run("buildah", [...storage(), "commit", "--rm", "-q", container, baseImage]);
@@ -72,10 +80,14 @@ export function buildSyncImage(): Promise<Image> {
 }
 
 export async function buildPauseImage(): Promise<Image> {
-  const image = await buildImage("pause", async (context) => {
-    copyFileSync(serverBinary("pause"), join(context, "pause"));
-    copyFileSync(fileURLToPath(new URL("servers/pause/Dockerfile", import.meta.url)), join(context, "Dockerfile"));
-  }, pauseImage);
+  const image = await buildImage(
+    "pause",
+    async (context) => {
+      copyFileSync(serverBinary("pause"), join(context, "pause"));
+      copyFileSync(fileURLToPath(new URL("servers/pause/Dockerfile", import.meta.url)), join(context, "Dockerfile"));
+    },
+    pauseImage,
+  );
   return { ...image, reference: pauseImage };
 }
 
@@ -113,7 +125,9 @@ async function bundle(entry: string, outfile: string, external: string[]): Promi
     legalComments: "none",
     logLevel: "warning",
     // Packages in CommonJS call require, which an ES module lacks.
-    banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
   });
 }
 
@@ -128,14 +142,20 @@ function nodeBinary(): string {
 
 /** npm comes with the machine's own node; a REPL without it could install nothing. */
 async function npmFolder(): Promise<string | undefined> {
-  const folder = (await runQuietly("sh", ["-c", "PATH=$(echo $PATH | tr : '\\n' | grep -v node_modules | paste -sd:); npm root -g"])).trim();
+  const folder = (
+    await runQuietly("sh", ["-c", "PATH=$(echo $PATH | tr : '\\n' | grep -v node_modules | paste -sd:); npm root -g"])
+  ).trim();
   return folder && existsSync(join(folder, "npm", "bin", "npm-cli.js")) ? join(folder, "npm") : undefined;
 }
 
 function hashFolder(folder: string): string {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
-  return hashOf(...paths.flatMap((path) => [path.slice(folder.length), readFileSync(path)]), baseImage, basePackages.join(","));
+  return hashOf(
+    ...paths.flatMap((path) => [path.slice(folder.length), readFileSync(path)]),
+    baseImage,
+    basePackages.join(","),
+  );
 }
 
 function hashOf(...parts: (string | Buffer)[]): string {

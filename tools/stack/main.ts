@@ -38,7 +38,9 @@ const commands: Record<string, () => Promise<void>> = {
     const stack = readOrCreateSettings(values.name);
     const started = performance.now();
     await bringUp(stack, print);
-    print(`stack "${stack.name}" is up after ${((performance.now() - started) / 1000).toFixed(1)} s; Temporal UI: ${stackEnvironment(stack, undefined)["TEMPORAL_UI_URL"] ?? "yours"}`);
+    print(
+      `stack "${stack.name}" is up after ${((performance.now() - started) / 1000).toFixed(1)} s; Temporal UI: ${stackEnvironment(stack, undefined)["TEMPORAL_UI_URL"] ?? "yours"}`,
+    );
   },
   async down() {
     const stack = readSettings(values.name);
@@ -75,7 +77,8 @@ function existing(): StackSettings {
 }
 
 function report(findings: readonly Finding[]): void {
-  for (const { subject, ok, detail, advice } of findings) print(`${ok ? "✓" : "✗"} ${subject.padEnd(26)}${detail}${advice ? `\n    → ${advice}` : ""}`);
+  for (const { subject, ok, detail, advice } of findings)
+    print(`${ok ? "✓" : "✗"} ${subject.padEnd(26)}${detail}${advice ? `\n    → ${advice}` : ""}`);
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
 }
 

@@ -21,9 +21,17 @@ table ip ${tableOf(stack)} {
   await run("nft", ["-f", "-"], { input: rules });
   const folder = join(stack.folder, "cni", "conf");
   mkdirSync(folder, { recursive: true });
-  const addresses = { type: "host-local", dataDir: join(stack.folder, "cni", "leases"), ranges: [[{ subnet: stack.subnet }]], routes: [{ dst: "0.0.0.0/0" }] };
+  const addresses = {
+    type: "host-local",
+    dataDir: join(stack.folder, "cni", "leases"),
+    ranges: [[{ subnet: stack.subnet }]],
+    routes: [{ dst: "0.0.0.0/0" }],
+  };
   const bridge = { type: "bridge", bridge: stack.bridge, isGateway: true, ipam: addresses };
-  writeFileSync(join(folder, "10-devex.conflist"), JSON.stringify({ cniVersion: "0.4.0", name: stack.bridge, plugins: [bridge] }));
+  writeFileSync(
+    join(folder, "10-devex.conflist"),
+    JSON.stringify({ cniVersion: "0.4.0", name: stack.bridge, plugins: [bridge] }),
+  );
   return undefined;
 }
 

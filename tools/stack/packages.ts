@@ -26,9 +26,12 @@ export async function missingPackages(): Promise<string[]> {
 export async function installPackages(names: readonly string[]): Promise<string> {
   if (names.length === 0) return "all there";
   if (process.getuid?.() !== 0) {
-    throw new Error(`needs root to install ${names.join(", ")}; run it as root, or install them first: apt-get install ${names.join(" ")}`);
+    throw new Error(
+      `needs root to install ${names.join(", ")}; run it as root, or install them first: apt-get install ${names.join(" ")}`,
+    );
   }
-  if (!(await commandExists("apt-get"))) throw new Error(`needs Debian 12 or later (no apt-get here); install yourself: ${names.join(", ")}`);
+  if (!(await commandExists("apt-get")))
+    throw new Error(`needs Debian 12 or later (no apt-get here); install yourself: ${names.join(", ")}`);
   const ownPolicy = !existsSync(policyFile);
   if (ownPolicy) writeFileSync(policyFile, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   try {

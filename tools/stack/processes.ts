@@ -84,7 +84,9 @@ export async function waitUntil(
       reason = error instanceof Error ? error.message : String(error);
     }
     if (options.server && !isRunning(stack, options.server)) {
-      throw new Error(`${options.server} has died; the end of ${logFile(stack, options.server)}:\n${tailLog(stack, options.server, 12)}`);
+      throw new Error(
+        `${options.server} has died; the end of ${logFile(stack, options.server)}:\n${tailLog(stack, options.server, 12)}`,
+      );
     }
     await delay(100);
   }

@@ -9,7 +9,11 @@ import { portOf, type StackSettings } from "./settings.ts";
 
 export async function startRedis(stack: StackSettings): Promise<undefined> {
   const port = portOf(stack, "redis");
-  startServer(stack, { name: "redis", command: "redis-server", args: ["--bind", "127.0.0.1", "--port", String(port), "--save", "", "--appendonly", "no", "--dir", stack.folder] });
+  startServer(stack, {
+    name: "redis",
+    command: "redis-server",
+    args: ["--bind", "127.0.0.1", "--port", String(port), "--save", "", "--appendonly", "no", "--dir", stack.folder],
+  });
   await waitUntil(stack, "Redis", () => accepts("127.0.0.1", port), { server: "redis" });
   return undefined;
 }
@@ -21,7 +25,17 @@ export async function startS3(stack: StackSettings): Promise<undefined> {
   startServer(stack, {
     name: "s3",
     command: serverBinary("s3"),
-    args: ["--port", `${stack.gateway}:${portOf(stack, "s3")}`, "--region", "us-east-1", "--quiet", "posix", "--versioning-dir", versions, data],
+    args: [
+      "--port",
+      `${stack.gateway}:${portOf(stack, "s3")}`,
+      "--region",
+      "us-east-1",
+      "--quiet",
+      "posix",
+      "--versioning-dir",
+      versions,
+      data,
+    ],
     env: { ROOT_ACCESS_KEY: stack.s3AccessKey, ROOT_SECRET_KEY: stack.s3SecretKey },
   });
   await waitUntil(stack, "the S3 server", () => accepts(stack.gateway, portOf(stack, "s3")), { server: "s3" });
@@ -30,7 +44,16 @@ export async function startS3(stack: StackSettings): Promise<undefined> {
 
 export async function startTemporal(stack: StackSettings): Promise<undefined> {
   const port = portOf(stack, "temporal");
-  const ports = ["--port", port, "--http-port", portOf(stack, "temporalHttp"), "--internal-port", portOf(stack, "temporalInternal"), "--ui-port", portOf(stack, "temporalUi")];
+  const ports = [
+    "--port",
+    port,
+    "--http-port",
+    portOf(stack, "temporalHttp"),
+    "--internal-port",
+    portOf(stack, "temporalInternal"),
+    "--ui-port",
+    portOf(stack, "temporalUi"),
+  ];
   const attributes = ["ReplId", "UserId", "Template"].flatMap((name) => ["--search-attribute", `${name}=Keyword`]);
   startServer(stack, {
     name: "temporal",

@@ -28,13 +28,15 @@ export async function runTasks(tasks: readonly Task[], print: (line: string) => 
   const report = setInterval(() => {
     const lines = [...running.values()].map(({ task, since }) => {
       const elapsed = formatSeconds((performance.now() - since) / 1000);
-      return task.estimateSeconds ? `${task.title} ${elapsed} of about ${formatSeconds(task.estimateSeconds)}` : `${task.title} ${elapsed}`;
+      return task.estimateSeconds
+        ? `${task.title} ${elapsed} of about ${formatSeconds(task.estimateSeconds)}`
+        : `${task.title} ${elapsed}`;
     });
     if (lines.length > 0) print(`${clock()}   … ${lines.join(" · ")}`);
   }, reportEverySeconds * 1000);
 
   async function runOne(task: Task): Promise<void> {
-    await Promise.all((task.after ?? []).map((name) => finished.get(name)));
+    await Promise.all((task.after ?? []).map(async (name) => finished.get(name)));
     const before = task.lane ? lanes.get(task.lane) : undefined;
     const run = async () => {
       await before;
@@ -44,9 +46,13 @@ export async function runTasks(tasks: readonly Task[], print: (line: string) => 
       try {
         const note = await task.run();
         const seconds = (performance.now() - since) / 1000;
-        print(`${clock()}   ✓ ${task.title}${note ? ` (${note})` : ""}${seconds >= 1 ? ` ${formatSeconds(seconds)}` : ""}`);
+        print(
+          `${clock()}   ✓ ${task.title}${note ? ` (${note})` : ""}${seconds >= 1 ? ` ${formatSeconds(seconds)}` : ""}`,
+        );
       } catch (error) {
-        failure ??= new Error(`${task.title}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        failure ??= new Error(`${task.title}: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        });
       } finally {
         running.delete(task.name);
       }

@@ -13,7 +13,13 @@ import { startIngress, startRedis, startS3, startTemporal } from "./stores.ts";
 import { runTasks, type Task } from "./tasks.ts";
 
 /** Seconds on 2 cores with nothing built before, one build at a time (measured, see README). */
-const buildSeconds: Readonly<Record<ServerSource, number>> = { pause: 5, s3: 90, kubernetes: 400, temporal: 240, traefik: 200 };
+const buildSeconds: Readonly<Record<ServerSource, number>> = {
+  pause: 5,
+  s3: 90,
+  kubernetes: 400,
+  temporal: 240,
+  traefik: 200,
+};
 
 /** Brings up whatever of the stack does not run yet; the first time it builds it. May be repeated. */
 export async function bringUp(stack: StackSettings, print: (line: string) => void): Promise<void> {
@@ -51,14 +57,22 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
 
   const always: Task[] = [
     { name: "packages", title: "Debian packages", estimateSeconds: 60, run: () => installPackages(missing) },
-    ...(own.s3 && own.cluster ? [] : [{ name: "network", title: "network for pods", after: ["packages"], run: () => createNetwork(stack) }]),
+    ...(own.s3 && own.cluster
+      ? []
+      : [{ name: "network", title: "network for pods", after: ["packages"], run: () => createNetwork(stack) }]),
     { name: "base", title: "base image from Debian", after: ["packages"], estimateSeconds: 60, run: buildBaseImage },
     image("runner", "base", buildRunnerImage),
     image("sync", "base", buildSyncImage),
   ];
   const redis: Task[] = [{ name: "redis", title: "Redis", after: ["packages"], run: () => startRedis(stack) }];
-  const s3: Task[] = [build("s3"), { name: "s3", title: "S3 server", after: ["build-s3", "network"], run: () => startS3(stack) }];
-  const temporal: Task[] = [build("temporal"), { name: "temporal", title: "Temporal and its UI", after: ["build-temporal"], run: () => startTemporal(stack) }];
+  const s3: Task[] = [
+    build("s3"),
+    { name: "s3", title: "S3 server", after: ["build-s3", "network"], run: () => startS3(stack) },
+  ];
+  const temporal: Task[] = [
+    build("temporal"),
+    { name: "temporal", title: "Temporal and its UI", after: ["build-temporal"], run: () => startTemporal(stack) },
+  ];
   const cluster: Task[] = [
     build("pause"),
     build("kubernetes"),
@@ -68,15 +82,42 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
     load("pause"),
     load("runner"),
     load("sync"),
-    { name: "control-plane", title: "Kubernetes control plane", after: ["build-kubernetes", "certificates"], run: () => startControlPlane(stack) },
-    { name: "node", title: "Kubernetes node", after: ["control-plane", "containerd", "load-pause"], run: () => startNode(stack) },
-    { name: "namespace", title: "namespace and ingress class", after: ["control-plane"], run: () => prepareCluster(stack) },
+    {
+      name: "control-plane",
+      title: "Kubernetes control plane",
+      after: ["build-kubernetes", "certificates"],
+      run: () => startControlPlane(stack),
+    },
+    {
+      name: "node",
+      title: "Kubernetes node",
+      after: ["control-plane", "containerd", "load-pause"],
+      run: () => startNode(stack),
+    },
+    {
+      name: "namespace",
+      title: "namespace and ingress class",
+      after: ["control-plane"],
+      run: () => prepareCluster(stack),
+    },
     build("traefik"),
     { name: "traefik", title: "Traefik", after: ["build-traefik", "namespace"], run: () => startIngress(stack) },
   ];
-  await runTasks([...always, ...(own.s3 ? [] : s3), ...(own.cluster ? [] : cluster), ...(own.temporal ? [] : temporal), ...(own.redis ? [] : redis)], print);
+  await runTasks(
+    [
+      ...always,
+      ...(own.s3 ? [] : s3),
+      ...(own.cluster ? [] : cluster),
+      ...(own.temporal ? [] : temporal),
+      ...(own.redis ? [] : redis),
+    ],
+    print,
+  );
   if (images.runner && images.sync) {
-    writeFileSync(join(stack.folder, "images.json"), JSON.stringify({ runner: images.runner.reference, sync: images.sync.reference }));
+    writeFileSync(
+      join(stack.folder, "images.json"),
+      JSON.stringify({ runner: images.runner.reference, sync: images.sync.reference }),
+    );
   }
 }
 

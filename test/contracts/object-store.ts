@@ -1,0 +1,129 @@
+import { createHash, randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { ObjectStore } from "../../domain/ports.ts";
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+const bytesOf = async (stream: AsyncIterable<Uint8Array> | undefined) => stream && buffer(Readable.from(stream));
+
+/** What every object store must do, the one in memory and the real one alike. */
+export function describeObjectStore(makeStore: () => ObjectStore): void {
+  describe("ObjectStore", () => {
+    let store: ObjectStore;
+    const prefix = `contract-${randomUUID()}/`;
+    beforeAll(async () => {
+      store = makeStore();
+      await store.prepare();
+      await store.prepare();
+    });
+
+    it("reads back what was written, and undefined where nothing is", async () => {
+      const { etag, version } = await store.putText(`${prefix}text`, "grün");
+      expect(await store.getText(`${prefix}text`)).toEqual({ etag, version, text: "grün" });
+      expect(await store.getText(`${prefix}nothing`)).toBeUndefined();
+      expect(await store.getText(`${prefix}text`, "no-such-version")).toBeUndefined();
+    });
+
+    it("keeps every version readable by its name", async () => {
+      const first = await store.putText(`${prefix}versions`, "one");
+      const second = await store.putText(`${prefix}versions`, "two");
+      expect((await store.getText(`${prefix}versions`, first.version))?.text).toBe("one");
+      expect((await store.getText(`${prefix}versions`))?.version).toBe(second.version);
+    });
+
+    it("creates only where nothing is, when asked to", async () => {
+      await store.putText(`${prefix}once`, "one", { ifNoneMatch: true });
+      await expect(store.putText(`${prefix}once`, "two", { ifNoneMatch: true })).rejects.toMatchObject({
+        code: "conflict",
+      });
+      expect((await store.getText(`${prefix}once`))?.text).toBe("one");
+    });
+
+    it("replaces only what was read, when asked to", async () => {
+      const { etag } = await store.putText(`${prefix}swap`, "one");
+      await store.putText(`${prefix}swap`, "two", { ifMatch: etag });
+      await expect(store.putText(`${prefix}swap`, "three", { ifMatch: etag })).rejects.toMatchObject({
+        code: "conflict",
+      });
+      expect((await store.getText(`${prefix}swap`))?.text).toBe("two");
+    });
+
+    it("lets one of many writers of the same version win", async () => {
+      const { etag } = await store.putText(`${prefix}race`, "start");
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 8 }, (_, index) => store.putText(`${prefix}race`, `writer ${index}`, { ifMatch: etag })),
+      );
+      expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    });
+
+    it("stores files from memory and from a stream, empty ones too", async () => {
+      for (const bytes of [Buffer.alloc(0), Buffer.from([0, 255, 10, 13]), Buffer.alloc(300_000, "x")]) {
+        const key = `${prefix}file-${bytes.byteLength}`;
+        const fromMemory = await store.putFile(key, bytes, sha256(bytes));
+        expect(await bytesOf(await store.getStream(key, fromMemory.version))).toEqual(bytes);
+        const streamed = await store.putFile(
+          key,
+          { sizeBytes: bytes.byteLength, open: () => Readable.from(bytes.byteLength ? [bytes] : []) },
+          sha256(bytes),
+        );
+        expect(await bytesOf(await store.getStream(key, streamed.version))).toEqual(bytes);
+      }
+    });
+
+    it("refuses bytes that are not what their checksum says", async () => {
+      await expect(store.putFile(`${prefix}wrong`, Buffer.from("a"), sha256(Buffer.from("b")))).rejects.toMatchObject({
+        code: "unavailable",
+      });
+      expect(await store.getText(`${prefix}wrong`)).toBeUndefined();
+    });
+
+    it("copies, and says so where there is nothing to copy", async () => {
+      await store.putText(`${prefix}source ü`, "content");
+      const copied = await store.copy(`${prefix}source ü`, `${prefix}target`);
+      expect((await store.getText(`${prefix}target`, copied.version))?.text).toBe("content");
+      await expect(store.copy(`${prefix}missing`, `${prefix}target`)).rejects.toMatchObject({ code: "not_found" });
+    });
+
+    it("hides what is removed, and keeps its versions", async () => {
+      const { version } = await store.putText(`${prefix}removed`, "still here");
+      await store.remove([`${prefix}removed`, `${prefix}never-was`]);
+      await store.remove([`${prefix}removed`]);
+      expect(await store.getText(`${prefix}removed`)).toBeUndefined();
+      expect(await store.list(`${prefix}removed`)).toEqual([]);
+      expect((await store.getText(`${prefix}removed`, version))?.text).toBe("still here");
+    });
+
+    it("holds a folder where a file was, or refuses as a conflict and keeps the file's versions", async () => {
+      const bytes = Buffer.from("inside");
+      const file = await store.putText(`${prefix}either`, "file");
+      await store.remove([`${prefix}either`]);
+      const outcome = await store
+        .putFile(`${prefix}either/inside`, bytes, sha256(bytes))
+        .catch((error: { code: string }) => error.code);
+      if (outcome !== "conflict") expect((await store.getText(`${prefix}either/inside`))?.text).toBe("inside");
+      expect((await store.getText(`${prefix}either`, file.version))?.text).toBe("file");
+    });
+
+    it("lists exactly what a prefix covers", async () => {
+      for (const name of ["a", "b/c", "b/d e", "b/ü"]) await store.putText(`${prefix}list/${name}`, name);
+      await store.putText(`${prefix}list-other`, "no");
+      expect((await store.list(`${prefix}list/`)).sort()).toEqual(
+        ["a", "b/c", "b/d e", "b/ü"].map((name) => `${prefix}list/${name}`).sort(),
+      );
+    });
+
+    it("purges every version below a prefix, and nothing beside it", async () => {
+      const first = await store.putText(`${prefix}purge/a`, "1");
+      await store.putText(`${prefix}purge/a`, "2");
+      await store.remove([`${prefix}purge/a`]);
+      await store.putText(`${prefix}purge/deep/b`, "3");
+      await store.putText(`${prefix}purge-not`, "stays");
+      await store.purge(`${prefix}purge/`);
+      await store.purge(`${prefix}purge/`);
+      expect(await store.list(`${prefix}purge/`)).toEqual([]);
+      expect(await store.getText(`${prefix}purge/a`, first.version)).toBeUndefined();
+      expect((await store.getText(`${prefix}purge-not`))?.text).toBe("stays");
+    });
+  });
+}

@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import { buffer } from "node:stream/consumers";
+import { Readable } from "node:stream";
+import { ReplError } from "../../domain/errors.ts";
+import type { FileBody, ObjectStore, PutCondition, StoredObject } from "../../domain/ports.ts";
+
+interface Version extends StoredObject {
+  readonly body: Buffer;
+  /** A delete marker hides what is below it. */
+  readonly isMarker: boolean;
+}
+
+/** A versioned bucket in memory. `fail` makes the next calls that match throw. */
+export function createFakeObjectStore() {
+  const objects = new Map<string, Version[]>();
+  let counter = 0;
+  let failure: ((operation: string, key: string) => Error | undefined) | undefined;
+
+  const current = (key: string): Version | undefined => {
+    const newest = objects.get(key)?.at(-1);
+    return newest?.isMarker ? undefined : newest;
+  };
+  const find = (key: string, version?: string) =>
+    version
+      ? objects.get(key)?.find((candidate) => candidate.version === version && !candidate.isMarker)
+      : current(key);
+  const check = (operation: string, key: string) => {
+    const error = failure?.(operation, key);
+    if (error) throw error;
+  };
+
+  function put(key: string, body: Buffer, condition?: PutCondition): StoredObject {
+    const existing = current(key);
+    if (condition && "ifNoneMatch" in condition && existing) throw new ReplError("conflict", `${key} exists`);
+    if (condition && "ifMatch" in condition && existing?.etag !== condition.ifMatch)
+      throw new ReplError("conflict", `${key} has changed`);
+    const stored = { etag: createHash("md5").update(body).digest("hex"), version: `v${++counter}` };
+    objects.set(key, [...(objects.get(key) ?? []), { ...stored, body, isMarker: false }]);
+    return stored;
+  }
+
+  const store: ObjectStore = {
+    async prepare() {},
+    async putText(key, text, condition) {
+      check("put", key);
+      return put(key, Buffer.from(text), condition);
+    },
+    async putFile(key, body: Uint8Array | FileBody, sha256) {
+      check("put", key);
+      const bytes = "open" in body ? await buffer(body.open()) : Buffer.from(body);
+      if (createHash("sha256").update(bytes).digest("hex") !== sha256)
+        throw new ReplError("unavailable", `${key}: checksum differs`);
+      return put(key, bytes);
+    },
+    async getText(key, version) {
+      check("get", key);
+      const object = find(key, version);
+      return object && { etag: object.etag, version: object.version, text: object.body.toString("utf8") };
+    },
+    async getStream(key, version) {
+      check("get", key);
+      const object = find(key, version);
+      return object && Readable.from([object.body]);
+    },
+    async copy(fromKey, toKey) {
+      check("copy", fromKey);
+      const object = current(fromKey);
+      if (!object) throw new ReplError("not_found", `${fromKey}: nothing there`);
+      return put(toKey, object.body);
+    },
+    async list(prefix) {
+      check("list", prefix);
+      return [...objects.keys()].filter((key) => key.startsWith(prefix) && current(key)).sort();
+    },
+    async remove(keys) {
+      for (const key of keys) {
+        check("remove", key);
+        if (current(key))
+          objects.set(key, [
+            ...(objects.get(key) ?? []),
+            { etag: "", version: `v${++counter}`, body: Buffer.alloc(0), isMarker: true },
+          ]);
+      }
+    },
+    async purge(prefix) {
+      check("purge", prefix);
+      for (const key of objects.keys()) if (key.startsWith(prefix)) objects.delete(key);
+    },
+    async check() {},
+  };
+  return {
+    store,
+    /** Every key that holds anything, deleted ones with older versions included. */
+    allKeys: () => [...objects.keys()].sort(),
+    failWhen(rule: typeof failure) {
+      failure = rule;
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import { defineConfig } from "vitest/config";
+
+/** Four kinds of tests: what needs no server; workflows on Temporal's test server; adapters and the whole flow on the stack. */
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      {
+        test: {
+          name: "workflows",
+          include: ["test/workflows/**/*.test.ts"],
+          globalSetup: ["test/setup/workflow-bundle.ts"],
+          pool: "forks",
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "contract",
+          include: ["test/contracts/**/*.test.ts"],
+          globalSetup: ["test/setup/stack.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          globalSetup: ["test/setup/stack.ts", "test/setup/programs.ts"],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
