@@ -1,0 +1,69 @@
+import { randomUUID } from "node:crypto";
+import { Client } from "@temporalio/client";
+import { TestWorkflowEnvironment } from "@temporalio/testing";
+import { DefaultLogger, Runtime, Worker, type ActivityInterceptorsFactory } from "@temporalio/worker";
+import { afterAll, beforeAll, inject } from "vitest";
+import { toFailure } from "../../activities/failure.ts";
+import type { Activities } from "../../activities/index.ts";
+import type * as workflows from "../../workflows/index.ts";
+import "../setup/stack-variables.ts";
+
+type Workflows = typeof workflows;
+/** IndexedValueType of the operator service. */
+const keyword = 2;
+
+const translateErrors: ActivityInterceptorsFactory = () => ({
+  inbound: {
+    execute: async (input, next) => {
+      try {
+        return await next(input);
+      } catch (error) {
+        throw toFailure(error);
+      }
+    },
+  },
+});
+
+/** One time-skipping server per test file, and workers whose activities the tests give. */
+export function useTestServer() {
+  let environment: TestWorkflowEnvironment;
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger("ERROR", () => {}) });
+    environment = await TestWorkflowEnvironment.createTimeSkipping({
+      server: { executable: { type: "existing-path", path: inject("testServer") } },
+    });
+    const searchAttributes = { ReplId: keyword, UserId: keyword, Template: keyword };
+    await environment.connection.operatorService.addSearchAttributes({ namespace: "default", searchAttributes });
+  });
+  afterAll(async () => environment?.teardown());
+
+  return {
+    client: (): Client => environment.client,
+    sleep: (time: string | number) => environment.sleep(time as number),
+    /** Runs `use` while a worker with these activities polls a queue of its own. */
+    async withWorker<T>(activities: Partial<Activities>, use: (start: Start) => Promise<T>): Promise<T> {
+      const taskQueue = `test-${randomUUID()}`;
+      const worker = await Worker.create({
+        connection: environment.nativeConnection,
+        taskQueue,
+        activities,
+        workflowBundle: { codePath: inject("workflowBundle") },
+        interceptors: { activity: [translateErrors] },
+        maxHeartbeatThrottleInterval: 100,
+      });
+      const start: Start = (name, input, workflowId = `repl/${randomUUID()}`) =>
+        environment.client.workflow.start<Workflows[typeof name]>(name, {
+          workflowId,
+          taskQueue,
+          args: [input] as never,
+        });
+      return worker.runUntil(() => use(start));
+    },
+  };
+}
+
+type Start = <Name extends keyof Workflows>(
+  name: Name,
+  input: Parameters<Workflows[Name]>[0],
+  workflowId?: string,
+) => Promise<import("@temporalio/client").WorkflowHandle<Workflows[Name]>>;
