@@ -50,8 +50,8 @@ export function createCopyTemplate({ store }: Ports) {
       entries,
       leftOut: [],
     };
-    await store.putText(objectKey.save(repl.id, 1), JSON.stringify(manifest));
-    await createRecord(store, { ...repl, sessionId: session.id, lastSave: summarize(manifest) });
+    const written = await store.putText(objectKey.save(repl.id, 1), JSON.stringify(manifest));
+    await createRecord(store, { ...repl, sessionId: session.id, lastSave: summarize(manifest, written.version) });
   };
 }
 

@@ -40,7 +40,7 @@ export function createSaveWorkspace({ cluster, store, directory, settings }: Por
       }
       const record = await readRecord(store, owner.id, replId);
       if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
-      const save = summarize(await readSave(store, replId, record.lastSave.generation));
+      const save = summarize(await readSave(store, replId, record.lastSave), record.lastSave.version);
       if (attempt && reportedGeneration(attempt.message) > save.generation)
         throw new ReplError("unavailable", `The registry does not name the save that ${attempt.container} reported.`);
       return save;

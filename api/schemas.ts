@@ -55,7 +55,12 @@ export function replJson(repl: Repl) {
     url,
     createdAt,
     lastOpenedAt,
-    lastSave,
+    lastSave: lastSave && {
+      generation: lastSave.generation,
+      files: lastSave.files,
+      bytes: lastSave.bytes,
+      savedAt: lastSave.savedAt,
+    },
   };
 }
 

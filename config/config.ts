@@ -11,7 +11,7 @@ const seconds = (minimum: number, maximum: number, standard: number) =>
 
 /** Every setting with its bounds and default; the README's table says the same in words. */
 const schema = z.object({
-  NODE_ENV: z.enum(["development", "production"]).default("development"),
+  NODE_ENV: z.enum(["development", "test", "production"]).default("development"),
   HOST: z.string().default("127.0.0.1"),
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   FRONTEND_URL: url.default("http://localhost:3000"),

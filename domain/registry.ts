@@ -2,7 +2,7 @@ import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
 import type { ObjectStore } from "./ports.ts";
 import type { ReplId, ReplRecord } from "./repl.ts";
-import { parseSaveManifest, type SaveManifest } from "./save.ts";
+import { parseSaveManifest, type SaveManifest, type SaveSummary } from "./save.ts";
 
 /**
  * The registry: one object per REPL, changed only by conditional writes, so that of two writers at once
@@ -59,12 +59,13 @@ export async function updateRecord(
   }
 }
 
-/** Reads the manifest of one save. Throws `unavailable` when it is missing: a record never points at nothing. */
-export async function readSave(store: ObjectStore, replId: ReplId, generation: number): Promise<SaveManifest> {
-  const object = await store.getText(objectKey.save(replId, generation));
-  if (!object) throw new ReplError("unavailable", `Save ${generation} of ${replId} is not in the object store.`);
+/** Reads the manifest a record points at. Throws `unavailable` when it is missing: a record never points at nothing. */
+export async function readSave(store: ObjectStore, replId: ReplId, save: SaveSummary): Promise<SaveManifest> {
+  const object = await store.getText(objectKey.save(replId, save.generation), save.version);
+  if (!object) throw new ReplError("unavailable", `Save ${save.generation} of ${replId} is not in the object store.`);
   const manifest = parseSaveManifest(object.text);
-  if (manifest.replId !== replId || manifest.generation !== generation)
-    throw new ReplError("unavailable", `Save ${generation} of ${replId} is not what its name says.`);
+  if (manifest.replId !== replId || manifest.generation !== save.generation) {
+    throw new ReplError("unavailable", `Save ${save.generation} of ${replId} is not what its name says.`);
+  }
   return manifest;
 }

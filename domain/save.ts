@@ -18,7 +18,7 @@ export type SaveEntry = FileEntry | FolderEntry | LinkEntry;
 interface CommonEntry {
   /** Relative to the workspace; for a name that is not UTF-8, its bytes in base64 after `base64:`. */
   readonly path: string;
-  /** Permission bits, without set-uid, set-gid and sticky. */
+  /** Permission bits; a folder's set-gid and sticky too, but never a file's set-uid or set-gid. */
   readonly mode: number;
   /** Milliseconds since 1970, with fractions. */
   readonly mtimeMs: number;
@@ -44,6 +44,8 @@ export interface LinkEntry extends CommonEntry {
 
 export interface SaveSummary {
   readonly generation: number;
+  /** Version of the manifest's object: another writer's attempt at the same generation never stands in for it. */
+  readonly version: string;
   readonly files: number;
   readonly bytes: number;
   readonly savedAt: string;
@@ -55,10 +57,11 @@ export interface SaveReport extends SaveSummary {
   readonly deleted: number;
 }
 
-export function summarize(manifest: SaveManifest): SaveSummary {
+export function summarize(manifest: SaveManifest, version: string): SaveSummary {
   const files = manifest.entries.filter((entry) => entry.type === "file");
   return {
     generation: manifest.generation,
+    version,
     files: files.length,
     bytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
     savedAt: manifest.createdAt,

@@ -4,7 +4,7 @@ import { ReplError } from "../domain/errors.ts";
 import type { ObjectStore } from "../domain/ports.ts";
 import { readRecord, readSave } from "../domain/registry.ts";
 import type { Session } from "../domain/repl.ts";
-import { summarize, type FileEntry, type SaveEntry, type SaveSummary } from "../domain/save.ts";
+import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
 import { mapConcurrently } from "./concurrency.ts";
 import { decodePath } from "./paths.ts";
 
@@ -20,7 +20,7 @@ export async function restoreWorkspace(store: ObjectStore, session: Session, roo
   if (!record?.lastSave) throw new ReplError("not_found", `${session.replId} has no save to restore`);
   if (record.sessionId !== session.id)
     throw new ReplError("conflict", `${session.replId} belongs to another session now`);
-  const manifest = await readSave(store, session.replId, record.lastSave.generation);
+  const manifest = await readSave(store, session.replId, record.lastSave);
   for (const name of await readdir(root)) await rm(`${root}/${name}`, { recursive: true, force: true });
 
   const place = (entry: SaveEntry) => Buffer.concat([Buffer.from(`${root}/`), decodePath(entry.path)]);
@@ -31,15 +31,20 @@ export async function restoreWorkspace(store: ObjectStore, session: Session, roo
   for (const entry of manifest.entries) {
     if (entry.type !== "link") continue;
     await symlink(decodePath(entry.target), place(entry));
-    await lutimes(place(entry), entry.mtimeMs / 1000, entry.mtimeMs / 1000);
+    await lutimes(place(entry), secondsOf(entry), secondsOf(entry));
   }
   // Folders last and children first: writing into one changes its time, and a read-only one takes no files.
   for (const entry of manifest.entries.toReversed()) {
     if (entry.type !== "folder") continue;
-    await utimes(place(entry), entry.mtimeMs / 1000, entry.mtimeMs / 1000);
+    await utimes(place(entry), secondsOf(entry), secondsOf(entry));
     await chmod(place(entry), entry.mode);
   }
-  return summarize(manifest);
+  return record.lastSave;
+}
+
+/** Node cuts a time to whole microseconds; a little more than the exact time survives the rounding of a double. */
+function secondsOf(entry: SaveEntry): number {
+  return (entry.mtimeMs + 0.0004) / 1000;
 }
 
 async function download(store: ObjectStore, entry: FileEntry, target: Buffer): Promise<void> {
@@ -56,7 +61,7 @@ async function download(store: ObjectStore, entry: FileEntry, target: Buffer): P
     }
     if (sizeBytes !== entry.sizeBytes || hash.digest("hex") !== entry.sha256)
       throw new ReplError("unavailable", `${entry.path}: the stored bytes are not those that were saved`);
-    await file.utimes(entry.mtimeMs / 1000, entry.mtimeMs / 1000);
+    await file.utimes(secondsOf(entry), secondsOf(entry));
     await file.chmod(entry.mode);
   } finally {
     await file.close();

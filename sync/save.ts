@@ -34,7 +34,7 @@ export async function saveWorkspace(store: ObjectStore, session: Session, root: 
   const record = await readRecord(store, session.userId, session.replId);
   if (!record) throw new ReplError("not_found", `${session.replId} is not in the registry`);
   requireWriter(record, session);
-  const before = record.lastSave ? (await readSave(store, session.replId, record.lastSave.generation)).entries : [];
+  const before = record.lastSave ? (await readSave(store, session.replId, record.lastSave)).entries : [];
   const nodes = await walk(root, (folder) => chmod(folder, 0o700));
   const known = new Map(before.flatMap((entry) => (entry.type === "file" ? [[entry.path, entry] as const] : [])));
   const paths = new Map(nodes.map((node) => [node.path, node.type]));
@@ -64,8 +64,7 @@ export async function saveWorkspace(store: ObjectStore, session: Session, root: 
     entries,
     leftOut,
   };
-  await writeManifest(store, manifest);
-  const summary = summarize(manifest);
+  const summary = summarize(manifest, await writeManifest(store, manifest));
   await updateRecord(store, session.userId, session.replId, (current) => {
     requireWriter(current, session);
     if ((current.lastSave?.generation ?? 0) !== manifest.generation - 1)
@@ -81,12 +80,13 @@ function requireWriter(record: ReplRecord, session: Session): void {
 }
 
 /** A manifest left by an attempt that died before it moved the pointer is nobody's, and is replaced. */
-async function writeManifest(store: ObjectStore, manifest: SaveManifest): Promise<void> {
+async function writeManifest(store: ObjectStore, manifest: SaveManifest): Promise<string> {
   const key = objectKey.save(manifest.replId, manifest.generation);
   const text = JSON.stringify(manifest);
   const written = await store.putText(key, text);
   const readBack = await store.getText(key, written.version);
   if (readBack?.text !== text) throw new ReplError("unavailable", `${key} does not read back as it was written`);
+  return written.version;
 }
 
 async function saveFile(

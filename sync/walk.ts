@@ -44,7 +44,9 @@ async function describe(absolute: Buffer, path: string): Promise<TreeNode | unde
     throw error;
   });
   if (!stats) return undefined;
-  const common = { path, absolute, mode: Number(stats.mode & 0o777n), mtimeMs: millisecondsOf(stats) };
+  // On a folder set-gid and sticky say how its files are shared; on a file they would lend somebody's rights.
+  const kept = stats.isDirectory() ? 0o3777n : 0o777n;
+  const common = { path, absolute, mode: Number(stats.mode & kept), mtimeMs: millisecondsOf(stats) };
   if (stats.isFile()) return { ...common, type: "file", sizeBytes: Number(stats.size) };
   if (stats.isDirectory()) return { ...common, type: "folder" };
   if (stats.isSymbolicLink())

@@ -10,6 +10,7 @@ const checks = {
   "unit tests": ["vitest", "run", "--project", "unit"],
 } as const;
 
+const isChosen = (name: string) => name !== "unit tests" || !process.argv.includes("--without-tests");
 const started = performance.now();
 
 function run(name: string, [command, ...args]: readonly string[]): Promise<boolean> {
@@ -26,5 +27,9 @@ function run(name: string, [command, ...args]: readonly string[]): Promise<boole
   });
 }
 
-const results = await Promise.all(Object.entries(checks).map(([name, command]) => run(name, command)));
+const results = await Promise.all(
+  Object.entries(checks)
+    .filter(([name]) => isChosen(name))
+    .map(([name, command]) => run(name, command)),
+);
 process.exitCode = results.every(Boolean) ? 0 : 1;

@@ -112,7 +112,7 @@ export function replRoutes({ reader, workflows, templates, tickets, cookieDomain
   routes.delete("/session/:id", async (c) => {
     const owner = ownerOf(c);
     const repl = await reader.get(owner, c.req.param("id"));
-    const nothing = { generation: 0, files: 0, bytes: 0, savedAt: repl.createdAt };
+    const nothing = { generation: 0, version: "", files: 0, bytes: 0, savedAt: repl.createdAt };
     const { save } = await workflows.close({ replId: repl.id, owner: repl.owner, lastSave: repl.lastSave ?? nothing });
     return c.json({ replId: repl.id, save: { generation: save.generation, files: save.files, bytes: save.bytes } });
   });

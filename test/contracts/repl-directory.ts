@@ -4,7 +4,7 @@ import type { ReplRecord } from "../../domain/repl.ts";
 import { newRecord, newSession, newUser } from "../fakes/records.ts";
 
 const limits: Limits = { maxRepls: 3, maxActive: 2 };
-const save = { generation: 4, files: 2, bytes: 10, savedAt: "2026-01-02T03:04:05.000Z" };
+const save = { generation: 4, version: "v4", files: 2, bytes: 10, savedAt: "2026-01-02T03:04:05.000Z" };
 const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
 
 /** What the look-ups must do, in memory and on Redis alike. */

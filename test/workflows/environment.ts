@@ -28,7 +28,10 @@ const translateErrors: ActivityInterceptorsFactory = () => ({
 export function useTestServer() {
   let environment: TestWorkflowEnvironment;
   beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger("ERROR", () => {}) });
+    Runtime.install({
+      logger: new DefaultLogger("ERROR", () => {}),
+      telemetryOptions: { logging: { filter: { core: "ERROR", other: "ERROR" } } },
+    });
     environment = await TestWorkflowEnvironment.createTimeSkipping({
       server: { executable: { type: "existing-path", path: inject("testServer") } },
     });

@@ -2,7 +2,13 @@ import type { Activities } from "../../activities/index.ts";
 import type { SaveSummary } from "../../domain/save.ts";
 import type { StartInput } from "../../activities/inputs.ts";
 
-export const save: SaveSummary = { generation: 2, files: 3, bytes: 42, savedAt: "2026-01-01T00:00:00.000Z" };
+export const save: SaveSummary = {
+  generation: 2,
+  version: "v2",
+  files: 3,
+  bytes: 42,
+  savedAt: "2026-01-01T00:00:00.000Z",
+};
 export const url = "http://localhost/repl-x/";
 
 type Behaviour = (attempt: number) => unknown;

@@ -56,6 +56,13 @@ export async function stopServer(stack: StackSettings, name: string, graceSecond
   rmSync(pidFile(stack, name), { force: true });
 }
 
+/** Throws when the server does not run. */
+export function readServerPid(stack: StackSettings, name: string): number {
+  const record = readRecord(stack, name);
+  if (!record || !isRunning(stack, name)) throw new Error(`${name} does not run`);
+  return record.pid;
+}
+
 export function listServers(stack: StackSettings): string[] {
   try {
     return readdirSync(join(stack.folder, "pids")).map((file) => file.replace(/\.json$/, ""));

@@ -1,0 +1,35 @@
+import { randomUUID } from "node:crypto";
+import { inject } from "vitest";
+import { connectEditor, type EditorClient } from "../../tools/editor-client.ts";
+import { createInspector } from "../../tools/inspect.ts";
+import { signIn, type ApiClient } from "../../tools/api-client.ts";
+import "../setup/stack-variables.ts";
+
+/** What the end-to-end tests share: a person of their own each, and eyes on the cluster and the bucket. */
+
+export const apiUrl = () => inject("apiUrl");
+export const newPerson = (): Promise<ApiClient> => signIn(apiUrl(), `t-${randomUUID().slice(0, 8)}`);
+export const inspector = () => createInspector(inject("stack"));
+
+export async function openEditor(
+  api: ApiClient,
+  replId: string,
+): Promise<EditorClient & { url: string; ticket: string }> {
+  const { url, ticket } = await api.open(replId);
+  return { ...(await connectEditor(url, ticket)), url, ticket };
+}
+
+/** Runs one command in a terminal of its own and returns what it printed. */
+export async function shell(editor: EditorClient, command: string): Promise<string> {
+  const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
+  const mark = `done-${randomUUID().slice(0, 6)}`;
+  // The mark is put together by the shell, so that the echo of the command is not taken for its end.
+  const output = await editor.type(
+    sessionId,
+    `stty -echo; PS1=; echo be''gin; ${command}; echo ${mark.slice(0, 5)}''${mark.slice(5)}`,
+    mark,
+  );
+  editor.send("closeTerminal", { sessionId });
+  const body = output.slice(output.lastIndexOf("begin\r\n") + "begin\r\n".length, output.lastIndexOf(mark));
+  return body.replaceAll("\r\n", "\n").trim();
+}

@@ -1,0 +1,58 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadConfig } from "../../../config/config.ts";
+import { loadTemplates } from "../../../config/templates.ts";
+
+const enough = { RUNNER_URL: "http://localhost:20008/", S3_ACCESS_KEY: "a", S3_SECRET_KEY: "b" };
+
+describe("loadConfig", () => {
+  it("has a default for everything that can have one", () => {
+    expect(loadConfig(enough)).toMatchObject({
+      PORT: 8080,
+      RUNNER_URL: "http://localhost:20008",
+      MAX_REPLS_PER_USER: 10,
+      MAX_ACTIVE_PER_USER: 2,
+      REPL_NAMESPACE: "devex-repls",
+      isProduction: false,
+    });
+  });
+  it("names everything that is wrong at once", () => {
+    const load = () => loadConfig({ PORT: "99999", REDIS_URL: "http://x", MAX_ACTIVE_PER_USER: "0" });
+    for (const name of ["PORT", "REDIS_URL", "MAX_ACTIVE_PER_USER", "RUNNER_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY"])
+      expect(load).toThrow(`${name}: `);
+    expect(load).toThrow("RUNNER_URL: is missing");
+  });
+  it("refuses production without a secret of its own", () => {
+    expect(() => loadConfig({ ...enough, NODE_ENV: "production" })).toThrow("SESSION_SECRET");
+    expect(loadConfig({ ...enough, NODE_ENV: "production", SESSION_SECRET: "s".repeat(32) }).isProduction).toBe(true);
+  });
+  it("reads any variable from a file", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "devex-config-")), "key");
+    writeFileSync(file, "from-file\n");
+    expect(loadConfig({ ...enough, S3_SECRET_KEY_FILE: file }).S3_SECRET_KEY).toBe("from-file");
+    expect(() => loadConfig({ ...enough, S3_SECRET_KEY_FILE: "/no/such/file" })).toThrow(
+      "S3_SECRET_KEY_FILE: cannot read /no/such/file",
+    );
+  });
+  it("is frozen", () => expect(Object.isFrozen(loadConfig(enough))).toBe(true));
+});
+
+describe("loadTemplates", () => {
+  it("finds ours, each with a digest of its content", () => {
+    const templates = loadTemplates();
+    expect(templates.map(({ name }) => name)).toEqual(["node", "python"]);
+    for (const { digest, nodes, ports } of templates) {
+      expect(digest).toMatch(/^[0-9a-f]{16}$/);
+      expect(nodes.some(({ path }) => path === "template.json")).toBe(false);
+      expect(ports.length).toBeGreaterThan(0);
+    }
+  });
+  it("says what is wrong with a definition", () => {
+    const folder = mkdtempSync(join(tmpdir(), "devex-templates-"));
+    expect(loadTemplates(folder)).toEqual([]);
+    writeFileSync(join(folder, "ignored.txt"), "");
+    expect(loadTemplates(folder)).toEqual([]);
+  });
+});

@@ -1,0 +1,113 @@
+import type { V1Deployment, V1Ingress, V1Secret } from "@kubernetes/client-node";
+import { describe, expect, it } from "vitest";
+import { sessionObjects } from "../../../manifests/session-objects.ts";
+import type { ClusterSettings } from "../../../manifests/settings.ts";
+import { saveContainer } from "../../../manifests/sync-container.ts";
+import { newStart } from "../../fakes/records.ts";
+
+const settings: ClusterSettings = {
+  namespace: "ns",
+  ingressClass: "class",
+  runnerUrl: "http://localhost:20008",
+  runnerImage: "runner:1",
+  syncImage: "sync:1",
+  allowedOrigins: ["http://localhost:3000"],
+  objectStore: { endpoint: "http://s3", region: "r", bucket: "b" },
+};
+const plan = newStart({ ticketKey: '{"kty":"OKP"}' });
+const keys = { accessKey: "AK", secretKey: "SK-very-secret" };
+const objects = sessionObjects(plan, keys, settings);
+const deployment = objects.find((object) => object.kind === "Deployment") as V1Deployment;
+const pod = deployment.spec?.template.spec;
+
+describe("the objects of a session", () => {
+  it("are the four of the contract, named after the REPL and labelled with whose they are", () => {
+    expect(objects.map((object) => object.kind).sort()).toEqual(["Deployment", "Ingress", "Secret", "Service"]);
+    for (const { metadata } of [...objects, { metadata: deployment.spec?.template.metadata }]) {
+      expect(metadata?.labels).toEqual({
+        "app.kubernetes.io/name": "devex-repl",
+        "app.kubernetes.io/managed-by": "devex",
+        "devex.dev/repl-id": plan.repl.id,
+        "devex.dev/session-id": plan.session.id,
+        "devex.dev/user-id": plan.repl.owner.id,
+      });
+    }
+    for (const { metadata } of objects) expect(metadata).toMatchObject({ name: plan.repl.id, namespace: "ns" });
+  });
+
+  it("run as nobody in particular, with nothing to climb on", () => {
+    expect(pod).toMatchObject({
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+    });
+    for (const container of [
+      ...(pod?.containers ?? []),
+      ...(pod?.initContainers ?? []),
+      saveContainer(plan.session, settings, "sync-1"),
+    ]) {
+      expect(container.securityContext).toMatchObject({
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ["ALL"] },
+        runAsNonRoot: true,
+        seccompProfile: { type: "RuntimeDefault" },
+      });
+    }
+    expect(pod?.hostNetwork ?? pod?.hostPID ?? pod?.shareProcessNamespace).toBeUndefined();
+  });
+
+  it("give the object store's keys to the restore and save containers only, and never in plain sight", () => {
+    const secret = objects.find((object) => object.kind === "Secret") as V1Secret;
+    expect(secret.stringData).toEqual(keys);
+    const runner = pod?.containers.find(({ name }) => name === "runner");
+    expect(JSON.stringify(runner)).not.toMatch(/S3_|secretKeyRef/);
+    expect(JSON.stringify(objects.filter((object) => object !== secret))).not.toContain(keys.secretKey);
+    expect(
+      saveContainer(plan.session, settings, "sync-1").env?.some(
+        ({ valueFrom }) => valueFrom?.secretKeyRef?.key === "secretKey",
+      ),
+    ).toBe(true);
+  });
+
+  it("bound what one REPL can take", () => {
+    expect(pod?.containers[0]?.resources).toEqual({
+      requests: { cpu: "100m", memory: "128Mi" },
+      limits: { cpu: "1", memory: "1Gi" },
+    });
+    expect(pod?.volumes?.find(({ name }) => name === "workspace")).toEqual({
+      name: "workspace",
+      emptyDir: { sizeLimit: "5Gi" },
+    });
+    expect(deployment.spec).toMatchObject({ replicas: 1, strategy: { type: "Recreate" } });
+  });
+
+  it("route the base path without any controller's annotations, with a host only where the URL has one", () => {
+    const ingress = objects.find((object) => object.kind === "Ingress") as V1Ingress;
+    expect(ingress.metadata?.annotations).toBeUndefined();
+    expect(ingress.spec?.rules).toEqual([
+      {
+        http: {
+          paths: [
+            {
+              path: `/${plan.repl.id}`,
+              pathType: "Prefix",
+              backend: { service: { name: plan.repl.id, port: { number: 8081 } } },
+            },
+          ],
+        },
+      },
+    ]);
+    const named = sessionObjects(plan, keys, { ...settings, runnerUrl: "https://run.example.org" }).find(
+      (object) => object.kind === "Ingress",
+    ) as V1Ingress;
+    expect(named.spec?.rules?.[0]?.host).toBe("run.example.org");
+  });
+
+  it("take a template's own image and the runtime class of the configuration", () => {
+    const [, own] = sessionObjects({ ...plan, template: { ...plan.template, image: "own:2" } }, keys, {
+      ...settings,
+      runtimeClass: "gvisor",
+    }) as [unknown, V1Deployment];
+    expect(own.spec?.template.spec).toMatchObject({ runtimeClassName: "gvisor", containers: [{ image: "own:2" }] });
+  });
+});
