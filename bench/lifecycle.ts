@@ -1,0 +1,221 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import * as k8s from "@kubernetes/client-node";
+import { signIn, type ApiClient } from "../tools/api-client.ts";
+import { connectEditor } from "../tools/editor-client.ts";
+import { readWorkflowSteps, type Step } from "./workflow-steps.ts";
+
+/** Times of create, open and close, beside what Kubernetes alone needs for a pod and for an ephemeral container. */
+
+export interface LifecycleOptions {
+  readonly apiUrl: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly rounds: number;
+}
+
+interface Row {
+  readonly case: string;
+  readonly n: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly ratioToFloor?: number;
+  readonly stepsP50Ms?: Record<string, number>;
+}
+
+const restricted = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ["ALL"] },
+  runAsNonRoot: true,
+  runAsUser: 1000,
+  seccompProfile: { type: "RuntimeDefault" },
+};
+/** Long enough that a pod on its way out does not take time from the next one. */
+const settleMs = 2000;
+
+export async function benchLifecycle(
+  { apiUrl, environment, rounds }: LifecycleOptions,
+  print: (row: Row) => void,
+): Promise<void> {
+  const config = new k8s.KubeConfig();
+  config.loadFromFile(environment["KUBECONFIG"] ?? "");
+  const core = config.makeApiClient(k8s.CoreV1Api);
+  const watch = new k8s.Watch(config);
+  const namespace = environment["REPL_NAMESPACE"] ?? "";
+  const image = environment["SYNC_IMAGE"] ?? "";
+
+  /** Resolves with the time at which the pod first looks as wanted, seen by watch. */
+  async function seen(name: string, fits: (pod: k8s.V1Pod) => boolean): Promise<() => Promise<number>> {
+    const found = Promise.withResolvers<number>();
+    const controller = await watch.watch(
+      `/api/v1/namespaces/${namespace}/pods`,
+      { fieldSelector: `metadata.name=${name}` },
+      (_phase, pod: k8s.V1Pod) => {
+        if (fits(pod)) found.resolve(performance.now());
+      },
+      () => {},
+    );
+    return async () => {
+      const at = await found.promise;
+      controller.abort();
+      return at;
+    };
+  }
+
+  /** The floor: a pod without init container, created and watched to Ready; then an ephemeral container in it, added and watched to its end. */
+  async function floors(withVolume: boolean): Promise<{ podMs: number; ephemeralMs: number }> {
+    const name = `floor-${randomUUID().slice(0, 8)}`;
+    const volume = withVolume ? { volumes: [{ name: "v", emptyDir: {} }] } : {};
+    const mounts = withVolume ? { volumeMounts: [{ name: "v", mountPath: "/workspaces" }] } : {};
+    const body: k8s.V1Pod = {
+      metadata: { name },
+      spec: {
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        terminationGracePeriodSeconds: 0,
+        ...volume,
+        containers: [{ name: "main", image, command: ["sleep", "600"], securityContext: restricted, ...mounts }],
+      },
+    };
+    const ready = await seen(
+      name,
+      (pod) => pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false,
+    );
+    const started = performance.now();
+    await core.createNamespacedPod({ namespace, body });
+    const podMs = (await ready()) - started;
+
+    const ended = await seen(
+      name,
+      (pod) => pod.status?.ephemeralContainerStatuses?.some(({ state }) => state?.terminated) ?? false,
+    );
+    await delay(Math.random() * 1000);
+    const added = performance.now();
+    const patch = {
+      spec: { ephemeralContainers: [{ name: "extra", image, command: ["true"], securityContext: restricted }] },
+    };
+    await core.patchNamespacedPodEphemeralcontainers(
+      { name, namespace, body: patch },
+      k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.StrategicMergePatch),
+    );
+    const ephemeralMs = (await ended()) - added;
+    await core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 0 });
+    return { podMs, ephemeralMs };
+  }
+
+  async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
+    const started = performance.now();
+    const result = await work();
+    return [performance.now() - started, result];
+  }
+
+  const row = (name: string, times: readonly number[], extra: Partial<Row> = {}) =>
+    print({ case: name, n: times.length, p50Ms: percentile(times, 0.5), p95Ms: percentile(times, 0.95), ...extra });
+  const ratio = (times: readonly number[], floor: number) => ({
+    ratioToFloor: Math.round((percentile(times, 0.5) / floor) * 100) / 100,
+  });
+
+  const bare: number[] = [];
+  const bareVolume: number[] = [];
+  const bareEphemeral: number[] = [];
+  await floors(false);
+  for (let round = 0; round < rounds; round++) {
+    const plain = await floors(false);
+    bare.push(plain.podMs);
+    bareEphemeral.push(plain.ephemeralMs);
+    await delay(settleMs / 2);
+    bareVolume.push((await floors(true)).podMs);
+    await delay(settleMs / 2);
+  }
+  row("floor: bare pod to Ready", bare);
+  row("floor: bare pod with an emptyDir to Ready", bareVolume);
+  row("floor: bare ephemeral container to its end", bareEphemeral);
+  const [podFloor, ephemeralFloor] = [percentile(bare, 0.5), percentile(bareEphemeral, 0.5)];
+
+  for (const files of [10, 1000]) {
+    const api = await signIn(apiUrl, `bench-${randomUUID().slice(0, 8)}`);
+    const times = { create: [] as number[], open: [] as number[], unchanged: [] as number[], changed: [] as number[] };
+    const steps: { open: Step[][]; close: Step[][] } = { open: [], close: [] };
+    const { id } = await api.create("node", "Bench");
+    await writeFiles(api, id, files, "first");
+    await api.close(id);
+    await delay(settleMs);
+    for (let round = 0; round < rounds; round++) {
+      times.open.push((await timed(() => api.open(id)))[0]);
+      steps.open.push(await readWorkflowSteps(environment, id));
+      await delay(Math.random() * 1000);
+      times.unchanged.push((await timed(() => api.close(id)))[0]);
+      steps.close.push(await readWorkflowSteps(environment, id));
+      await delay(settleMs);
+      if (files === 10) {
+        const [createMs, made] = await timed(() => api.create("node", `Bench ${round}`));
+        times.create.push(createMs);
+        await api.remove(made.id);
+        await delay(settleMs);
+      } else if (round < rounds / 2) {
+        await api.open(id);
+        await writeFiles(api, id, files, `round ${round}`);
+        times.changed.push((await timed(() => api.close(id)))[0]);
+        await delay(settleMs);
+      }
+    }
+    await api.remove(id);
+    if (times.create.length > 0) row("create from template node, ready", times.create, ratio(times.create, podFloor));
+    row(`open, ${files} files`, times.open, { ...ratio(times.open, podFloor), stepsP50Ms: medianSteps(steps.open) });
+    row(`close, ${files} files, nothing changed`, times.unchanged, {
+      ...ratio(times.unchanged, ephemeralFloor),
+      stepsP50Ms: medianSteps(steps.close),
+    });
+    if (times.changed.length > 0)
+      row(`close, ${files} files, all changed`, times.changed, ratio(times.changed, ephemeralFloor));
+  }
+
+  const people = await Promise.all(
+    Array.from({ length: 4 }, () => signIn(apiUrl, `bench-${randomUUID().slice(0, 8)}`)),
+  );
+  const repls = await Promise.all(people.map((api) => api.create("node", "Bench")));
+  const together: number[] = [];
+  const bareTogether: number[] = [];
+  for (let round = 0; round < Math.max(3, rounds / 4); round++) {
+    await Promise.all(people.map((api, index) => api.close(repls[index]?.id ?? "")));
+    await delay(settleMs);
+    bareTogether.push(
+      (await timed(() => Promise.all(people.map(async () => (await floors(false)).podMs))))[1].reduce(
+        (most, time) => Math.max(most, time),
+        0,
+      ),
+    );
+    await delay(settleMs);
+    together.push((await timed(() => Promise.all(people.map((api, index) => api.open(repls[index]?.id ?? "")))))[0]);
+  }
+  await Promise.all(people.map((api, index) => api.remove(repls[index]?.id ?? "")));
+  row("floor: four bare pods at once, until the last is Ready", bareTogether);
+  row("four opens at once, until the last answers", together, ratio(together, percentile(bareTogether, 0.5)));
+}
+
+/** Writes files of 200 bytes in a terminal of the REPL. */
+async function writeFiles(api: ApiClient, id: string, count: number, text: string): Promise<void> {
+  const { url, ticket } = await api.open(id);
+  const editor = await connectEditor(url, ticket, 60_000);
+  const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
+  const command = `mkdir -p files; for i in $(seq ${count - 3}); do printf '%0200d' $i > files/$i; echo '${text}' >> files/$i; done; echo wri''tten`;
+  await editor.type(sessionId, command, "written");
+  await editor.close();
+}
+
+function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0);
+}
+
+function medianSteps(runs: readonly (readonly Step[])[]): Record<string, number> {
+  const names = [...new Set(runs.flatMap((run) => run.map(({ name }) => name)))];
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      percentile(
+        runs.flatMap((run) => run.filter((step) => step.name === name).map(({ ms }) => ms)),
+        0.5,
+      ),
+    ]),
+  );
+}

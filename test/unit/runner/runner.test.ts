@@ -1,0 +1,338 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import diffMatchPatch from "diff-match-patch";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import WebSocket, { WebSocketServer } from "ws";
+import { createTickets } from "../../../api/tickets.ts";
+import { startRunner } from "../../../runner/server.ts";
+import { connectEditor, type EditorClient } from "../../../tools/editor-client.ts";
+
+const patcher = new diffMatchPatch.diff_match_patch();
+const patchOf = (before: string, after: string) => patcher.patch_toText(patcher.patch_make(before, after));
+
+describe("runner", () => {
+  const root = mkdtempSync(join(tmpdir(), "devex-runner-"));
+  const outside = mkdtempSync(join(tmpdir(), "devex-outside-"));
+  let runner: Awaited<ReturnType<typeof startRunner>>;
+  let url: string;
+  let ticket: string;
+  let tickets: Awaited<ReturnType<typeof createTickets>>;
+  let program: Server;
+  let programPort: number;
+  let editor: EditorClient;
+
+  beforeAll(async () => {
+    tickets = await createTickets("a secret for tests that is long enough", 60);
+    ticket = await tickets.issue("repl-x", "7");
+    const port = await new Promise<number>((resolve) => {
+      const probe = createServer().listen(0, () => {
+        const { port: free } = probe.address() as AddressInfo;
+        probe.close(() => resolve(free));
+      });
+    });
+    runner = await startRunner({
+      replId: "repl-x",
+      userId: "7",
+      publicKey: tickets.publicKey,
+      allowedOrigins: ["http://front.example"],
+      port,
+      folder: root,
+      shell: "/bin/bash",
+      environment: { PATH: process.env["PATH"] ?? "", LANG: "C.UTF-8" },
+      secure: false,
+    });
+    url = `http://localhost:${port}/repl-x/`;
+    program = createServer((request, response) => {
+      response.setHeader(
+        "x-seen",
+        JSON.stringify({
+          url: request.url,
+          prefix: request.headers["x-forwarded-prefix"],
+          cookie: request.headers.cookie,
+        }),
+      );
+      response.end("from the program");
+    });
+    const echo = new WebSocketServer({ server: program });
+    echo.on("connection", (socket) => socket.on("message", (data: Buffer) => socket.send(`echo ${data.toString()}`)));
+    await new Promise<void>((resolve) => program.listen(0, () => resolve()));
+    programPort = (program.address() as AddressInfo).port;
+  });
+  beforeEach(async () => {
+    rmSync(root, { recursive: true, force: true });
+    mkdirSync(root);
+    editor = await connectEditor(url, ticket);
+  });
+  afterAll(async () => {
+    await runner.stop();
+    program.closeAllConnections();
+    program.close();
+  });
+
+  describe("files", () => {
+    it("are listed, folders first, also when there are none", async () => {
+      expect(await editor.ask("Connection", {}, "Loaded")).toEqual({ rootContents: [] });
+      mkdirSync(join(root, "src"));
+      writeFileSync(join(root, "a.txt"), "");
+      symlinkSync("src", join(root, "alias"));
+      expect(await editor.ask("Connection", {}, "Loaded")).toEqual({
+        rootContents: [
+          { name: "alias", isDir: true },
+          { name: "src", isDir: true },
+          { name: "a.txt", isDir: false },
+        ],
+      });
+      expect(await editor.ask("fetchDir", { dir: "/src" })).toEqual({ contents: [], path: "/src" });
+    });
+
+    it("are read as text, or say that they are not", async () => {
+      writeFileSync(join(root, "crlf.txt"), "a\r\nü\r\n");
+      writeFileSync(join(root, "binary"), Buffer.from([0, 1, 2]));
+      writeFileSync(join(root, "empty"), "");
+      expect(await editor.ask("fetchContent", { path: "/crlf.txt" })).toEqual({
+        content: "a\r\nü\r\n",
+        path: "/crlf.txt",
+      });
+      expect(await editor.ask("fetchContent", { path: "empty" })).toEqual({ content: "", path: "empty" });
+      await expect(editor.ask("fetchContent", { path: "binary" })).rejects.toThrow("binary is not a text file");
+      await expect(editor.ask("fetchContent", { path: "missing" })).rejects.toThrow("missing does not exist");
+      await expect(editor.ask("fetchContent", {})).rejects.toThrow("path: a text is needed");
+    });
+
+    it("are edited in order, with their mode kept", async () => {
+      writeFileSync(join(root, "run.sh"), "");
+      chmodSync(join(root, "run.sh"), 0o750);
+      // No emoji: the library cuts the text around an edit inside of one and then cannot write the patch.
+      const typed = [..."echo 'grüße € ?'\n".repeat(20)];
+      for (let index = 0; index < typed.length; index++)
+        editor.send("updateContent", {
+          path: "run.sh",
+          patch: patchOf(typed.slice(0, index).join(""), typed.slice(0, index + 1).join("")),
+        });
+      for (let index = 0; index < typed.length; index++)
+        await editor.next((frame) => frame.event === "updateContentResponse" && frame.data["success"] === true);
+      expect(readFileSync(join(root, "run.sh"), "utf8")).toBe(typed.join(""));
+      expect(statSync(join(root, "run.sh")).mode & 0o777).toBe(0o750);
+    });
+
+    it("are not half edited when a hunk does not fit", async () => {
+      const before = `${"first part ".repeat(30)}\n${"second part ".repeat(30)}`;
+      writeFileSync(join(root, "a"), "something else entirely");
+      await expect(
+        editor.ask("updateContent", {
+          path: "a",
+          patch: patchOf(before, before.replace("first", "1st").replace("second", "2nd")),
+        }),
+      ).rejects.toThrow("has changed");
+      expect(readFileSync(join(root, "a"), "utf8")).toBe("something else entirely");
+      await expect(editor.ask("updateContent", { path: "a", patch: "no patch" })).rejects.toThrow();
+    });
+
+    it("are created, renamed and deleted, and never overwritten", async () => {
+      await editor.ask("createFile", { path: "deep/er/a.txt" });
+      await editor.ask("createFolder", { path: "/folder" });
+      writeFileSync(join(root, "deep/er/a.txt"), "content");
+      await expect(editor.ask("createFile", { path: "deep/er/a.txt" })).rejects.toThrow("exists already");
+      expect(await editor.ask("rename", { oldPath: "deep/er/a.txt", newPath: "folder/b.txt" })).toEqual({
+        success: true,
+        oldPath: "deep/er/a.txt",
+        newPath: "folder/b.txt",
+      });
+      expect(readFileSync(join(root, "folder/b.txt"), "utf8")).toBe("content");
+      await editor.ask("createFile", { path: "c.txt" });
+      await expect(editor.ask("rename", { oldPath: "c.txt", newPath: "folder/b.txt" })).rejects.toThrow(
+        "exists already",
+      );
+      expect(await editor.ask("delete", { path: "folder" })).toEqual({ success: true, path: "folder" });
+      await expect(editor.ask("delete", { path: "folder" })).rejects.toThrow("does not exist");
+      for (const path of ["", "/", ".", "a/.."])
+        await expect(editor.ask("delete", { path })).rejects.toThrow("cannot be deleted");
+    });
+
+    it("never leave the workspace, not through a link either", async () => {
+      writeFileSync(join(outside, "secret"), "secret");
+      symlinkSync(outside, join(root, "out"));
+      symlinkSync(join(outside, "secret"), join(root, "file"));
+      for (const path of ["../secret", "/../../etc/passwd", "out/secret", "file", "out", "a\0b"])
+        await expect(editor.ask("fetchContent", { path }), path).rejects.toThrow();
+      await expect(editor.ask("fetchDir", { Dir: "out" })).rejects.toThrow("outside");
+      await expect(editor.ask("createFile", { path: "out/new" })).rejects.toThrow("outside");
+      await expect(editor.ask("createFile", { path: "out/deep/new" })).rejects.toThrow();
+      await expect(editor.ask("delete", { path: "out/secret" })).rejects.toThrow("outside");
+      await expect(editor.ask("rename", { oldPath: "out/secret", newPath: "mine" })).rejects.toThrow("outside");
+      await expect(editor.ask("updateContent", { path: "file", patch: patchOf("secret", "changed") })).rejects.toThrow(
+        "outside",
+      );
+      await editor.ask("delete", { path: "out" });
+      expect(readFileSync(join(outside, "secret"), "utf8")).toBe("secret");
+      expect(existsSync(join(outside, "deep"))).toBe(false);
+    });
+  });
+
+  describe("messages", () => {
+    it.each([
+      "no json",
+      "[]",
+      "null",
+      '{"event":5}',
+      '{"event":"nothing"}',
+      '{"event":"__proto__","data":{}}',
+      '{"event":"fetchContent"}',
+    ])("that make no sense (%s) are answered, and the next one works", async (text) => {
+      const socket = new WebSocket(`${url.replace("http", "ws")}api/v1/repl/ws?ticket=${ticket}`);
+      await new Promise((resolve) => socket.once("open", resolve));
+      const answers: string[] = [];
+      socket.on("message", (data: Buffer) => answers.push((JSON.parse(data.toString()) as { event: string }).event));
+      socket.send(text);
+      socket.send('{"event":"Connection"}');
+      await expect
+        .poll(() => answers)
+        .toEqual([text.includes("fetchContent") ? "fetchContentResponse" : "error", "Loaded"]);
+      socket.close();
+    });
+  });
+
+  describe("terminals", () => {
+    it("run a shell in the workspace and take its size", async () => {
+      const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
+      await editor.type(sessionId, "pwd; echo $TERM; stty size; tty -s && echo terminal-yes", "terminal-yes\r\n");
+      editor.send("terminalResize", { sessionId, cols: 132, rows: 43 });
+      await editor.type(sessionId, "stty size", "43 132");
+      editor.send("terminalInput", { sessionId, data: "exit\r" });
+      await editor.next((frame) => frame.event === "terminalClosed");
+      editor.send("terminalInput", { sessionId, data: "x" });
+      expect((await editor.next((frame) => frame.event === "terminalError")).data).toEqual({
+        error: "this terminal is closed",
+      });
+    });
+
+    it("live on through a reload, and replay", async () => {
+      const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
+      await editor.type(sessionId, "x=alive; echo bef''ore", "before");
+      await editor.close();
+      const again = await connectEditor(url, ticket);
+      expect(await again.ask("requestTerminal", { sessionId }, "terminalConnected")).toEqual({ sessionId });
+      expect(String((await again.next((frame) => frame.event === "terminalResponse")).data)).toContain("before");
+      await again.type(sessionId, "echo still-$x", "still-alive");
+      again.send("closeTerminal", { sessionId });
+      await again.next((frame) => frame.event === "terminalClosed");
+      await again.close();
+    });
+
+    it("drop nothing and cut no character, however much comes", async () => {
+      const { sessionId } = await editor.ask("requestTerminal", { tagged: true }, "terminalConnected");
+      editor.send("terminalInput", {
+        sessionId,
+        data: "stty -echo; echo; seq -f 'zeile ü 👋 %.0f' 1 20000; echo fin''ished\r",
+      });
+      let output = "";
+      while (!output.includes("finished")) {
+        const frame = await editor.next(
+          (candidate) => candidate.event === "terminalResponse" && candidate.data["sessionId"] === sessionId,
+        );
+        output += String(frame.data["data"]);
+      }
+      const lines = output.split("\r\n").filter((line) => line.startsWith("zeile"));
+      expect(lines).toHaveLength(20_000);
+      expect(lines[12_344]).toBe("zeile ü 👋 12345");
+      editor.send("closeTerminal", { sessionId });
+    });
+  });
+
+  describe("access", () => {
+    const socketStatus = (path: string, headers: Record<string, string> = {}) =>
+      new Promise<number>((resolve) => {
+        const socket = new WebSocket(url.replace("http", "ws") + path, { headers });
+        socket.on("unexpected-response", (_request, response) => resolve(response.statusCode ?? 0));
+        socket.on("open", () => {
+          resolve(101);
+          socket.close();
+        });
+        socket.on("error", () => {});
+      });
+
+    it("needs a ticket of ours for this REPL and its owner", async () => {
+      const others = await createTickets("another secret that is long enough too", 60);
+      const expired = await createTickets("a secret for tests that is long enough", -60);
+      const bad = [
+        "",
+        "x",
+        await tickets.issue("repl-y", "7"),
+        await tickets.issue("repl-x", "8"),
+        await others.issue("repl-x", "7"),
+        await expired.issue("repl-x", "7"),
+      ];
+      for (const token of bad) {
+        expect((await fetch(`${url}?ticket=${token}`, { redirect: "manual" })).status).toBe(401);
+        expect(await socketStatus(`api/v1/repl/ws?ticket=${token}`)).toBe(401);
+        expect(await socketStatus("api/v1/repl/ws", { cookie: `devex_repl=${token}` })).toBe(401);
+        expect(
+          (await fetch(`${url}user-app/${programPort}/`, { headers: { cookie: `devex_repl=${token}` } })).status,
+        ).toBe(401);
+        expect(await socketStatus(`user-app/${programPort}/`, { cookie: `devex_repl=${token}` })).toBe(401);
+      }
+      expect(await socketStatus("api/v1/repl/ws", { cookie: `a=b; devex_repl=${ticket}` })).toBe(101);
+    });
+
+    it("refuses sockets from foreign pages", async () => {
+      expect(await socketStatus(`api/v1/repl/ws?ticket=${ticket}`, { origin: "http://evil.example" })).toBe(403);
+      expect(await socketStatus(`api/v1/repl/ws?ticket=${ticket}`, { origin: "http://front.example" })).toBe(101);
+    });
+
+    it("exchanges the ticket for a cookie and takes it out of the address", async () => {
+      const response = await fetch(`${url}user-app/${programPort}/x?a=1&ticket=${ticket}`, { redirect: "manual" });
+      expect(response.status).toBe(302);
+      expect(response.headers.get("location")).toBe(`/repl-x/user-app/${programPort}/x?a=1`);
+      expect(response.headers.get("set-cookie")).toBe(`devex_repl=${ticket}; Path=/repl-x/; HttpOnly; SameSite=Lax`);
+    });
+
+    it("answers ping to anyone, and nothing outside its base path", async () => {
+      expect(await (await fetch(`${url}ping`)).json()).toBe("pong");
+      expect((await fetch(new URL("/repl-other/ping", url))).status).toBe(404);
+      expect((await fetch(new URL("/", url))).status).toBe(404);
+    });
+  });
+
+  describe("previews", () => {
+    const headers = () => ({ cookie: `mine=1; devex_repl=${ticket}` });
+    it("pass requests on, without our cookie", async () => {
+      const response = await fetch(`${url}user-app/${programPort}/some/path?q=a%20b`, { headers: headers() });
+      expect(await response.text()).toBe("from the program");
+      expect(JSON.parse(response.headers.get("x-seen") ?? "")).toEqual({
+        url: "/some/path?q=a%20b",
+        prefix: `/repl-x/user-app/${programPort}`,
+        cookie: "mine=1",
+      });
+    });
+    it("pass sockets on", async () => {
+      const socket = new WebSocket(`${url.replace("http", "ws")}user-app/${programPort}/live`, { headers: headers() });
+      await new Promise((resolve) => socket.once("open", resolve));
+      const answer = new Promise((resolve) => socket.once("message", (data: Buffer) => resolve(data.toString())));
+      socket.send("hello");
+      expect(await answer).toBe("echo hello");
+      socket.close();
+    });
+    it("say so while nothing listens, and go to no port of the system or our own", async () => {
+      const response = await fetch(`${url}user-app/9/`, { headers: headers() });
+      expect(response.status).toBe(404);
+      expect((await fetch(`${url}user-app/${new URL(url).port}/repl-x/ping`, { headers: headers() })).status).toBe(404);
+      expect((await fetch(`${url}user-app/99999/`, { headers: headers() })).status).toBe(404);
+      const waiting = await fetch(`${url}user-app/1024/`, { headers: headers() });
+      expect(waiting.status).toBe(502);
+      expect(await waiting.text()).toContain("Nothing answers on port 1024 yet");
+    });
+  });
+});
