@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
+import { ReplError } from "../domain/errors.ts";
 import { accessUrl } from "../domain/naming.ts";
 import type { SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -7,6 +8,8 @@ import type { Ports } from "./ports.ts";
 /** The ingress controller's delay is tens of milliseconds; what takes longer is asked ever less often. */
 const firstPauseMs = 10;
 const longestPauseMs = 250;
+/** A container that is to start does so in seconds; the rest is time to pull an image. */
+const timeoutSeconds = 45;
 
 /**
  * Waits until the runner answers through the access path, as a browser would reach it, while a watch on the
@@ -18,7 +21,8 @@ export function createWaitUntilReady({ cluster, settings, probe }: Ports) {
     const context = Context.current();
     const url = accessUrl(settings.runnerUrl, session.replId);
     const over = new AbortController();
-    const signal = AbortSignal.any([context.cancellationSignal, over.signal]);
+    const late = AbortSignal.timeout(timeoutSeconds * 1000);
+    const signal = AbortSignal.any([context.cancellationSignal, over.signal, late]);
     const beating = setInterval(() => context.heartbeat(state), 1000);
     let state = "waiting for the pod";
     const answers = async () => {
@@ -36,6 +40,12 @@ export function createWaitUntilReady({ cluster, settings, probe }: Ports) {
     try {
       await Promise.race([answers(), hopeless]);
       return url;
+    } catch (error) {
+      if (late.aborted)
+        throw new ReplError("unavailable", `The REPL did not answer within ${timeoutSeconds} s: ${state}.`, {
+          cause: error,
+        });
+      throw error;
     } finally {
       clearInterval(beating);
       over.abort();

@@ -2,6 +2,7 @@ import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 
 /** Reasons with which a waiting container will not start by itself. */
 const hopeless = new Set([
+  "ImagePullBackOff",
   "ErrImageNeverPull",
   "InvalidImageName",
   "CreateContainerConfigError",
@@ -10,7 +11,7 @@ const hopeless = new Set([
   "StartError",
 ]);
 /** A restore that failed this often fails for good: kubelet's back-off would hide the reason for minutes. */
-const maximumRestoreFailures = 3;
+const maximumRestoreFailures = 2;
 
 /** The session's pod, leaving out those on their way out. */
 export function livePod(pods: readonly V1Pod[]): V1Pod | undefined {
@@ -54,7 +55,10 @@ export function describePod(pod: V1Pod | undefined): string {
   );
   if (unscheduled) return `not scheduled: ${unscheduled.message ?? unscheduled.reason ?? ""}`;
   const restore = restoreStatus(pod);
-  if (!restore?.state?.running) return `restore waits: ${restore?.state?.waiting?.reason ?? "not started"}`;
+  if (!restore?.state?.running) {
+    const failed = restore?.lastState?.terminated ? `, after it failed: ${lastWords(restore)}` : "";
+    return `restore waits: ${restore?.state?.waiting?.reason ?? "not started"}${failed}`;
+  }
   const runner = pod.status?.containerStatuses?.find(({ name }) => name === "runner");
   if (runner?.state?.waiting?.reason) return `runner waits: ${runner.state.waiting.reason}`;
   return isReady(pod) ? "ready" : "runner starts";
@@ -93,5 +97,11 @@ function restoreStatus(pod: V1Pod): V1ContainerStatus | undefined {
 
 function lastWords(status: V1ContainerStatus): string {
   const ended = status.state?.terminated ?? status.lastState?.terminated;
-  return ended?.message?.trim() || `exit code ${ended?.exitCode ?? "unknown"}`;
+  const message = ended?.message?.trim();
+  if (!message) return `exit code ${ended?.exitCode ?? "unknown"}`;
+  try {
+    return (JSON.parse(message) as { error?: string }).error ?? message;
+  } catch {
+    return message;
+  }
 }

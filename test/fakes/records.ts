@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { StartInput } from "../../activities/inputs.ts";
 import type { ReplRecord, Session, User } from "../../domain/repl.ts";
+import type { ClusterSettings } from "../../manifests/settings.ts";
 import type { PublishedTemplate } from "../../domain/template.ts";
 
 /** Things of the domain for tests; every one is new, so that no two tests meet on one server. */
@@ -40,3 +41,13 @@ export function newStart(changes: Partial<StartInput> = {}): StartInput {
   const repl = changes.repl ?? newRecord();
   return { repl, session: newSession(repl), template: nodeTemplate, ticketKey: "{}", ...changes };
 }
+
+export const testSettings: ClusterSettings = {
+  namespace: "ns",
+  ingressClass: "class",
+  runnerUrl: "http://localhost:20008",
+  runnerImage: "runner:1",
+  syncImage: "sync:1",
+  allowedOrigins: ["http://localhost:3000"],
+  objectStore: { endpoint: "http://s3", region: "r", bucket: "b" },
+};

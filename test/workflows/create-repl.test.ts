@@ -1,4 +1,4 @@
-import { WorkflowFailedError } from "@temporalio/client";
+import type { WorkflowFailedError } from "@temporalio/client";
 import { describe, expect, it } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import { ReplError } from "../../domain/errors.ts";
@@ -117,7 +117,7 @@ describe("createRepl", () => {
     await server.withWorker(activities, async (start) => {
       const handle = await start("createRepl", newStart());
       const accepted = handle.executeUpdate("accepted");
-      await server.sleep("5 seconds");
+      await server.sleep(5000);
       await accepted;
       expect(calls.filter((call) => call === "reserveRepl")).toHaveLength(3);
       await handle.result();

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { Client } from "@temporalio/client";
+import type { Client } from "@temporalio/client";
 import { TestWorkflowEnvironment } from "@temporalio/testing";
 import { DefaultLogger, Runtime, Worker, type ActivityInterceptorsFactory } from "@temporalio/worker";
 import { afterAll, beforeAll, inject } from "vitest";
@@ -42,7 +42,7 @@ export function useTestServer() {
 
   return {
     client: (): Client => environment.client,
-    sleep: (time: string | number) => environment.sleep(time as number),
+    sleep: (milliseconds: number) => environment.sleep(milliseconds),
     /** Runs `use` while a worker with these activities polls a queue of its own. */
     async withWorker<T>(activities: Partial<Activities>, use: (start: Start) => Promise<T>): Promise<T> {
       const taskQueue = `test-${randomUUID()}`;
@@ -69,4 +69,4 @@ type Start = <Name extends keyof Workflows>(
   name: Name,
   input: Parameters<Workflows[Name]>[0],
   workflowId?: string,
-) => Promise<import("@temporalio/client").WorkflowHandle<Workflows[Name]>>;
+) => Promise<WorkflowHandle<Workflows[Name]>>;

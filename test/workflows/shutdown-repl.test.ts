@@ -36,7 +36,7 @@ describe("shutdownRepl", () => {
     const { activities, calls, attemptsOf } = scriptActivities({ saveWorkspace: failing(200, save) });
     await server.withWorker(activities, async (start) => {
       const handle = await start("shutdownRepl", input());
-      await server.sleep("2 hours");
+      await server.sleep(2 * 3600 * 1000);
       expect((await handle.describe()).status.name).toBe("RUNNING");
       expect(calls).not.toContain("removeResources");
       expect((await handle.result()).save).toEqual(save);

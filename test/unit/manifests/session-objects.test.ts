@@ -1,19 +1,9 @@
 import type { V1Deployment, V1Ingress, V1Secret } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import { sessionObjects } from "../../../manifests/session-objects.ts";
-import type { ClusterSettings } from "../../../manifests/settings.ts";
 import { saveContainer } from "../../../manifests/sync-container.ts";
-import { newStart } from "../../fakes/records.ts";
+import { newStart, testSettings as settings } from "../../fakes/records.ts";
 
-const settings: ClusterSettings = {
-  namespace: "ns",
-  ingressClass: "class",
-  runnerUrl: "http://localhost:20008",
-  runnerImage: "runner:1",
-  syncImage: "sync:1",
-  allowedOrigins: ["http://localhost:3000"],
-  objectStore: { endpoint: "http://s3", region: "r", bucket: "b" },
-};
 const plan = newStart({ ticketKey: '{"kty":"OKP"}' });
 const keys = { accessKey: "AK", secretKey: "SK-very-secret" };
 const objects = sessionObjects(plan, keys, settings);

@@ -1,0 +1,43 @@
+import { createCopyTemplate } from "../../activities/copy-template.ts";
+import type { Ports } from "../../activities/ports.ts";
+import { createKubernetesCluster } from "../../adapters/kubernetes-cluster.ts";
+import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
+import { loadConfig } from "../../config/config.ts";
+import { clusterSettings } from "../../config/settings.ts";
+import { loadTemplates } from "../../config/templates.ts";
+import { sessionObjects } from "../../manifests/session-objects.ts";
+import { saveContainer } from "../../manifests/sync-container.ts";
+import { publishTemplate } from "../../worker/publish-templates.ts";
+import { inject } from "vitest";
+import { createTickets } from "../../api/tickets.ts";
+import { newRecord, newStart } from "../fakes/records.ts";
+import { describeCluster } from "./cluster.ts";
+
+describeCluster(() => {
+  const config = loadConfig(inject("stack"));
+  const keys = { accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY };
+  const store = createS3ObjectStore({
+    endpoint: config.S3_ENDPOINT,
+    region: config.S3_REGION,
+    bucket: config.S3_BUCKET,
+    ...keys,
+  });
+  const settings = clusterSettings(config);
+  return {
+    cluster: createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE }),
+    async prepare() {
+      const [template] = loadTemplates();
+      if (!template) throw new Error("there is no template");
+      await store.prepare();
+      await publishTemplate(store, template);
+      const { publicKey } = await createTickets("a secret for tests that is long enough", 60);
+      const start = newStart({ repl: newRecord({ template: template.name }), template, ticketKey: publicKey });
+      await createCopyTemplate({ store } as Ports)(start);
+      return {
+        session: start.session,
+        manifests: sessionObjects(start, keys, settings),
+        saveContainer: (name) => saveContainer(start.session, settings, name),
+      };
+    },
+  };
+});

@@ -1,0 +1,82 @@
+import type { KubernetesObject, V1Deployment, V1EphemeralContainer } from "@kubernetes/client-node";
+import { describe, expect, it } from "vitest";
+import type { Cluster } from "../../domain/ports.ts";
+import type { Session } from "../../domain/repl.ts";
+
+export interface ClusterHarness {
+  readonly cluster: Cluster<KubernetesObject, V1EphemeralContainer>;
+  /** A new REPL whose files can be restored, and the objects of a session of it. */
+  prepare(): Promise<{
+    session: Session;
+    manifests: KubernetesObject[];
+    saveContainer: (name: string) => V1EphemeralContainer;
+  }>;
+}
+
+const soon = () => AbortSignal.timeout(30_000);
+
+/** What every cluster must do, the one in memory and the real one alike. */
+export function describeCluster(makeHarness: () => ClusterHarness): void {
+  describe("Cluster", () => {
+    it("knows no session of a REPL that does not run", async () => {
+      const { cluster, prepare } = makeHarness();
+      const { session, saveContainer } = await prepare();
+      expect(await cluster.findSession(session.replId)).toBeUndefined();
+      expect(await cluster.runInPod(session, saveContainer, soon(), () => {})).toBeUndefined();
+      await cluster.remove(session);
+    });
+
+    it("runs a session from apply to remove, each of which may be repeated", async () => {
+      const { cluster, prepare } = makeHarness();
+      const { session, manifests, saveContainer } = await prepare();
+      await cluster.apply(manifests);
+      await cluster.apply(manifests);
+      expect(await cluster.findSession(session.replId)).toEqual(session);
+      await cluster.waitForPod(session, soon(), () => {});
+
+      const progress: string[] = [];
+      expect(await cluster.runInPod(session, saveContainer, soon(), (state) => progress.push(state))).toMatchObject({
+        container: "sync-1",
+        exitCode: 0,
+      });
+      expect(await cluster.runInPod(session, saveContainer, soon(), () => {})).toMatchObject({
+        container: "sync-2",
+        exitCode: 0,
+      });
+      expect(progress[0]).toContain("sync-1");
+
+      await cluster.remove(session);
+      await cluster.remove(session);
+      expect(await cluster.findSession(session.replId)).toBeUndefined();
+    });
+
+    it("removes no other session's objects", async () => {
+      const { cluster, prepare } = makeHarness();
+      const { session, manifests } = await prepare();
+      await cluster.apply(manifests);
+      await cluster.remove({ ...session, id: "another" });
+      expect(await cluster.findSession(session.replId)).toEqual(session);
+      await cluster.remove(session);
+    });
+
+    it("says why a pod can never become ready", async () => {
+      const { cluster, prepare } = makeHarness();
+      const { session, manifests } = await prepare();
+      const runner = (manifests.find(({ kind }) => kind === "Deployment") as V1Deployment).spec?.template.spec
+        ?.containers[0];
+      if (runner) Object.assign(runner, { image: "missing", imagePullPolicy: "Never" });
+      await cluster.apply(manifests);
+      await expect(cluster.waitForPod(session, soon(), () => {})).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringContaining("ErrImageNeverPull") as string,
+      });
+      await cluster.remove(session);
+    });
+
+    it("ends a wait when it is told to", async () => {
+      const { cluster, prepare } = makeHarness();
+      const { session } = await prepare();
+      await expect(cluster.waitForPod(session, AbortSignal.timeout(200), () => {})).rejects.toThrow();
+    });
+  });
+}

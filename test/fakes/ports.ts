@@ -1,0 +1,22 @@
+import type { Ports } from "../../activities/ports.ts";
+import { createFakeCluster } from "./cluster.ts";
+import { createFakeObjectStore } from "./object-store.ts";
+import { testSettings } from "./records.ts";
+import { createFakeReplDirectory } from "./repl-directory.ts";
+
+/** Everything the activities speak to, in memory. */
+export function createFakePorts(runContainer?: Parameters<typeof createFakeCluster>[0]) {
+  const objects = createFakeObjectStore();
+  const lookUps = createFakeReplDirectory();
+  const machines = createFakeCluster(runContainer);
+  const ports: Ports = {
+    store: objects.store,
+    cluster: machines.cluster,
+    directory: lookUps.directory,
+    credentials: { issue: async () => ({ accessKey: "AK", secretKey: "SK" }) },
+    settings: testSettings,
+    limits: { maxRepls: 3, maxActive: 2 },
+    probe: async () => true,
+  };
+  return { ports, objects, lookUps, machines };
+}

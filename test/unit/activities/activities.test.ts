@@ -1,0 +1,260 @@
+import { MockActivityEnvironment } from "@temporalio/testing";
+import { beforeEach, describe, expect, it } from "vitest";
+import { createActivities } from "../../../activities/index.ts";
+import { ReplError } from "../../../domain/errors.ts";
+import { objectKey } from "../../../domain/naming.ts";
+import { readRecord, readSave, updateRecord } from "../../../domain/registry.ts";
+import type { SaveManifest } from "../../../domain/save.ts";
+import { createFakePorts } from "../../fakes/ports.ts";
+import { newSession, newStart, nodeTemplate } from "../../fakes/records.ts";
+
+const template: SaveManifest = {
+  format: 1,
+  replId: "node",
+  generation: 0,
+  sessionId: "template",
+  createdAt: "2026-01-01T00:00:00.000Z",
+  leftOut: [],
+  entries: [
+    { type: "folder", path: "src", mode: 0o755, mtimeMs: 0 },
+    ...["a", "src/b"].map((path) => ({
+      type: "file" as const,
+      path,
+      mode: 0o644,
+      mtimeMs: 0,
+      sizeBytes: 1,
+      sha256: "s",
+      key: `${objectKey.template("node", nodeTemplate.digest)}${path}`,
+      version: "v",
+    })),
+  ],
+};
+
+describe("activities", () => {
+  let fakes: ReturnType<typeof createFakePorts>;
+  let activities: ReturnType<typeof createActivities>;
+  let containerEnd: { exitCode: number; message: string };
+  const start = () => newStart();
+  /** Runs one as a worker would, with heartbeats and cancellation. */
+  const run = <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
+    new MockActivityEnvironment().run(activity, input);
+
+  beforeEach(async () => {
+    containerEnd = { exitCode: 0, message: "{}" };
+    fakes = createFakePorts(() => containerEnd);
+    activities = createActivities(fakes.ports);
+    for (const entry of template.entries)
+      if (entry.type === "file") await fakes.ports.store.putText(entry.key, entry.path);
+    await fakes.ports.store.putText(objectKey.templateManifest("node", nodeTemplate.digest), JSON.stringify(template));
+  });
+
+  describe("copyTemplate", () => {
+    it("makes the first save, whole, and may be repeated", async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await activities.copyTemplate(input);
+      const record = await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id);
+      expect(record).toMatchObject({
+        ...input.repl,
+        sessionId: input.session.id,
+        lastSave: { generation: 1, files: 2, bytes: 2 },
+      });
+      if (!record?.lastSave) throw new Error("there is a save");
+      const save = await readSave(fakes.ports.store, input.repl.id, record.lastSave);
+      expect(save.entries.map(({ path }) => path)).toEqual(["src", "a", "src/b"]);
+      expect((await fakes.ports.store.getText(`${input.repl.owner.login}/${input.repl.id}/src/b`))?.text).toBe("src/b");
+    });
+
+    it.each(["a", "src/b"])("is no success when %s cannot be copied: no record, so no REPL", async (broken) => {
+      const input = start();
+      fakes.objects.failWhen((operation, key) =>
+        operation === "copy" && key.endsWith(broken) ? new ReplError("unavailable", "away") : undefined,
+      );
+      await expect(activities.copyTemplate(input)).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringContaining(broken) as string,
+      });
+      expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toBeUndefined();
+      fakes.objects.failWhen(undefined);
+      await activities.removeNewFiles(input);
+      expect(fakes.objects.allKeys().filter((key) => key.includes(input.repl.id))).toEqual([]);
+    });
+
+    it("waits for a template that is not published yet, and refuses an id that is taken", async () => {
+      await expect(
+        activities.copyTemplate({ ...start(), template: { ...nodeTemplate, digest: "other" } }),
+      ).rejects.toMatchObject({ code: "unavailable" });
+      const input = start();
+      await activities.copyTemplate(input);
+      await expect(
+        activities.copyTemplate({ ...input, repl: { ...input.repl, createdAt: "2020-01-01T00:00:00.000Z" } }),
+      ).rejects.toMatchObject({ code: "conflict" });
+    });
+  });
+
+  describe("removeNewFiles", () => {
+    it("never touches a REPL that its owner has been told of", async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await activities.publishSession({ session: input.session, url: "http://x/" });
+      await activities.removeNewFiles(input);
+      expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toBeDefined();
+    });
+    it("never touches what another run made", async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await activities.removeNewFiles({ ...input, session: newSession(input.repl) });
+      expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toBeDefined();
+    });
+  });
+
+  describe("reserve and release", () => {
+    it("counts REPLs that only the registry remembers", async () => {
+      const inputs = [start(), start(), start()].map((input, _index, [first]) => ({
+        ...input,
+        repl: { ...input.repl, owner: (first ?? input).repl.owner },
+      }));
+      for (const input of inputs) await activities.copyTemplate(input);
+      fakes.lookUps.flush();
+      const one = start();
+      const more = { ...one, repl: { ...one.repl, owner: inputs[0]?.repl.owner ?? one.repl.owner } };
+      await expect(activities.reserveRepl({ ...more, session: newSession(more.repl) })).rejects.toMatchObject({
+        code: "quota_exceeded",
+      });
+    });
+    it("forgets a REPL that never came to be, and no other", async () => {
+      const [made, unmade] = [start(), start()];
+      await activities.copyTemplate(made);
+      for (const input of [made, unmade]) {
+        await activities.reserveRepl(input);
+        await activities.releaseRepl(input);
+      }
+      expect(await fakes.ports.directory.get(made.repl.id)).toMatchObject({ status: "stopped" });
+      expect(await fakes.ports.directory.get(unmade.repl.id)).toBeUndefined();
+    });
+  });
+
+  describe("claimSession and applyManifests", () => {
+    it("make the session the only writer", async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      const session = newSession(input.repl);
+      expect(await activities.claimSession({ ...input, session })).toEqual(session);
+      expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toMatchObject({
+        sessionId: session.id,
+      });
+    });
+    it("find a session that runs, and never apply over it", async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await activities.applyManifests(input);
+      await activities.applyManifests(input);
+      const second = { ...input, session: newSession(input.repl) };
+      expect(await activities.claimSession(second)).toEqual(input.session);
+      await expect(activities.applyManifests(second)).rejects.toMatchObject({ code: "conflict" });
+    });
+    it("say so when the REPL is gone", async () => {
+      await expect(activities.claimSession(start())).rejects.toMatchObject({ code: "not_found" });
+    });
+  });
+
+  describe("waitUntilReady", () => {
+    it("means that the access path answers, not that the pod is Ready", async () => {
+      const input = start();
+      await activities.applyManifests(input);
+      let probes = 0;
+      activities = createActivities({
+        ...fakes.ports,
+        probe: async (url) => url.endsWith(`/${input.repl.id}/ping`) && ++probes === 5,
+      });
+      expect(await run(activities.waitUntilReady, { session: input.session })).toBe(
+        `http://localhost:20008/${input.repl.id}/`,
+      );
+      expect(probes).toBe(5);
+    });
+    it("ends with the reason when the pod can never answer", async () => {
+      const input = start();
+      await activities.applyManifests(input);
+      const pod = fakes.machines.pods.get(input.repl.id);
+      if (pod) fakes.machines.pods.set(input.repl.id, { ...pod, isHopeless: true });
+      activities = createActivities({ ...fakes.ports, probe: async () => false });
+      await expect(run(activities.waitUntilReady, { session: input.session })).rejects.toThrow("ErrImageNeverPull");
+    });
+  });
+
+  describe("saveWorkspace", () => {
+    const open = async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await activities.reserveSession(input);
+      await activities.applyManifests(input);
+      return { session: input.session, replId: input.repl.id, owner: input.repl.owner };
+    };
+    it("answers with the save that was read back", async () => {
+      const target = await open();
+      expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 1, files: 2 });
+    });
+    it.each([
+      [1, '{"error":"the store does not answer"}', "unavailable", "the store does not answer"],
+      [137, "", "unavailable", "exit code 137"],
+      [3, "{}", "conflict", "writer"],
+    ])("takes exit code %i for no save", async (exitCode, message, code, text) => {
+      const target = await open();
+      containerEnd = { exitCode, message };
+      await expect(run(activities.saveWorkspace, target)).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining(text) as string,
+      });
+      expect(await fakes.ports.directory.get(target.replId)).toMatchObject({
+        status: "stopping",
+        statusReason: expect.stringContaining(text) as string,
+      });
+    });
+    it("does not believe a report that the registry does not bear out", async () => {
+      const target = await open();
+      containerEnd = { exitCode: 0, message: '{"generation":2}' };
+      await expect(run(activities.saveWorkspace, target)).rejects.toMatchObject({ code: "unavailable" });
+    });
+    it("does not believe a pointer to a manifest that is gone", async () => {
+      const target = await open();
+      await fakes.ports.store.purge(objectKey.saves(target.replId));
+      await expect(run(activities.saveWorkspace, target)).rejects.toMatchObject({ code: "unavailable" });
+    });
+    it("takes a fresh container for each attempt", async () => {
+      const target = await open();
+      containerEnd = { exitCode: 1, message: "" };
+      await expect(run(activities.saveWorkspace, target)).rejects.toThrow("sync-1");
+      await expect(run(activities.saveWorkspace, target)).rejects.toThrow("sync-2");
+    });
+    it("answers with the newest save where no workspace was ever filled", async () => {
+      const target = await open();
+      containerEnd = { exitCode: 4, message: "" };
+      expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 1 });
+      await activities.removeResources({ session: target.session });
+      expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 1 });
+    });
+  });
+
+  it("publishSession notes the opening where it is not lost", async () => {
+    const input = start();
+    await activities.copyTemplate(input);
+    await updateRecord(fakes.ports.store, input.repl.owner.id, input.repl.id, (record) => record);
+    await activities.publishSession({ session: input.session, url: "http://x/" });
+    fakes.lookUps.flush();
+    expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toMatchObject({
+      lastOpenedAt: expect.any(String) as string,
+    });
+  });
+
+  it("findSession trusts the cluster, and clears a mark that it does not bear out", async () => {
+    const input = start();
+    await activities.copyTemplate(input);
+    await activities.reserveSession(input);
+    const target = { replId: input.repl.id, owner: input.repl.owner, state: "stopping" as const };
+    expect(await activities.findSession(target)).toBeUndefined();
+    expect(await fakes.ports.directory.activeSession(input.repl.id)).toBeUndefined();
+    await activities.applyManifests(input);
+    expect(await activities.findSession(target)).toEqual(input.session);
+    expect(await fakes.ports.directory.activeSession(input.repl.id)).toMatchObject({ state: "stopping" });
+  });
+});
