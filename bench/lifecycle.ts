@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import * as k8s from "@kubernetes/client-node";
 import { signIn, type ApiClient } from "../tools/api-client.ts";
 import { connectEditor } from "../tools/editor-client.ts";
+import { createFloors } from "./floors.ts";
 import { readWorkflowSteps, type Step } from "./workflow-steps.ts";
 
 /** Times of create, open and close, beside what Kubernetes alone needs for a pod and for an ephemeral container. */
@@ -22,13 +22,6 @@ interface Row {
   readonly stepsP50Ms?: Record<string, number>;
 }
 
-const restricted = {
-  allowPrivilegeEscalation: false,
-  capabilities: { drop: ["ALL"] },
-  runAsNonRoot: true,
-  runAsUser: 1000,
-  seccompProfile: { type: "RuntimeDefault" },
-};
 /** Long enough that a pod on its way out does not take time from the next one. */
 const settleMs = 2000;
 
@@ -36,71 +29,7 @@ export async function benchLifecycle(
   { apiUrl, environment, rounds }: LifecycleOptions,
   print: (row: Row) => void,
 ): Promise<void> {
-  const config = new k8s.KubeConfig();
-  config.loadFromFile(environment["KUBECONFIG"] ?? "");
-  const core = config.makeApiClient(k8s.CoreV1Api);
-  const watch = new k8s.Watch(config);
-  const namespace = environment["REPL_NAMESPACE"] ?? "";
-  const image = environment["SYNC_IMAGE"] ?? "";
-
-  /** Resolves with the time at which the pod first looks as wanted, seen by watch. */
-  async function seen(name: string, fits: (pod: k8s.V1Pod) => boolean): Promise<() => Promise<number>> {
-    const found = Promise.withResolvers<number>();
-    const controller = await watch.watch(
-      `/api/v1/namespaces/${namespace}/pods`,
-      { fieldSelector: `metadata.name=${name}` },
-      (_phase, pod: k8s.V1Pod) => {
-        if (fits(pod)) found.resolve(performance.now());
-      },
-      () => {},
-    );
-    return async () => {
-      const at = await found.promise;
-      controller.abort();
-      return at;
-    };
-  }
-
-  /** The floor: a pod without init container, created and watched to Ready; then an ephemeral container in it, added and watched to its end. */
-  async function floors(withVolume: boolean): Promise<{ podMs: number; ephemeralMs: number }> {
-    const name = `floor-${randomUUID().slice(0, 8)}`;
-    const volume = withVolume ? { volumes: [{ name: "v", emptyDir: {} }] } : {};
-    const mounts = withVolume ? { volumeMounts: [{ name: "v", mountPath: "/workspaces" }] } : {};
-    const body: k8s.V1Pod = {
-      metadata: { name },
-      spec: {
-        automountServiceAccountToken: false,
-        enableServiceLinks: false,
-        terminationGracePeriodSeconds: 0,
-        ...volume,
-        containers: [{ name: "main", image, command: ["sleep", "600"], securityContext: restricted, ...mounts }],
-      },
-    };
-    const ready = await seen(
-      name,
-      (pod) => pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false,
-    );
-    const started = performance.now();
-    await core.createNamespacedPod({ namespace, body });
-    const podMs = (await ready()) - started;
-
-    const ended = await seen(
-      name,
-      (pod) => pod.status?.ephemeralContainerStatuses?.some(({ state }) => state?.terminated) ?? false,
-    );
-    await delay(Math.random() * 1000);
-    const added = performance.now();
-    const patch = {
-      spec: { ephemeralContainers: [{ name: "extra", image, command: ["true"], securityContext: restricted }] },
-    };
-    await core.patchNamespacedPodEphemeralcontainers(
-      { name, namespace, body: patch },
-      k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.StrategicMergePatch),
-    );
-    const ephemeralMs = (await ended()) - added;
-    await core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 0 });
-    return { podMs, ephemeralMs };
-  }
+  const floors = createFloors(environment);
 
   async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
     const started = performance.now();
@@ -117,18 +46,22 @@ export async function benchLifecycle(
   const bare: number[] = [];
   const bareVolume: number[] = [];
   const bareEphemeral: number[] = [];
-  await floors(false);
+  const workingEphemeral: number[] = [];
+  await floors();
   for (let round = 0; round < rounds; round++) {
-    const plain = await floors(false);
+    const plain = await floors();
     bare.push(plain.podMs);
     bareEphemeral.push(plain.ephemeralMs);
     await delay(settleMs / 2);
-    bareVolume.push((await floors(true)).podMs);
+    const busier = await floors({ withVolume: true, ephemeralSeconds: 0.3 });
+    bareVolume.push(busier.podMs);
+    workingEphemeral.push(busier.ephemeralMs);
     await delay(settleMs / 2);
   }
   row("floor: bare pod to Ready", bare);
   row("floor: bare pod with an emptyDir to Ready", bareVolume);
   row("floor: bare ephemeral container to its end", bareEphemeral);
+  row("floor: bare ephemeral container that runs for 0.3 s, to its end", workingEphemeral);
   const [podFloor, ephemeralFloor] = [percentile(bare, 0.5), percentile(bareEphemeral, 0.5)];
 
   for (const files of [10, 1000]) {
@@ -179,7 +112,7 @@ export async function benchLifecycle(
     await Promise.all(people.map((api, index) => api.close(repls[index]?.id ?? "")));
     await delay(settleMs);
     bareTogether.push(
-      (await timed(() => Promise.all(people.map(async () => (await floors(false)).podMs))))[1].reduce(
+      (await timed(() => Promise.all(people.map(async () => (await floors()).podMs))))[1].reduce(
         (most, time) => Math.max(most, time),
         0,
       ),

@@ -27,7 +27,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
       replicas: 1,
       revisionHistoryLimit: 0,
       strategy: { type: "Recreate" },
-      selector: { matchLabels: podSelector(session.replId) },
+      selector: { matchLabels: podSelector(session) },
       template: {
         metadata: { labels },
         spec: {

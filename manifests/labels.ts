@@ -12,7 +12,10 @@ export function sessionLabels(session: Session): Record<string, string> {
   };
 }
 
-/** Finds the pods of a REPL, whichever session made them: a Deployment's selector can never change. */
-export function podSelector(replId: string): Record<string, string> {
-  return { [label.name]: "devex-repl", [label.replId]: replId };
+/**
+ * Finds the pods of one session. Not of the REPL: right after a close the pod before is still on its way out,
+ * and whoever opens again must never reach it.
+ */
+export function podSelector(session: Session): Record<string, string> {
+  return { [label.name]: "devex-repl", [label.replId]: session.replId, [label.sessionId]: session.id };
 }

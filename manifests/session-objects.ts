@@ -45,7 +45,7 @@ export function serviceManifest({ session }: SessionPlan, settings: ClusterSetti
     kind: "Service",
     metadata: { name: session.replId, namespace: settings.namespace, labels: sessionLabels(session) },
     spec: {
-      selector: podSelector(session.replId),
+      selector: podSelector(session),
       publishNotReadyAddresses: true,
       ports: [{ name: "http", port: runnerPort, targetPort: runnerPort }],
     },

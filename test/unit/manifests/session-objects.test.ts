@@ -1,4 +1,4 @@
-import type { V1Deployment, V1Ingress, V1Secret } from "@kubernetes/client-node";
+import type { V1Deployment, V1Ingress, V1Secret, V1Service } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import { sessionObjects } from "../../../manifests/session-objects.ts";
 import { saveContainer } from "../../../manifests/sync-container.ts";
@@ -57,6 +57,12 @@ describe("the objects of a session", () => {
         ({ valueFrom }) => valueFrom?.secretKeyRef?.key === "secretKey",
       ),
     ).toBe(true);
+  });
+
+  it("lead to this session's pod only, never to one that is on its way out", () => {
+    const service = objects.find((object) => object.kind === "Service") as V1Service;
+    expect(service.spec?.selector).toMatchObject({ "devex.dev/session-id": plan.session.id });
+    expect(deployment.spec?.selector.matchLabels).toMatchObject({ "devex.dev/session-id": plan.session.id });
   });
 
   it("bound what one REPL can take", () => {
