@@ -24,8 +24,6 @@ export interface FloorTimes {
   readonly ephemeralMs: number;
 }
 
-export type Floors = ReturnType<typeof createFloors>;
-
 export function createFloors(environment: Readonly<Record<string, string>>) {
   const config = new k8s.KubeConfig();
   config.loadFromFile(environment["KUBECONFIG"] ?? "");

@@ -13,7 +13,7 @@ export interface LifecycleOptions {
   readonly rounds: number;
 }
 
-interface Row {
+export interface Row {
   readonly case: string;
   readonly n: number;
   readonly p50Ms: number;
@@ -25,24 +25,13 @@ interface Row {
 /** Long enough that a pod on its way out does not take time from the next one. */
 const settleMs = 2000;
 
-export async function benchLifecycle(
-  { apiUrl, environment, rounds }: LifecycleOptions,
+/** The floors alone. Returns the two medians that other times are compared with. */
+export async function benchFloors(
+  { environment, rounds }: LifecycleOptions,
   print: (row: Row) => void,
-): Promise<void> {
+): Promise<{ podFloor: number; ephemeralFloor: number }> {
   const floors = createFloors(environment);
-
-  async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
-    const started = performance.now();
-    const result = await work();
-    return [performance.now() - started, result];
-  }
-
-  const row = (name: string, times: readonly number[], extra: Partial<Row> = {}) =>
-    print({ case: name, n: times.length, p50Ms: percentile(times, 0.5), p95Ms: percentile(times, 0.95), ...extra });
-  const ratio = (times: readonly number[], floor: number) => ({
-    ratioToFloor: Math.round((percentile(times, 0.5) / floor) * 100) / 100,
-  });
-
+  const row = rowPrinter(print);
   const bare: number[] = [];
   const bareVolume: number[] = [];
   const bareEphemeral: number[] = [];
@@ -62,7 +51,27 @@ export async function benchLifecycle(
   row("floor: bare pod with an emptyDir to Ready", bareVolume);
   row("floor: bare ephemeral container to its end", bareEphemeral);
   row("floor: bare ephemeral container that runs for 0.3 s, to its end", workingEphemeral);
-  const [podFloor, ephemeralFloor] = [percentile(bare, 0.5), percentile(bareEphemeral, 0.5)];
+  return { podFloor: percentile(bare, 0.5), ephemeralFloor: percentile(bareEphemeral, 0.5) };
+}
+
+export async function benchLifecycle(
+  { apiUrl, environment, rounds }: LifecycleOptions,
+  print: (row: Row) => void,
+): Promise<void> {
+  const floors = createFloors(environment);
+
+  async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
+    const started = performance.now();
+    const result = await work();
+    return [performance.now() - started, result];
+  }
+
+  const row = rowPrinter(print);
+  const ratio = (times: readonly number[], floor: number) => ({
+    ratioToFloor: Math.round((percentile(times, 0.5) / floor) * 100) / 100,
+  });
+
+  const { podFloor, ephemeralFloor } = await benchFloors({ apiUrl, environment, rounds }, print);
 
   for (const files of [10, 1000]) {
     const api = await signIn(apiUrl, `bench-${randomUUID().slice(0, 8)}`);
@@ -123,6 +132,11 @@ export async function benchLifecycle(
   await Promise.all(people.map((api, index) => api.remove(repls[index]?.id ?? "")));
   row("floor: four bare pods at once, until the last is Ready", bareTogether);
   row("four opens at once, until the last answers", together, ratio(together, percentile(bareTogether, 0.5)));
+}
+
+function rowPrinter(print: (row: Row) => void) {
+  return (name: string, times: readonly number[], extra: Partial<Row> = {}) =>
+    print({ case: name, n: times.length, p50Ms: percentile(times, 0.5), p95Ms: percentile(times, 0.95), ...extra });
 }
 
 /** Writes files of 200 bytes in a terminal of the REPL. */

@@ -5,9 +5,12 @@ import { parseArgs } from "node:util";
 import { stackEnvironment } from "../tools/stack/environment.ts";
 import { readOrCreateSettings } from "../tools/stack/settings.ts";
 import { loadedImages } from "../tools/stack/up.ts";
-import { benchLifecycle } from "./lifecycle.ts";
+import { benchFloors, benchLifecycle, type LifecycleOptions, type Row } from "./lifecycle.ts";
 
-const help = `Usage: npm run bench -- lifecycle [--rounds 20]
+const help = `Usage: npm run bench -- lifecycle|floors [--rounds 20]
+
+  lifecycle   create, open and close, next to the floors
+  floors      the floors alone: what Kubernetes needs for a pod and for an ephemeral container
 
 Measures against the running system (npm start), one JSON row a case, and keeps the rows in bench/results.
 Let nothing else run meanwhile.`;
@@ -17,7 +20,13 @@ const { values, positionals } = parseArgs({
   options: { rounds: { type: "string", default: "20" }, help: { type: "boolean", default: false } },
 });
 
-if (values.help || positionals[0] !== "lifecycle") {
+const benches: Record<string, (options: LifecycleOptions, print: (row: Row) => void) => Promise<unknown>> = {
+  lifecycle: benchLifecycle,
+  floors: benchFloors,
+};
+const name = positionals[0] ?? "";
+const bench = benches[name];
+if (values.help || !bench) {
   console.log(help);
   process.exit(values.help ? 0 : 2);
 }
@@ -32,15 +41,12 @@ const note = (row: object) => {
 const folder = fileURLToPath(new URL("results", import.meta.url));
 mkdirSync(folder, { recursive: true });
 note({
-  command: `npm run bench -- lifecycle --rounds ${values.rounds}`,
+  command: `npm run bench -- ${name} --rounds ${values.rounds}`,
   date: new Date().toISOString(),
   cores: cpus().length,
   processor: cpus()[0]?.model,
   node: process.version,
 });
-await benchLifecycle(
-  { apiUrl, environment: stackEnvironment(stack, loadedImages(stack)), rounds: Number(values.rounds) },
-  note,
-);
-writeFileSync(`${folder}/lifecycle.jsonl`, `${rows.join("\n")}\n`);
+await bench({ apiUrl, environment: stackEnvironment(stack, loadedImages(stack)), rounds: Number(values.rounds) }, note);
+writeFileSync(`${folder}/${name}.jsonl`, `${rows.join("\n")}\n`);
 process.exit(0);

@@ -28,7 +28,9 @@ for (const owner of Object.values(lock.packages)) {
     const parts = name.split(/[-/]/).map((part) => (part === "windows" ? "win32" : part));
     const os = systems.find((system) => parts.includes(system));
     // arm-gnueabihf, armv7 and the like are all "arm".
-    const cpu = processors.find((processor) => parts.includes(processor)) ?? (parts.some((part) => part.startsWith("arm")) ? "arm" : undefined);
+    const cpu =
+      processors.find((processor) => parts.includes(processor)) ??
+      (parts.some((part) => part.startsWith("arm")) ? "arm" : undefined);
     if (!os && !parts.includes("wasm32")) continue;
     lock.packages[key] = { version, optional: true, ...(os ? { os: [os] } : {}), cpu: [cpu ?? "wasm32"] };
     added++;
