@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Redis } from "ioredis";
-import { messageOf, ReplError } from "../domain/errors.ts";
+import { ReplError } from "../domain/errors.ts";
 import { redisKey } from "../domain/naming.ts";
 import type { ReplDirectory } from "../domain/ports.ts";
 import type { Repl, SessionState } from "../domain/repl.ts";
@@ -49,7 +49,7 @@ export function createRedisReplDirectory(options: RedisOptions): ReplDirectory &
     try {
       return await call();
     } catch (error) {
-      throw new ReplError("unavailable", `The session directory does not answer (${messageOf(error)}).`, {
+      throw new ReplError("unavailable", "The session directory does not answer. Try again in a moment.", {
         cause: error,
       });
     }

@@ -18,6 +18,13 @@ await runMain(async () => {
   const config = loadConfig(process.env);
   const logger = createLogger("worker", config.LOG_LEVEL);
   installTemporalLogger(logger);
+  // Temporal's runtime listens for these and stops workers; before there is one, nothing would end us.
+  let hasWorker = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      if (!hasWorker) process.exit(0);
+    });
+  }
 
   const s3 = {
     endpoint: config.S3_ENDPOINT,
@@ -57,6 +64,7 @@ await runMain(async () => {
     probe: probeAccessPath,
   });
   const worker = await createWorker({ connection, namespace: config.TEMPORAL_NAMESPACE, activities, logger });
+  hasWorker = true;
   logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS }, "worker ready");
   await worker.run();
   await connection.close();
