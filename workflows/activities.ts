@@ -10,6 +10,8 @@ export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyMan
   proxyActivities<Activities>({
     startToCloseTimeout: "30 seconds",
     scheduleToCloseTimeout: "1 minute",
+    // A cancelled step ends before its undo begins: one that went on beside it would make again what was removed.
+    cancellationType: "WAIT_CANCELLATION_COMPLETED",
     retry: { ...retry, maximumInterval: "5 seconds" },
   });
 
@@ -18,6 +20,7 @@ export const { waitUntilReady } = proxyActivities<Activities>({
   startToCloseTimeout: "90 seconds",
   scheduleToCloseTimeout: "2 minutes",
   heartbeatTimeout: "10 seconds",
+  cancellationType: "WAIT_CANCELLATION_COMPLETED",
   retry: { ...retry, maximumAttempts: 2 },
 });
 
