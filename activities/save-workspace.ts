@@ -39,9 +39,10 @@ export function createSaveWorkspace({ cluster, store, directory, settings }: Por
         );
       }
       const record = await readRecord(store, owner.id, replId);
-      // A REPL that the registry does not have was never told of to anybody, or was deleted: there is nothing to keep.
-      if (!record) return { generation: 0, version: "", files: 0, bytes: 0, savedAt: new Date().toISOString() };
-      if (!record.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
+      // No workspace was ever filled, and the registry does not have the REPL: there is nothing to keep.
+      if (!record && attempt?.exitCode !== 0)
+        return { generation: 0, version: "", files: 0, bytes: 0, savedAt: new Date().toISOString() };
+      if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
       const save = summarize(await readSave(store, replId, record.lastSave), record.lastSave.version);
       if (attempt && reportedGeneration(attempt.message) > save.generation)
         throw new ReplError("unavailable", `The registry does not name the save that ${attempt.container} reported.`);
