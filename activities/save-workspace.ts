@@ -1,7 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { readRecord, readSave } from "../domain/registry.ts";
-import { summarize, type SaveSummary } from "../domain/save.ts";
+import { failureReported, summarize, type SaveSummary } from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
 import type { ReplInput, SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -35,7 +35,7 @@ export function createSaveWorkspace({ cluster, store, directory, settings }: Por
           throw new ReplError("conflict", `${attempt.container}: another session is the writer now`);
         throw new ReplError(
           "unavailable",
-          `${attempt.container} ended with exit code ${attempt.exitCode}: ${lastWords(attempt.message)}`,
+          `${attempt.container} ended with exit code ${attempt.exitCode}: ${failureReported(attempt.message)}`,
         );
       }
       const record = await readRecord(store, owner.id, replId);
@@ -56,14 +56,6 @@ export function createSaveWorkspace({ cluster, store, directory, settings }: Por
       clearInterval(beating);
     }
   };
-}
-
-function lastWords(message: string): string {
-  try {
-    return (JSON.parse(message) as { error?: string }).error ?? message;
-  } catch {
-    return message.slice(0, 500) || "it left no word";
-  }
 }
 
 function reportedGeneration(message: string): number {

@@ -1,4 +1,5 @@
 import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
+import { failureReported } from "../domain/save.ts";
 
 /** Reasons with which a waiting container will not start by itself. */
 const hopeless = new Set([
@@ -97,11 +98,5 @@ function restoreStatus(pod: V1Pod): V1ContainerStatus | undefined {
 
 function lastWords(status: V1ContainerStatus): string {
   const ended = status.state?.terminated ?? status.lastState?.terminated;
-  const message = ended?.message?.trim();
-  if (!message) return `exit code ${ended?.exitCode ?? "unknown"}`;
-  try {
-    return (JSON.parse(message) as { error?: string }).error ?? message;
-  } catch {
-    return message;
-  }
+  return ended?.message ? failureReported(ended.message) : `exit code ${ended?.exitCode ?? "unknown"}`;
 }

@@ -94,3 +94,12 @@ export function parseSaveManifest(text: string): SaveManifest {
   }
   return value as SaveManifest;
 }
+
+/** Why a restore or save container failed, from its last words: its own account, or whatever else it left. */
+export function failureReported(message: string): string {
+  try {
+    return (JSON.parse(message) as { error?: string }).error ?? message;
+  } catch {
+    return message.trim().slice(0, 500) || "it left no word";
+  }
+}

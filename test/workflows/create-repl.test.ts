@@ -1,9 +1,8 @@
-import type { WorkflowFailedError } from "@temporalio/client";
 import { describe, expect, it } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { newStart } from "../fakes/records.ts";
-import { useTestServer } from "./environment.ts";
+import { failureOf, useTestServer } from "./environment.ts";
 import { failing, scriptActivities, url } from "./scripted-activities.ts";
 
 const steps = [
@@ -24,11 +23,6 @@ const undos: Record<(typeof steps)[number], string[]> = {
 
 describe("createRepl", () => {
   const server = useTestServer();
-  const failureOf = (promise: Promise<unknown>) =>
-    promise.then(
-      () => undefined,
-      (error: WorkflowFailedError) => error.cause,
-    );
 
   it("does its steps in order and answers with the access path", async () => {
     const { activities, calls } = scriptActivities();

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Client, WorkflowHandle } from "@temporalio/client";
+import type { Client, WorkflowFailedError, WorkflowHandle } from "@temporalio/client";
 import { TestWorkflowEnvironment } from "@temporalio/testing";
 import { DefaultLogger, Runtime, Worker, type ActivityInterceptorsFactory } from "@temporalio/worker";
 import { afterAll, beforeAll, inject } from "vitest";
@@ -70,3 +70,11 @@ type Start = <Name extends keyof Workflows>(
   input: Parameters<Workflows[Name]>[0],
   workflowId?: string,
 ) => Promise<WorkflowHandle<Workflows[Name]>>;
+
+/** Why a workflow failed; undefined when it did not. */
+export function failureOf(result: Promise<unknown>): Promise<unknown> {
+  return result.then(
+    () => undefined,
+    (error: WorkflowFailedError) => error.cause,
+  );
+}

@@ -1,8 +1,7 @@
-import type { WorkflowFailedError } from "@temporalio/client";
 import { describe, expect, it } from "vitest";
 import { ReplError } from "../../domain/errors.ts";
 import { newRecord } from "../fakes/records.ts";
-import { useTestServer } from "./environment.ts";
+import { failureOf, useTestServer } from "./environment.ts";
 import { failing, save, scriptActivities } from "./scripted-activities.ts";
 
 const lastSave = { ...save, generation: 1 };
@@ -52,10 +51,7 @@ describe("shutdownRepl", () => {
       },
     });
     const failure = await server.withWorker(activities, async (start) =>
-      (await start("shutdownRepl", input())).result().then(
-        () => undefined,
-        (error: WorkflowFailedError) => error.cause,
-      ),
+      failureOf((await start("shutdownRepl", input())).result()),
     );
     expect(failure).toMatchObject({ type: "conflict" });
     expect(calls).toEqual(["findSession", "saveWorkspace"]);

@@ -233,6 +233,19 @@ describe("activities", () => {
       await activities.removeResources({ session: target.session });
       expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 1 });
     });
+    it("has nothing to keep where the registry does not know the REPL and no workspace was ever filled", async () => {
+      const target = await open();
+      await fakes.ports.store.purge(objectKey.record(target.owner.id, target.replId));
+      containerEnd = { exitCode: 4, message: "" };
+      expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 0, files: 0 });
+      await activities.removeResources({ session: target.session });
+      expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 0, files: 0 });
+    });
+    it("keeps the pod where a save was made that the registry does not know", async () => {
+      const target = await open();
+      await fakes.ports.store.purge(objectKey.record(target.owner.id, target.replId));
+      await expect(run(activities.saveWorkspace, target)).rejects.toMatchObject({ code: "unavailable" });
+    });
   });
 
   it("publishSession notes the opening where it is not lost", async () => {
