@@ -1,4 +1,4 @@
-import type { Cluster, Credentials, Limits, ObjectStore, ReplDirectory } from "../domain/ports.ts";
+import type { Cluster, Credentials, Limits, ObjectStore, ReplDirectory, ReplEvents } from "../domain/ports.ts";
 import type { ClusterSettings } from "../manifests/settings.ts";
 import type { KubernetesObject, V1EphemeralContainer } from "@kubernetes/client-node";
 
@@ -7,6 +7,7 @@ export interface Ports {
   readonly store: ObjectStore;
   readonly cluster: Cluster<KubernetesObject, V1EphemeralContainer>;
   readonly directory: ReplDirectory;
+  readonly events: Pick<ReplEvents, "publish">;
   readonly credentials: Credentials;
   readonly settings: ClusterSettings;
   readonly limits: Limits;

@@ -1,22 +1,31 @@
-import { updateRecord } from "../domain/registry.ts";
-import type { SaveSummary } from "../domain/save.ts";
+import type { Place } from "../domain/ports.ts";
+import { readRecord, updateRecord } from "../domain/registry.ts";
 import type { SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
-/** Notes the opening in the registry and tells the look-ups that the session answers at `url`. May be repeated. */
-export function createPublishSession({ directory, store }: Ports) {
-  return async ({ session, url }: SessionInput & { readonly url: string }): Promise<void> => {
+/**
+ * Notes the opening in the registry and tells the look-ups that the session answers at `url`. Throws
+ * `quota_exceeded` when the look-ups were flushed since the place was taken and others hold it now. May be repeated.
+ */
+export function createPublishSession({ directory, store, limits }: Ports) {
+  return async ({
+    session,
+    url,
+    place,
+  }: SessionInput & { readonly url: string; readonly place: Place }): Promise<void> => {
     const openedAt = new Date().toISOString();
     const repl = await updateRecord(store, session.userId, session.replId, (record) => ({
       ...record,
       lastOpenedAt: openedAt,
     }));
-    await directory.publish(session, url, repl);
+    await directory.publish(session, url, repl, place, limits);
   };
 }
 
-/** Takes the session out of the look-ups and notes its last save. Does nothing when it is another session's. */
-export function createWithdrawSession({ directory }: Ports) {
-  return ({ session, save }: SessionInput & { readonly save: SaveSummary }): Promise<void> =>
-    directory.withdraw(session, { save });
+/** Takes the session out of the look-ups and tells them of its last save. Does nothing when it is another session's. May be repeated. */
+export function createWithdrawSession({ directory, store }: Ports) {
+  return async ({ session }: SessionInput): Promise<void> => {
+    const repl = await readRecord(store, session.userId, session.replId);
+    await directory.withdraw(session, repl ? { repl } : {});
+  };
 }

@@ -1,5 +1,6 @@
 import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
+import { errorEvent, saveEvent } from "../domain/events.ts";
 import { readRecord, readSave } from "../domain/registry.ts";
 import { failureReported, summarize, type SaveSummary } from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
@@ -18,7 +19,7 @@ const neverRestoredExitCode = 4;
  * workspace has nothing newer than the newest save, which is then the answer. Repeated without end by its
  * retry policy: until it succeeds, nothing is removed.
  */
-export function createSaveWorkspace({ cluster, store, directory, settings }: Ports) {
+export function createSaveWorkspace({ cluster, store, directory, events, settings }: Ports) {
   return async ({ session, owner, replId }: SessionInput & ReplInput): Promise<SaveSummary> => {
     const context = Context.current();
     const beating = setInterval(() => context.heartbeat(state), 1000);
@@ -46,8 +47,10 @@ export function createSaveWorkspace({ cluster, store, directory, settings }: Por
       const save = summarize(await readSave(store, replId, record.lastSave), record.lastSave.version);
       if (attempt && reportedGeneration(attempt.message) > save.generation)
         throw new ReplError("unavailable", `The registry does not name the save that ${attempt.container} reported.`);
+      events.publish(replId, saveEvent(save));
       return save;
     } catch (error) {
+      events.publish(replId, errorEvent(`Saving failed and is tried again: ${messageOf(error)}`));
       await directory
         .setState(session, "stopping", `Saving failed and is tried again: ${messageOf(error)}`)
         .catch(() => {});

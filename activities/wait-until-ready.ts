@@ -25,22 +25,24 @@ export function createWaitUntilReady({ cluster, settings, probe }: Ports) {
     const signal = AbortSignal.any([context.cancellationSignal, over.signal, late]);
     const beating = setInterval(() => context.heartbeat(state), 1000);
     let state = "waiting for the pod";
-    const answers = async () => {
-      for (
-        let pause = firstPauseMs;
-        !(await probe(`${url}ping`, signal));
-        pause = Math.min(pause * 1.2, longestPauseMs)
-      )
-        await delay(pause, undefined, { signal });
+    const answers = async (from: AbortSignal) => {
+      for (let pause = firstPauseMs; !(await probe(`${url}ping`, from)); pause = Math.min(pause * 1.2, longestPauseMs))
+        await delay(pause, undefined, { signal: from });
     };
+    const early = new AbortController();
     const watched = cluster.waitForPod(session, signal, (next) => context.heartbeat((state = next)));
-    // A Ready pod is no answer yet; a hopeless one is.
-    const hopeless = watched.then(() => new Promise<never>(() => {}));
-    watched.catch(() => {});
+    // A Ready pod is no answer yet, but the answer is near: it is asked for often again. A hopeless one ends the wait.
+    const afterReady = watched.then(() => {
+      early.abort();
+      return answers(signal);
+    });
+    const beforeReady = answers(AbortSignal.any([signal, early.signal])).catch(() => afterReady);
     try {
-      await Promise.race([answers(), hopeless]);
+      await Promise.race([beforeReady, afterReady]);
       return url;
     } catch (error) {
+      // Whichever of the waits noticed it first: a cancellation is passed on as what it is.
+      context.cancellationSignal.throwIfAborted();
       if (late.aborted)
         throw new ReplError("unavailable", `The REPL did not answer within ${timeoutSeconds} s: ${state}.`, {
           cause: error,

@@ -67,6 +67,20 @@ export function createKubernetesCluster(
       return labels && { id: labels[label.sessionId] ?? "", replId, userId: labels[label.userId] ?? "" };
     },
 
+    async listSessions(userId) {
+      const deployments = await attempt("list sessions", () =>
+        apps.listNamespacedDeployment({ namespace, labelSelector: `${label.userId}=${userId}` }),
+      );
+      return deployments.items
+        .filter((deployment) => !deployment.metadata?.deletionTimestamp)
+        .map(({ metadata, status }) => ({
+          id: metadata?.labels?.[label.sessionId] ?? "",
+          replId: metadata?.labels?.[label.replId] ?? "",
+          userId,
+          isReady: (status?.readyReplicas ?? 0) > 0,
+        }));
+    },
+
     async waitForPod(session, signal, onProgress) {
       let last = describePod(undefined);
       const visit = (pods: readonly k8s.V1Pod[]) => {

@@ -1,169 +1,185 @@
-import { readFileSync } from "node:fs";
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
+import { LRUCache } from "lru-cache";
 import { ReplError } from "../domain/errors.ts";
 import { redisKey } from "../domain/naming.ts";
-import type { ReplDirectory } from "../domain/ports.ts";
-import type { Repl, SessionState } from "../domain/repl.ts";
-import { hashFromPairs, hashOfRecord, replFromHashes, type Hash } from "./repl-hash.ts";
+import type { Limits, ReadTruth, ReplDirectory } from "../domain/ports.ts";
+import { byCreation, replFrom, type Repl, type ReplRecord, type Session } from "../domain/repl.ts";
+import { indexNote, indexSession, readIndex, type IndexedSession } from "./repl-index.ts";
+import { createReplMirror } from "./redis-repl-mirror.ts";
+import { answered, loadScript, readScript } from "./redis-scripts.ts";
 
-export interface RedisOptions {
-  readonly url: string;
+export interface ReplDirectoryOptions {
   /** How long a session's key lives when nothing refreshes it. */
   readonly sessionTtlSeconds: number;
+  readonly readTruth: ReadTruth;
 }
 
-const commandTimeoutMs = 5000;
+/** Users whose lists are kept in memory, each checked against Redis at every use. */
+const usersInMemory = 2000;
+/** Another flush can come between filling the keys and using them; three in a row is something else. */
+const maximumFills = 3;
 
-/** The quick look-ups on Redis. Answers `unavailable` within seconds when Redis is away, and reconnects by itself. */
-export function createRedisReplDirectory(options: RedisOptions): ReplDirectory & { close(): Promise<void> } {
-  const redis = new Redis(options.url, {
-    commandTimeout: commandTimeoutMs,
-    maxRetriesPerRequest: 1,
-    enableOfflineQueue: true,
-    retryStrategy: (failures) => Math.min(failures * 100, 2000),
-  });
-  // Each command reports its own failure; without a listener the connection's would end the process.
-  redis.on("error", () => {});
+interface Remembered {
+  readonly version: string;
+  readonly repls: readonly Repl[];
+  /** When the first of the sessions expires, and with it this list. */
+  readonly until: number;
+}
 
-  const reserve = script("reserve.lua");
-  const changeSession = script("change-session.lua");
-  const withdraw = script("withdraw.lua");
-  const listRepls = script("list-repls.lua");
+/**
+ * The look-ups on Redis. What is decided is decided by one script over one user's two keys, which share a
+ * slot (Redis Cluster). `replMeta` and `activeSession` are written after them, for whoever looks up by REPL.
+ */
+export function createRedisReplDirectory(redis: Redis, options: ReplDirectoryOptions): ReplDirectory {
+  const preamble = readScript("index");
+  const load = (name: string) => loadScript(redis, name, preamble);
+  const takePlace = load("take-place");
+  const setSession = load("set-session");
+  const touchSession = load("touch-session");
+  const withdraw = load("withdraw");
+  const forget = load("forget");
+  const read = load("read");
+  const remember = load("remember");
+  const mirror = createReplMirror(redis, options.sessionTtlSeconds);
+  const lists = new LRUCache<string, Remembered>({ max: usersInMemory });
 
-  function script(file: string) {
-    const text = readFileSync(new URL(file, import.meta.url), "utf8");
-    const name = file.replace(".lua", "");
-    redis.defineCommand(name, { lua: text });
-    return (keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> =>
-      attempt(
-        () =>
-          (redis as unknown as Record<string, (...values: unknown[]) => Promise<unknown>>)[name]?.(
-            keys.length,
-            ...keys,
-            ...args,
-          ) as Promise<unknown>,
-      );
-  }
+  const keysOf = (userId: string) => [redisKey.userRepls(userId), redisKey.userIndex(userId)];
+  const expiry = () => Date.now() + options.sessionTtlSeconds * 1000;
 
-  async function attempt<T>(call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      throw new ReplError("unavailable", "The session directory does not answer. Try again in a moment.", {
-        cause: error,
-      });
+  /** Runs a script for a user; where the keys were flushed they are filled first. */
+  async function ask(script: typeof read, userId: string, args: readonly (string | number)[]): Promise<unknown[]> {
+    for (let fills = 0; fills <= maximumFills; fills++) {
+      const answer = (await script(keysOf(userId), [Date.now(), ...args])) as unknown[];
+      if (answer[0] !== "unknown") return answer;
+      await fill(userId);
     }
+    throw new ReplError("unavailable", "The session directory is being rebuilt. Try again in a moment.");
   }
 
-  const fields = (hash: Hash) => Object.entries(hash).flat();
+  async function fill(userId: string): Promise<void> {
+    const known = await options.readTruth(userId);
+    const until = expiry();
+    await remember(keysOf(userId), [
+      Date.now(),
+      ...known.flatMap(({ record, session, isCreating }) => [
+        record.id,
+        Date.parse(record.createdAt),
+        JSON.stringify(record),
+        session ? indexSession({ ...session, until }) : "",
+        indexNote({ isCreating }),
+      ]),
+    ]);
+    await Promise.all(known.map((repl) => mirror.write(repl)));
+  }
+
+  async function take(
+    repl: ReplRecord,
+    session: Session,
+    view: Omit<IndexedSession, "id" | "until">,
+    limits: { readonly maxRepls: number; readonly maxActive: number },
+    isCreating: boolean,
+    epoch: string,
+  ): Promise<string> {
+    const [outcome, current] = await ask(takePlace, session.userId, [
+      repl.id,
+      session.id,
+      Date.parse(repl.createdAt),
+      limits.maxRepls,
+      limits.maxActive,
+      JSON.stringify(repl),
+      indexSession({ id: session.id, ...view, until: expiry() }),
+      indexNote({ isCreating }),
+      epoch,
+    ]);
+    if (outcome === "ok") return String(current);
+    throw refusal(String(outcome), limits);
+  }
+
+  async function list(userId: string): Promise<readonly Repl[]> {
+    const remembered = lists.get(userId);
+    const usable = remembered && remembered.until > Date.now() ? remembered : undefined;
+    const [outcome, version, index] = await ask(read, userId, [usable?.version ?? ""]);
+    if (outcome === "same" && usable) return usable.repls;
+    const now = Date.now();
+    const known = readIndex(index as string[], now);
+    const repls = known.map(replFrom).sort(byCreation);
+    const until = Math.min(
+      ...known.flatMap(({ session }) => (session ? [session.until] : [])),
+      Number.MAX_SAFE_INTEGER,
+    );
+    lists.set(userId, { version: String(version), repls, until });
+    return repls;
+  }
 
   return {
     async reserve(repl, session, limits, status) {
-      const now = new Date().toISOString();
-      const meta = fields({ ...hashOfRecord(repl), status });
-      const keys = [redisKey.userRepls(session.userId), redisKey.replMeta(repl.id), redisKey.activeSession(repl.id)];
-      const args = [
-        repl.id,
-        session.id,
-        session.userId,
-        Date.parse(repl.createdAt),
-        limits.maxRepls,
-        limits.maxActive,
-        now,
-        options.sessionTtlSeconds,
-        "starting",
-        ...meta,
-      ];
-      const answer = await reserve(keys, args);
-      if (answer === "repls")
-        throw new ReplError(
-          "quota_exceeded",
-          `You have ${limits.maxRepls} REPLs, the most one user can have. Delete one first.`,
-        );
-      if (answer === "active")
-        throw new ReplError(
-          "quota_exceeded",
-          `You have ${limits.maxActive} REPLs open, the most one user can have. Close one first.`,
-        );
-      if (answer === "conflict") throw new ReplError("conflict", "Another session of this REPL is running.");
+      const isCreating = status === "creating";
+      const counted = isCreating ? limits : { ...limits, maxRepls: Number.MAX_SAFE_INTEGER };
+      const epoch = await take(repl, session, { state: "starting" }, counted, isCreating, "");
+      await mirror.write({ record: repl, session: { id: session.id, state: "starting" }, isCreating });
+      return { epoch, isCreating };
     },
 
-    async publish(session, url, repl) {
-      await changeSession(
-        [redisKey.activeSession(session.replId)],
-        [session.id, options.sessionTtlSeconds, ...fields({ userId: session.userId, url, state: "running" })],
-      );
-      await attempt(() => redis.hset(redisKey.replMeta(session.replId), { ...hashOfRecord(repl), status: "stopped" }));
+    async publish(session, url, repl, place, limits) {
+      const counted = place.isCreating ? limits : { ...limits, maxRepls: Number.MAX_SAFE_INTEGER };
+      await take(repl, session, { state: "running", url }, counted, false, place.epoch);
+      await mirror.write({ record: repl, session: { id: session.id, state: "running", url } });
     },
 
     async setState(session, state, reason) {
-      await changeSession(
-        [redisKey.activeSession(session.replId)],
-        [session.id, options.sessionTtlSeconds, ...fields({ userId: session.userId, state, reason: reason ?? "" })],
-      );
+      const view = { id: session.id, state, ...(reason ? { reason } : {}) };
+      const [outcome] = await ask(setSession, session.userId, [
+        session.replId,
+        session.id,
+        indexSession({ ...view, until: expiry() }),
+      ]);
+      if (outcome === "ok") await mirror.writeSession(session, view);
     },
 
-    async withdraw(session, { save, failure }) {
-      const noted = fields({
-        status: "stopped",
-        ...(save ? { lastSave: JSON.stringify(save) } : {}),
-        ...(failure ? { statusReason: failure } : {}),
-      });
-      await withdraw(
-        [redisKey.activeSession(session.replId), redisKey.replMeta(session.replId)],
-        [session.id, ...noted],
-      );
+    async touch(session, report) {
+      const [outcome] = await ask(touchSession, session.userId, [session.replId, session.id, expiry()]);
+      if (outcome === "ok") await mirror.writeReport(session, report);
+      return outcome === "ok";
+    },
+
+    async withdraw(session, { repl, failure }) {
+      const [outcome] = await ask(withdraw, session.userId, [
+        session.replId,
+        session.id,
+        repl ? JSON.stringify(repl) : "",
+        indexNote({ failure }),
+      ]);
+      if (outcome === "ok") await mirror.removeSession(session, repl, failure);
     },
 
     async forget(userId, replId) {
-      await attempt(() =>
-        redis
-          .multi()
-          .zrem(redisKey.userRepls(userId), replId)
-          .del(redisKey.replMeta(replId), redisKey.activeSession(replId))
-          .exec(),
-      );
+      await ask(forget, userId, [replId]);
+      await mirror.remove(replId);
     },
 
-    async remember(user, records) {
-      if (records.length === 0) return;
-      const batch = redis.multi();
-      for (const record of records) {
-        batch.zadd(redisKey.userRepls(user.id), Date.parse(record.createdAt), record.id);
-        batch.hset(redisKey.replMeta(record.id), hashOfRecord(record));
-      }
-      await attempt(() => batch.exec());
-    },
+    list,
 
-    async list(userId) {
-      const answer = (await listRepls([redisKey.userRepls(userId)], [])) as [string[], string[]][] | null;
-      return answer?.flatMap(([meta, session]) => replFromHashes(hashFromPairs(meta), hashFromPairs(session)) ?? []);
-    },
-
-    async get(replId): Promise<Repl | undefined> {
-      const answer = await attempt(() =>
-        redis.pipeline().hgetall(redisKey.replMeta(replId)).hgetall(redisKey.activeSession(replId)).exec(),
-      );
-      const [meta, session] = (answer ?? []).map(([error, hash]) => {
-        if (error) throw new ReplError("unavailable", "The session directory does not answer.", { cause: error });
-        return hash as Hash;
-      });
-      return meta && session && replFromHashes(meta, session);
-    },
-
-    async activeSession(replId) {
-      const hash = await attempt(() => redis.hgetall(redisKey.activeSession(replId)));
-      const { sessionId, userId, state, url } = hash as Partial<Record<string, string>>;
-      if (!sessionId || !state) return undefined;
-      return { id: sessionId, replId, userId: userId ?? "", state: state as SessionState, ...(url ? { url } : {}) };
+    async activeSession(userId, replId) {
+      const [, , index] = await ask(read, userId, [""]);
+      return readIndex(index as string[], Date.now()).find(({ record }) => record.id === replId)?.session;
     },
 
     async check() {
-      await attempt(() => redis.ping());
-    },
-
-    async close() {
-      redis.disconnect();
+      await answered(redis, () => redis.ping());
     },
   };
+}
+
+function refusal(outcome: string, limits: Limits): ReplError {
+  if (outcome === "repls")
+    return new ReplError(
+      "quota_exceeded",
+      `You have ${limits.maxRepls} REPLs, the most one user can have. Delete one first.`,
+    );
+  if (outcome === "active")
+    return new ReplError(
+      "quota_exceeded",
+      `You have ${limits.maxActive} REPLs open, the most one user can have. Close one first.`,
+    );
+  return new ReplError("conflict", "Another session of this REPL is running.");
 }

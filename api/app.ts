@@ -1,61 +1,110 @@
-import { Hono } from "hono";
+import { createRoute, z } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
-import { requestId } from "hono/request-id";
-import { secureHeaders } from "hono/secure-headers";
 import type { Logger } from "../config/logger.ts";
 import { ReplError } from "../domain/errors.ts";
-import type { Env } from "./env.ts";
-import { logRequests } from "./middleware/log-requests.ts";
+import type { PublishedTemplate } from "../domain/template.ts";
+import type { Metrics } from "./metrics.ts";
+import { commonHeaders } from "./middleware/common-headers.ts";
+import { observeRequests } from "./middleware/observe-requests.ts";
 import { requireSession } from "./middleware/require-session.ts";
+import { createRoutes, jsonContent, problems } from "./openapi.ts";
 import { problem } from "./problem.ts";
 import { authRoutes, type AuthOptions } from "./routes/auth.ts";
+import { docsRoutes } from "./routes/docs.ts";
 import { healthRoutes, type Checks } from "./routes/health.ts";
-import { replRoutes, type ReplRoutesOptions } from "./routes/repls.ts";
-import { templateJson } from "./schemas.ts";
+import { replCommands, type ReplCommandsOptions } from "./routes/repl-commands.ts";
+import { replEvents, type ReplEventsOptions } from "./routes/repl-events.ts";
+import { replLookUps } from "./routes/repl-lookups.ts";
+import { runnerRoutes, type RunnerRoutesOptions } from "./routes/runner.ts";
+import { sessionCookie } from "./sessions.ts";
+import { templateJson, templateSchema } from "./schemas.ts";
 
-export interface AppOptions extends AuthOptions, ReplRoutesOptions {
+export interface AppOptions extends AuthOptions, ReplCommandsOptions, ReplEventsOptions, RunnerRoutesOptions {
   readonly checks: Checks;
+  readonly metrics: Metrics;
   readonly logger: Logger;
-  readonly frontendUrl: string;
-  /** Origins whose pages may change something with the session cookie. */
-  readonly allowedOrigins: readonly string[];
+  /** For the one line of each request, which holds no secret. */
+  readonly requestLogger: Logger;
+  readonly templates: readonly PublishedTemplate[];
 }
+
+/** The typed client for this API: `hc<AppType>(baseUrl)` from hono/client. */
+export type AppType = ReturnType<typeof createApp>;
 
 const maximumBodyBytes = 64 * 1024;
 
+const templatesRoute = createRoute({
+  method: "get",
+  path: "/api/templates",
+  tags: ["REPLs"],
+  summary: "What a REPL can start from",
+  responses: { 200: jsonContent(z.array(templateSchema), "All templates"), ...problems() },
+});
+
 /** The HTTP API, without a socket: tests call `app.request`. */
 export function createApp(options: AppOptions) {
-  // Every path is served with and without a slash at its end.
-  const app = new Hono<Env>({ strict: false });
-  app.use(requestId());
-  app.use(logRequests(options.logger));
-  app.use(secureHeaders({ crossOriginResourcePolicy: "same-site" }));
-  app.use(
-    cors({
-      origin: new URL(options.frontendUrl).origin,
-      credentials: true,
-      allowHeaders: ["Content-Type", "Authorization", "Idempotency-Key", "Prefer"],
-      exposeHeaders: ["Location", "Retry-After"],
-    }),
-  );
-  app.use(
-    bodyLimit({
-      maxSize: maximumBodyBytes,
-      onError: () => {
-        throw new ReplError("invalid", `body: at most ${maximumBodyBytes / 1024} KiB`);
-      },
-    }),
-  );
+  const app = createRoutes();
+  app.use(commonHeaders(options));
+  app.use(observeRequests(options.logger, options.requestLogger, options.metrics));
+  const crossOrigin = cors({
+    origin: new URL(options.frontendUrl).origin,
+    credentials: true,
+    allowHeaders: ["Content-Type", "Authorization", "Idempotency-Key", "Prefer", "Last-Event-ID"],
+    exposeHeaders: ["Location", "Retry-After"],
+    maxAge: 600,
+  });
+  const smallBody = bodyLimit({
+    maxSize: maximumBodyBytes,
+    onError: () => {
+      throw new ReplError("invalid", `body: at most ${maximumBodyBytes / 1024} KiB`);
+    },
+  });
+  // Each makes objects that a plain look-up has no use for.
+  app.use((c, next) => {
+    const inside = c.req.method === "GET" ? next : async () => void (await smallBody(c, next));
+    return c.req.header("origin") === undefined ? inside() : crossOrigin(c, inside);
+  });
+  app.use("/api/repl/*", requireSession(options));
 
-  app.route("/", healthRoutes(options.checks));
-  app.route("/auth", authRoutes(options));
-  app.get("/api/templates", (c) => c.json(options.templates.map(templateJson)));
-  // The existing front end opens a REPL by GET.
-  app.use("/api/repl/*", requireSession(options.sessions, options.allowedOrigins, /^\/api\/repl\/session\//));
-  app.route("/api/repl", replRoutes(options));
+  const routes = app
+    .route("/", healthRoutes(options))
+    .route("/auth", authRoutes(options))
+    .openapi(templatesRoute, (c) => c.json(options.templates.map(templateJson), 200))
+    .route("/api/repl", replLookUps(options.reader))
+    .route("/api/repl", replCommands(options))
+    .route("/api/repl", replEvents(options))
+    .route("/api/runner", runnerRoutes(options));
 
+  describeApi(app);
+  app.route("/docs", docsRoutes());
   app.notFound((c) => problem(c, new ReplError("not_found", `There is no ${c.req.method} ${c.req.path}.`)));
-  app.onError((error, c) => problem(c, error));
-  return app;
+  app.onError((error, c) => {
+    options.metrics.countRefusal(error instanceof ReplError ? error.code : "internal");
+    return problem(c, error);
+  });
+  return routes;
+}
+
+function describeApi(app: ReturnType<typeof createRoutes>): void {
+  const { openAPIRegistry: registry } = app;
+  registry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer", bearerFormat: "JWT" });
+  registry.registerComponent("securitySchemes", "cookie", { type: "apiKey", in: "cookie", name: sessionCookie });
+  registry.registerComponent("securitySchemes", "runner", {
+    type: "http",
+    scheme: "bearer",
+    description: "The token of a session's runner",
+  });
+  app.doc31("/openapi.json", {
+    openapi: "3.1.0",
+    info: {
+      title: "Devex Core",
+      version: "0.1.0",
+      license: { name: "MIT" },
+      description:
+        "The backend of a cloud IDE. Every create, open, close and delete is a durable workflow: once accepted it ends as promised. " +
+        "Errors are RFC 9457 problems. Every path is served with and without a slash at its end.",
+    },
+    servers: [{ url: "/" }],
+  });
 }

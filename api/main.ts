@@ -1,17 +1,32 @@
 import { serve } from "@hono/node-server";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
+import { connectToRedis } from "../adapters/redis-connection.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
+import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
+import { createRedisTokenCache } from "../adapters/redis-token-cache.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { createTemporalClient } from "../adapters/temporal-client.ts";
-import { loadConfig } from "../config/config.ts";
-import { createLogger } from "../config/logger.ts";
+import { loadConfig, sessionSecrets } from "../config/config.ts";
+import { createLogger, createRequestLogger } from "../config/logger.ts";
+import { githubOptions } from "../config/settings.ts";
 import { runMain } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
+import { createReadTruth } from "../domain/truth.ts";
 import { createApp } from "./app.ts";
+import { createGithub } from "./github.ts";
+import { createMetrics } from "./metrics.ts";
+import { createRateLimits } from "./rate-limits.ts";
 import { createReplReader } from "./repl-reader.ts";
 import { createReplWorkflows } from "./repl-workflows.ts";
+import { createRevocations } from "./revocations.ts";
+import { createRunnerTokens } from "./runner-tokens.ts";
 import { createSessions } from "./sessions.ts";
 import { createTickets } from "./tickets.ts";
+
+/** Bigger than any header of ours; whoever sends more is answered 431. */
+const maximumHeaderBytes = 16 * 1024;
+/** A request that takes longer to arrive is given up: its sender holds a socket and nothing else. */
+const receiveTimeoutMs = 30_000;
 
 await runMain(async () => {
   const config = loadConfig(process.env);
@@ -23,36 +38,65 @@ await runMain(async () => {
     accessKey: config.S3_ACCESS_KEY,
     secretKey: config.S3_SECRET_KEY,
   });
-  const directory = createRedisReplDirectory({ url: config.REDIS_URL, sessionTtlSeconds: config.MAX_LIFETIME });
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+  const redis = connectToRedis(config.REDIS_URL);
+  const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
+  const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
+  const events = createRedisReplEvents(redis);
   const { client, connection } = createTemporalClient({
     address: config.TEMPORAL_ADDRESS,
     namespace: config.TEMPORAL_NAMESPACE,
   });
   const workflows = createReplWorkflows(client);
+  const secrets = sessionSecrets(config);
+  const tokens = createRedisTokenCache(redis);
+  const github = githubOptions(config);
+  const stopping = new AbortController();
 
   const app = createApp({
-    reader: createReplReader({ directory, store }),
+    reader: createReplReader({ directory, readTruth }),
+    directory,
     workflows,
+    events,
     templates: loadTemplates(),
-    tickets: await createTickets(config.SESSION_SECRET, config.MAX_LIFETIME),
-    sessions: createSessions(config.SESSION_SECRET),
+    tickets: await createTickets(secrets, config.MAX_LIFETIME),
+    sessions: createSessions(secrets, createRevocations(store, tokens)),
+    runnerTokens: createRunnerTokens(secrets),
+    github: github && createGithub(github),
+    limits: createRateLimits({
+      perUser: config.RATE_LIMIT_PER_USER,
+      perAddress: config.RATE_LIMIT_PER_ADDRESS,
+      trustedProxies: config.TRUSTED_PROXIES,
+    }),
     checks: {
       k8s: () => cluster.check(),
       s3: () => store.check(),
       redis: () => directory.check(),
       temporal: () => workflows.check(),
     },
+    metrics: createMetrics({ eventListeners: events.listeners }),
     logger,
+    requestLogger: createRequestLogger("api", config.LOG_LEVEL),
+    stopping: stopping.signal,
     frontendUrl: config.FRONTEND_URL,
-    allowedOrigins: [new URL(config.FRONTEND_URL).origin, `http://localhost:${config.PORT}`],
+    callbackUrl: config.API_URL && `${config.API_URL}/auth/github/callback`,
+    allowedOrigins: [config.FRONTEND_URL, config.API_URL ?? `http://localhost:${config.PORT}`].map(
+      (url) => new URL(url).origin,
+    ),
     isProduction: config.isProduction,
-    secureCookies: config.isProduction,
     cookieDomain: config.COOKIE_DOMAIN,
   });
-  const server = serve({ fetch: app.fetch, hostname: config.HOST, port: config.PORT }, ({ address, port }) => {
-    logger.info({ event: "api ready", address, port }, `API ready on http://${address}:${port}`);
-  });
+  const server = serve(
+    {
+      fetch: app.fetch,
+      hostname: config.HOST,
+      port: config.PORT,
+      serverOptions: { maxHeaderSize: maximumHeaderBytes, requestTimeout: receiveTimeoutMs },
+    },
+    ({ address, port }) => {
+      logger.info({ event: "api ready", address, port }, `API ready on http://${address}:${port}`);
+    },
+  );
   server.on("error", (error: NodeJS.ErrnoException) => {
     console.error(
       error.code === "EADDRINUSE" ? `Port ${config.PORT} is taken. Set PORT to another one.` : error.message,
@@ -63,10 +107,14 @@ await runMain(async () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
       logger.info({ event: "stopping", signal });
+      stopping.abort();
       // Requests in flight end first; a workflow that one of them waits for goes on without us anyway.
-      server.close(
-        () => void Promise.allSettled([directory.close(), connection.close()]).finally(() => process.exit(0)),
-      );
+      server.close(() => {
+        events.close();
+        tokens.close();
+        redis.disconnect();
+        void connection.close().finally(() => process.exit(0));
+      });
     });
   }
 });

@@ -40,9 +40,10 @@ function describe(error: unknown): Kind & { readonly type: string; readonly deta
   if (error instanceof HTTPException && error.status < 500) {
     return {
       status: error.status,
-      title: "Bad request",
-      type: "about:blank",
-      detail: error.message || "The request cannot be used.",
+      title: "Invalid request",
+      type: "urn:devex:problem:invalid",
+      // The only ones that come from below: a body that is not JSON.
+      detail: `body: ${error.message || "it cannot be read"}`,
     };
   }
   return {

@@ -52,6 +52,8 @@ export function createReplWorkflows(client: Client) {
     readonly userId: string;
     readonly template?: string;
     readonly summary: string;
+    /** Never again once a workflow of this id has completed: the caller's key made the id. */
+    readonly isOnlyOnce?: boolean;
   }
 
   async function start<Name extends WorkflowName>(
@@ -69,6 +71,7 @@ export function createReplWorkflows(client: Client) {
       taskQueue,
       args: [input],
       workflowIdConflictPolicy: "FAIL",
+      workflowIdReusePolicy: about.isOnlyOnce ? "ALLOW_DUPLICATE_FAILED_ONLY" : "ALLOW_DUPLICATE",
       typedSearchAttributes: attributes,
       staticSummary: about.summary,
       staticDetails: safeToReset,
@@ -95,8 +98,13 @@ export function createReplWorkflows(client: Client) {
         if (error instanceof WorkflowNotFoundError) return undefined;
         throw error;
       });
-      if (running?.status.name !== "RUNNING") continue;
-      const pinned = client.workflow.getHandle(running.workflowId, running.runId);
+      const pinned = running && client.workflow.getHandle(running.workflowId, running.runId);
+      if (pinned && about.isOnlyOnce && running.status.name === "COMPLETED") {
+        if (running.type === "deleteRepl")
+          throw new ReplError("conflict", "Idempotency-Key: the REPL it made was deleted; take a new one.");
+        return pinned;
+      }
+      if (!pinned || running.status.name !== "RUNNING") continue;
       if ((await meet(running.type as WorkflowName, pinned)) === "attach") return pinned;
     }
     throw new ReplError("conflict", "This REPL is busy. Try again in a moment.");
@@ -118,12 +126,17 @@ export function createReplWorkflows(client: Client) {
   const isStart = (running: WorkflowName) => running === "createRepl" || running === "openRepl";
 
   return {
-    async create(input: StartInput): Promise<Started<OpenedRepl>> {
+    /** With `isOnlyOnce` a REPL of this id that was there before is never made again. */
+    async create(
+      input: StartInput,
+      { isOnlyOnce = false }: { readonly isOnlyOnce?: boolean } = {},
+    ): Promise<Started<OpenedRepl>> {
       const { repl } = input;
       const about = {
         replId: repl.id,
         userId: repl.owner.id,
         template: repl.template,
+        isOnlyOnce,
         summary: `Create “${plain(repl.name)}” (${repl.template}) for ${repl.owner.login}`,
       };
       return started(

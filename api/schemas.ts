@@ -1,48 +1,171 @@
-import type { Context } from "hono";
-import { z } from "zod";
-import { ReplError } from "../domain/errors.ts";
-import { parseReplName, type Repl } from "../domain/repl.ts";
+import { z } from "@hono/zod-openapi";
+import { maximumNameLength, parseReplName, type Repl } from "../domain/repl.ts";
 import type { Template } from "../domain/template.ts";
 import type { SignedInUser } from "./sessions.ts";
 
-const maximumLoginLength = 39;
+/** What requests and answers look like: these validate, and the OpenAPI document is made of them. */
 
-export const developmentSignIn = z.object({
-  login: z
-    .string()
-    .max(maximumLoginLength)
-    .regex(/^[a-z\d](?:[a-z\d]|-(?=[a-z\d]))*$/i, "use letters, digits and single hyphens, as in a GitHub login"),
+const maximumLoginLength = 39;
+const exampleId = "repl-4hw2kqvxj3n5ayzd";
+const time = z.iso.datetime();
+
+export const userSchema = z
+  .object({
+    id: z.int().openapi({ description: "GitHub's numeric id", example: 583231 }),
+    login: z.string().openapi({ example: "octocat" }),
+    name: z.string(),
+    email: z.string().openapi({ description: "Empty when GitHub does not tell it." }),
+    avatar_url: z.string(),
+    created_at: z.string(),
+  })
+  .openapi("User");
+
+export const signedInSchema = z.object({ user: userSchema, token: z.string(), expiresAt: time }).openapi("SignedIn");
+
+export const authStatusSchema = z
+  .object({ authenticated: z.boolean(), user: userSchema.optional(), token_expires_at: time.optional() })
+  .openapi("AuthStatus");
+
+export const messageSchema = z.object({ message: z.string() }).openapi("Message");
+
+export const developmentSignIn = z
+  .object({
+    login: z
+      .string()
+      .max(maximumLoginLength)
+      .regex(
+        /^[A-Za-z\d](?:[A-Za-z\d]|-(?=[A-Za-z\d]))*$/,
+        "use letters, digits and single hyphens, as in a GitHub login",
+      )
+      .openapi({ example: "octocat" }),
+  })
+  .openapi("DevelopmentSignIn");
+
+export const githubSignIn = z
+  .object({
+    code: z.string().min(1).max(500).openapi({ description: "What GitHub gave to the redirect" }),
+    redirectUri: z
+      .url({ protocol: /^https?$/ })
+      .max(2000)
+      .optional(),
+    codeVerifier: z
+      .string()
+      .regex(/^[\w.~-]{43,128}$/, "use 43 to 128 of A-Z a-z 0-9 - . _ ~ (RFC 7636)")
+      .optional(),
+  })
+  .openapi("GithubSignIn");
+
+const saveSchema = z
+  .object({ generation: z.int(), files: z.int(), bytes: z.int(), savedAt: time })
+  .openapi("Save", { description: "One whole save of the workspace; generations count from 1." });
+
+export const replSchema = z
+  .object({
+    id: z.string().openapi({ example: exampleId }),
+    name: z.string().openapi({ example: "My server" }),
+    user: z.string().openapi({ description: "The owner's login when the REPL was made" }),
+    template: z.string().openapi({ example: "node" }),
+    isActive: z.boolean(),
+    status: z.enum(["creating", "stopped", "starting", "running", "stopping", "deleting", "failed"]),
+    statusReason: z.string().optional().openapi({ description: "Why it failed, or what a close waits for" }),
+    url: z.string().optional().openapi({ description: "The access path, while it runs" }),
+    createdAt: time,
+    lastOpenedAt: time.optional(),
+    lastSave: saveSchema.optional(),
+  })
+  .openapi("Repl");
+
+const replName = z.string().transform((value, context) => {
+  try {
+    return parseReplName(value);
+  } catch (error) {
+    // The message already begins with the field's name.
+    context.addIssue({ code: "custom", message: (error as Error).message.replace(/^name: /, "") });
+    return z.NEVER;
+  }
+});
+const documentedName = replName.openapi({
+  type: "string",
+  minLength: 1,
+  maxLength: maximumNameLength,
+  example: "My server",
 });
 
 /** `replName` is the name the existing front end gives it; what else it sends is ignored. */
 export const createRequest = z
   .object({
-    template: z.string().min(1).max(100),
-    name: z.string().max(500).optional(),
-    replName: z.string().max(500).optional(),
+    template: z.string().min(1).max(100).openapi({ example: "node" }),
+    name: documentedName.optional(),
+    replName: documentedName.optional().openapi({ description: "Another word for name", deprecated: true }),
   })
-  .transform(({ template, name, replName }) => ({ template, name: name ?? replName }));
+  .openapi("CreateRequest");
 
-/** Reads a JSON body. Throws `invalid` with every field that is wrong. */
-export async function readBody<Schema extends z.ZodType>(c: Context, schema: Schema): Promise<z.output<Schema>> {
-  let body: unknown;
-  try {
-    body = JSON.parse(await c.req.text());
-  } catch {
-    throw new ReplError("invalid", "body: send a JSON object, with Content-Type: application/json");
-  }
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
-  throw new ReplError("invalid", problems.join("; "));
-}
+export const openAnswerSchema = z
+  .object({
+    replId: z.string(),
+    replName: z.string(),
+    url: z.string().openapi({ description: "The access path. The answer's cookie opens it in a browser." }),
+    ticket: z.string().openapi({ description: "Opens the access path as ?ticket= where there is no cookie" }),
+  })
+  .openapi("OpenAnswer");
 
-export function requireName(name: string | undefined): string {
-  if (name === undefined) throw new ReplError("invalid", "name: is missing");
-  return parseReplName(name);
-}
+export const closeAnswerSchema = z
+  .object({ replId: z.string(), save: z.object({ generation: z.int(), files: z.int(), bytes: z.int() }) })
+  .openapi("CloseAnswer");
 
-export function replJson(repl: Repl) {
+export const removeAnswerSchema = z.object({ replId: z.string(), message: z.string() }).openapi("RemoveAnswer");
+
+export const templateSchema = z
+  .object({
+    name: z.string(),
+    title: z.string(),
+    description: z.string(),
+    language: z.string(),
+    ports: z.array(z.int()),
+  })
+  .openapi("Template");
+
+export const runnerReportSchema = z
+  .object({ connections: z.int().min(0).max(100_000), lastActivityAt: time })
+  .openapi("RunnerReport");
+
+export const pingSchema = z
+  .object({ api: z.string(), k8s: z.string(), s3: z.string(), redis: z.string(), temporal: z.string() })
+  .openapi("Ping", { description: 'Each is "ok" or a short reason.' });
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    error: z.string().openapi({ description: "The same sentence as detail" }),
+    requestId: z.string(),
+  })
+  .openapi("Problem", { description: "RFC 9457" });
+
+// Any id is taken, so that one that cannot exist is answered like one that does not.
+export const replParams = z.object({
+  id: z.string().openapi({ param: { name: "id", in: "path" }, example: exampleId, description: "A REPL's id" }),
+});
+
+export const preferHeader = z.object({
+  prefer: z.string().optional().openapi({
+    description: "`respond-async`: answer 202 as soon as a place is taken; follow the rest by status or events",
+    example: "respond-async",
+  }),
+});
+
+export const createHeaders = preferHeader.extend({
+  "idempotency-key": z
+    .string()
+    .min(1, "use 1 to 200 characters")
+    .max(200, "use 1 to 200 characters")
+    .optional()
+    .openapi({ description: "The same key gives the same REPL, however often it is sent" }),
+});
+
+export function replJson(repl: Repl): z.infer<typeof replSchema> {
   const { owner, id, name, template, status, statusReason, url, createdAt, lastOpenedAt, lastSave } = repl;
   return {
     id,
@@ -51,20 +174,24 @@ export function replJson(repl: Repl) {
     template,
     isActive: status === "running",
     status,
-    statusReason,
-    url,
+    ...(statusReason ? { statusReason } : {}),
+    ...(url ? { url } : {}),
     createdAt,
-    lastOpenedAt,
-    lastSave: lastSave && {
-      generation: lastSave.generation,
-      files: lastSave.files,
-      bytes: lastSave.bytes,
-      savedAt: lastSave.savedAt,
-    },
+    ...(lastOpenedAt ? { lastOpenedAt } : {}),
+    ...(lastSave
+      ? {
+          lastSave: {
+            generation: lastSave.generation,
+            files: lastSave.files,
+            bytes: lastSave.bytes,
+            savedAt: lastSave.savedAt,
+          },
+        }
+      : {}),
   };
 }
 
-export function userJson(user: SignedInUser) {
+export function userJson(user: SignedInUser): z.infer<typeof userSchema> {
   return {
     id: Number(user.id),
     login: user.login,
@@ -75,6 +202,6 @@ export function userJson(user: SignedInUser) {
   };
 }
 
-export function templateJson({ name, title, description, language, ports }: Template) {
-  return { name, title, description, language, ports };
+export function templateJson({ name, title, description, language, ports }: Template): z.infer<typeof templateSchema> {
+  return { name, title, description, language, ports: [...ports] };
 }

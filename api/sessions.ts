@@ -1,7 +1,11 @@
+import { createHash, randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
+import { LRUCache } from "lru-cache";
 import { ReplError } from "../domain/errors.ts";
+import type { Revocations } from "./revocations.ts";
 
 export interface SignedInUser {
+  /** GitHub's numeric id. */
   readonly id: string;
   readonly login: string;
   readonly name: string;
@@ -10,45 +14,93 @@ export interface SignedInUser {
   readonly createdAt: string;
 }
 
+export interface Session {
+  readonly user: SignedInUser;
+  readonly tokenId: string;
+  /** Seconds since 1970. */
+  readonly expires: number;
+}
+
 export const sessionCookie = "devex_session";
 export const sessionSeconds = 7 * 24 * 3600;
 
 const issuer = "devex";
 const audience = "devex-api";
+/** Tokens whose signature was checked once; each use still checks the time and the revocations. */
+const tokensInMemory = 5000;
 
 export type Sessions = ReturnType<typeof createSessions>;
 
-/** Signed sessions. A token says who somebody is; it is good for seven days. */
-export function createSessions(secret: string) {
-  const key = new TextEncoder().encode(secret);
+/**
+ * Signed sessions, good for seven days or until they are revoked. Of several secrets the first one signs and
+ * each is accepted, so that a secret can be replaced while people are signed in.
+ */
+export function createSessions(secrets: readonly string[], revocations: Revocations) {
+  const keys = new Map(secrets.map((secret) => [keyId(secret), new TextEncoder().encode(secret)]));
+  const [[currentId, currentKey] = ["", new Uint8Array()]] = keys;
+  const verified = new LRUCache<string, Session>({ max: tokensInMemory });
+
+  async function readToken(token: string): Promise<Session> {
+    const key = (header: { kid?: string }) => keys.get(header.kid ?? "") ?? Promise.reject(new Error("unknown key"));
+    const { payload } = await jwtVerify(token, key, {
+      issuer,
+      audience,
+      algorithms: ["HS256"],
+      requiredClaims: ["sub", "exp", "jti", "user"],
+    });
+    const { sub = "", jti = "", exp = 0 } = payload;
+    const session = {
+      user: { ...(payload["user"] as Omit<SignedInUser, "id">), id: sub },
+      tokenId: jti,
+      expires: exp,
+    };
+    verified.set(token, session);
+    return session;
+  }
+
   return {
     async issue(user: SignedInUser): Promise<{ token: string; expiresAt: string }> {
       const expires = Math.floor(Date.now() / 1000) + sessionSeconds;
       const { id, ...claims } = user;
       const token = await new SignJWT({ user: claims })
-        .setProtectedHeader({ alg: "HS256" })
+        .setProtectedHeader({ alg: "HS256", kid: currentId })
         .setIssuer(issuer)
         .setAudience(audience)
         .setSubject(id)
+        .setJti(randomUUID())
         .setIssuedAt()
         .setExpirationTime(expires)
-        .sign(key);
-      return { token, expiresAt: new Date(expires * 1000).toISOString() };
+        .sign(currentKey);
+      return { token, expiresAt: expiryOf({ expires }) };
     },
 
-    /** Throws `unauthorized` for anything but a token of ours that is still good. */
-    async verify(token: string): Promise<{ user: SignedInUser; expiresAt: string }> {
+    /** Checks signature and time, not yet whether it was revoked. Throws `unauthorized` for anything but a token of ours that is still good. */
+    async verify(token: string): Promise<Session> {
+      const known = verified.get(token);
+      if (known && known.expires > Date.now() / 1000) return known;
       try {
-        const { payload } = await jwtVerify(token, key, { issuer, audience, algorithms: ["HS256"] });
-        return {
-          user: { ...(payload["user"] as Omit<SignedInUser, "id">), id: payload.sub ?? "" },
-          expiresAt: new Date((payload.exp ?? 0) * 1000).toISOString(),
-        };
+        return await readToken(token);
       } catch (error) {
         throw new ReplError("unauthorized", "Sign in first: the session is missing, expired or not ours.", {
           cause: error,
         });
       }
     },
+
+    /** Throws `unauthorized` when the session was ended by a logout, `unavailable` when nobody can tell. */
+    async refuseRevoked({ tokenId }: Session): Promise<void> {
+      if (await revocations.isRevoked(tokenId))
+        throw new ReplError("unauthorized", "Sign in again: this session was ended by a logout.");
+    },
+
+    revoke: (session: Session): Promise<void> => revocations.revoke(session.tokenId, session.expires),
   };
+}
+
+export function expiryOf({ expires }: Pick<Session, "expires">): string {
+  return new Date(expires * 1000).toISOString();
+}
+
+function keyId(secret: string): string {
+  return createHash("sha256").update(`devex session key id\0${secret}`).digest("hex").slice(0, 8);
 }

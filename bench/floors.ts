@@ -12,6 +12,12 @@ const restricted = {
   seccompProfile: { type: "RuntimeDefault" },
 };
 
+/**
+ * After a container became ready the kubelet looks at its pod once a second for some seconds more, and lets
+ * changes wait for that; people stay longer. The rest is spread over that second.
+ */
+export const settledMs = 3000;
+
 export interface FloorOptions {
   /** Gives the pod an emptyDir, as every workspace is one. */
   readonly withVolume?: boolean;
@@ -73,7 +79,7 @@ export function createFloors(environment: Readonly<Record<string, string>>) {
       name,
       (pod) => pod.status?.ephemeralContainerStatuses?.some(({ state }) => state?.terminated) ?? false,
     );
-    await delay(Math.random() * 1000);
+    await delay(settledMs + Math.random() * 1000);
     const added = performance.now();
     const command = ephemeralSeconds > 0 ? ["sleep", String(ephemeralSeconds)] : ["true"];
     const patch = { spec: { ephemeralContainers: [{ name: "extra", image, command, securityContext: restricted }] } };

@@ -1,33 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { signIn, type ApiClient } from "../tools/api-client.ts";
+import { signIn, type Person } from "../tools/api-client.ts";
 import { connectEditor } from "../tools/editor-client.ts";
-import { createFloors } from "./floors.ts";
+import { createFloors, settledMs } from "./floors.ts";
+import { percentile, rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 import { readWorkflowSteps, type Step } from "./workflow-steps.ts";
 
 /** Times of create, open and close, beside what Kubernetes alone needs for a pod and for an ephemeral container. */
-
-export interface LifecycleOptions {
-  readonly apiUrl: string;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly rounds: number;
-}
-
-export interface Row {
-  readonly case: string;
-  readonly n: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly ratioToFloor?: number;
-  readonly stepsP50Ms?: Record<string, number>;
-}
 
 /** Long enough that a pod on its way out does not take time from the next one. */
 const settleMs = 2000;
 
 /** The floors alone. Returns the two medians that other times are compared with. */
 export async function benchFloors(
-  { environment, rounds }: LifecycleOptions,
+  { environment, rounds }: BenchOptions,
   print: (row: Row) => void,
 ): Promise<{ podFloor: number; ephemeralFloor: number }> {
   const floors = createFloors(environment);
@@ -55,7 +41,7 @@ export async function benchFloors(
 }
 
 export async function benchLifecycle(
-  { apiUrl, environment, rounds }: LifecycleOptions,
+  { apiUrl, environment, rounds }: BenchOptions,
   print: (row: Row) => void,
 ): Promise<void> {
   const floors = createFloors(environment);
@@ -84,7 +70,7 @@ export async function benchLifecycle(
     for (let round = 0; round < rounds; round++) {
       times.open.push((await timed(() => api.open(id)))[0]);
       steps.open.push(await readWorkflowSteps(environment, id));
-      await delay(Math.random() * 1000);
+      await delay(settledMs + Math.random() * 1000);
       times.unchanged.push((await timed(() => api.close(id)))[0]);
       steps.close.push(await readWorkflowSteps(environment, id));
       await delay(settleMs);
@@ -134,24 +120,14 @@ export async function benchLifecycle(
   row("four opens at once, until the last answers", together, ratio(together, percentile(bareTogether, 0.5)));
 }
 
-function rowPrinter(print: (row: Row) => void) {
-  return (name: string, times: readonly number[], extra: Partial<Row> = {}) =>
-    print({ case: name, n: times.length, p50Ms: percentile(times, 0.5), p95Ms: percentile(times, 0.95), ...extra });
-}
-
 /** Writes files of 200 bytes in a terminal of the REPL. */
-async function writeFiles(api: ApiClient, id: string, count: number, text: string): Promise<void> {
+async function writeFiles(api: Person, id: string, count: number, text: string): Promise<void> {
   const { url, ticket } = await api.open(id);
   const editor = await connectEditor(url, ticket, 60_000);
   const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
   const command = `mkdir -p files; for i in $(seq ${count - 3}); do printf '%0200d' $i > files/$i; echo '${text}' >> files/$i; done; echo wri''tten`;
   await editor.type(sessionId, command, "written");
   await editor.close();
-}
-
-function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0);
 }
 
 function medianSteps(runs: readonly (readonly Step[])[]): Record<string, number> {

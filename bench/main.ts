@@ -5,12 +5,15 @@ import { parseArgs } from "node:util";
 import { stackEnvironment } from "../tools/stack/environment.ts";
 import { readOrCreateSettings } from "../tools/stack/settings.ts";
 import { loadedImages } from "../tools/stack/up.ts";
-import { benchFloors, benchLifecycle, type LifecycleOptions, type Row } from "./lifecycle.ts";
+import { benchApi } from "./api.ts";
+import { benchFloors, benchLifecycle } from "./lifecycle.ts";
+import type { BenchOptions, Row } from "./rows.ts";
 
-const help = `Usage: npm run bench -- lifecycle|floors [--rounds 20]
+const help = `Usage: npm run bench -- lifecycle|floors|api [--rounds 20]
 
   lifecycle   create, open and close, next to the floors
   floors      the floors alone: what Kubernetes needs for a pod and for an ephemeral container
+  api         look-ups of one API process under load, next to what Hono alone does; flushes the stack's Redis
 
 Measures against the running system (npm start), one JSON row a case, and keeps the rows in bench/results.
 Let nothing else run meanwhile.`;
@@ -20,9 +23,10 @@ const { values, positionals } = parseArgs({
   options: { rounds: { type: "string", default: "20" }, help: { type: "boolean", default: false } },
 });
 
-const benches: Record<string, (options: LifecycleOptions, print: (row: Row) => void) => Promise<unknown>> = {
+const benches: Record<string, (options: BenchOptions, print: (row: Row) => void) => Promise<unknown>> = {
   lifecycle: benchLifecycle,
   floors: benchFloors,
+  api: benchApi,
 };
 const name = positionals[0] ?? "";
 const bench = benches[name];

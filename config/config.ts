@@ -21,6 +21,18 @@ const schema = z.object({
     .string()
     .min(32, "use at least 32 characters, for example from: openssl rand -hex 32")
     .default(developmentSecret),
+  /** The secret before the current one: sessions and tickets that it signed stay good while it is set. */
+  SESSION_SECRET_PREVIOUS: z.string().min(32).optional(),
+  GITHUB_ID: z.string().optional(),
+  GITHUB_SECRET: z.string().optional(),
+  GITHUB_URL: url.default("https://github.com"),
+  /** Derived from GITHUB_URL when absent. */
+  GITHUB_API_URL: url.optional(),
+  /** Where browsers reach this API; GitHub is asked to send people back there. */
+  API_URL: url.optional(),
+  RATE_LIMIT_PER_USER: z.coerce.number().int().min(1).max(1_000_000).default(600),
+  RATE_LIMIT_PER_ADDRESS: z.coerce.number().int().min(1).max(1_000_000).default(60),
+  TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
   TEMPORAL_ADDRESS: z.string().default("127.0.0.1:7233"),
   TEMPORAL_NAMESPACE: z.string().default("default"),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).default("redis://127.0.0.1:6379"),
@@ -77,7 +89,16 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
         "SESSION_SECRET: is missing; production needs one of its own, for example from: openssl rand -hex 32",
       );
   }
+  if ((parsed.data?.GITHUB_ID === undefined) !== (parsed.data?.GITHUB_SECRET === undefined))
+    problems.push("GITHUB_ID and GITHUB_SECRET: set both or neither");
   if (problems.length > 0 || !parsed.data)
     throw new ConfigError(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
   return Object.freeze({ ...parsed.data, isProduction: parsed.data.NODE_ENV === "production" });
+}
+
+/** The secrets that sessions are checked with; the first one signs. */
+export function sessionSecrets(config: Config): string[] {
+  return config.SESSION_SECRET_PREVIOUS
+    ? [config.SESSION_SECRET, config.SESSION_SECRET_PREVIOUS]
+    : [config.SESSION_SECRET];
 }

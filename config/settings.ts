@@ -19,3 +19,12 @@ export function clusterSettings(config: Config): ClusterSettings {
     objectStore: { endpoint: config.S3_ENDPOINT, region: config.S3_REGION, bucket: config.S3_BUCKET },
   };
 }
+
+/** How to speak to GitHub; undefined when no application of it is configured. */
+export function githubOptions(config: Config) {
+  const { GITHUB_ID: clientId, GITHUB_SECRET: clientSecret, GITHUB_URL: url } = config;
+  if (!clientId || !clientSecret) return undefined;
+  // A GitHub Enterprise server serves its API under a path of its own.
+  const standard = url === "https://github.com" ? "https://api.github.com" : `${url}/api/v3`;
+  return { clientId, clientSecret, url, apiUrl: config.GITHUB_API_URL ?? standard };
+}

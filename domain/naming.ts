@@ -21,11 +21,18 @@ export const objectKey = {
   templateManifest: (name: string, digest: string) => `${internalPrefix}templates/${name}/${digest}.json`,
   records: (userId: string) => `${internalPrefix}repls/${userId}/`,
   record: (userId: string, replId: ReplId) => `${internalPrefix}repls/${userId}/${replId}.json`,
+  revokedToken: (tokenId: string) => `${internalPrefix}revoked/${tokenId}`,
   saves: (replId: ReplId) => `${internalPrefix}saves/${replId}/`,
   save: (replId: ReplId, generation: number) => `${internalPrefix}saves/${replId}/${generation}.json`,
 } as const;
 
 export const redisKey = {
+  /** In the slot of `userRepls`, because scripts change both at once. */
+  userIndex: (userId: string) => `userIndex:{userRepls:${userId}}`,
+  eventLog: (replId: ReplId) => `eventLog:${replId}`,
+  token: (tokenId: string) => `token:${tokenId}`,
+  /** Pub/sub channel: the ids of tokens that were just revoked. */
+  revokedTokens: "revokedTokens",
   replMeta: (replId: ReplId) => `replMeta:${replId}`,
   userRepls: (userId: string) => `userRepls:${userId}`,
   activeSession: (replId: ReplId) => `activeSession:${replId}`,

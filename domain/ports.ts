@@ -1,5 +1,5 @@
-import type { Repl, ReplId, ReplRecord, Session, SessionState, User } from "./repl.ts";
-import type { SaveSummary } from "./save.ts";
+import type { ReplEvent } from "./events.ts";
+import type { KnownRepl, KnownSession, Repl, ReplId, ReplRecord, Session, SessionState } from "./repl.ts";
 
 /** One stored version of an object. */
 export interface StoredObject {
@@ -59,6 +59,8 @@ export interface Cluster<Manifest = object, Container = object> {
   apply(manifests: readonly Manifest[]): Promise<void>;
   /** Undefined when no Deployment of this REPL exists. */
   findSession(replId: ReplId): Promise<Session | undefined>;
+  /** All sessions of a user, and whether their runner is ready. */
+  listSessions(userId: string): Promise<readonly (Session & { readonly isReady: boolean })[]>;
   /**
    * Waits by watch until the session's pod is Ready; `onProgress` hears each change in words. Throws
    * `unavailable` with the reason when the pod can never become ready or the signal ends the wait.
@@ -84,26 +86,76 @@ export interface Limits {
   readonly maxActive: number;
 }
 
-/** Quick look-ups. Everything here can vanish and be made again from the registry and the cluster. */
+/** A place that was taken; the epoch tells whether the look-ups were flushed since. */
+export interface Place {
+  readonly epoch: string;
+  readonly isCreating: boolean;
+}
+
+/**
+ * Quick look-ups. All of it can vanish at any moment and is then filled again from the truth by the next
+ * call, whichever that is. Every call may be repeated and throws `unavailable` when the look-ups cannot answer.
+ */
 export interface ReplDirectory {
-  /** Counts and takes one place in one step. Throws `quota_exceeded`. Repeating it for the same session is success. */
-  reserve(repl: ReplRecord, session: Session, limits: Limits, status: "creating" | "starting"): Promise<void>;
-  /** The session runs and answers at `url`. */
-  publish(session: Session, url: string, repl: ReplRecord): Promise<void>;
+  /**
+   * Counts and takes one place in one step. Throws `quota_exceeded`, and `conflict` when another session of
+   * the REPL runs. Repeating it for the same session is success.
+   */
+  reserve(repl: ReplRecord, session: Session, limits: Limits, status: "creating" | "starting"): Promise<Place>;
+  /**
+   * The session runs and answers at `url`. When the look-ups were flushed since the place was taken, the places are
+   * counted again: throws `quota_exceeded` when others have taken it.
+   */
+  publish(session: Session, url: string, repl: ReplRecord, place: Place, limits: Limits): Promise<void>;
   setState(session: Session, state: SessionState, reason?: string): Promise<void>;
+  /** The session lives, and this is what its runner reports. False when it is no longer the REPL's. */
+  touch(session: Session, report: RunnerReport): Promise<boolean>;
   /** Frees the session's place, if it is still this session's. `failure` is what the owner should read. */
-  withdraw(session: Session, outcome: { readonly save?: SaveSummary; readonly failure?: string }): Promise<void>;
+  withdraw(session: Session, outcome: { readonly repl?: ReplRecord; readonly failure?: string }): Promise<void>;
   /** Removes every key of a REPL. */
   forget(userId: string, replId: ReplId): Promise<void>;
-  /** Writes what the registry knows; keys of running sessions stay. */
-  remember(user: User, records: readonly ReplRecord[]): Promise<void>;
-  /** Newest first; undefined when nothing is known of this user. */
-  list(userId: string): Promise<Repl[] | undefined>;
-  get(replId: ReplId): Promise<Repl | undefined>;
-  activeSession(
-    replId: ReplId,
-  ): Promise<(Session & { readonly state: SessionState; readonly url?: string }) | undefined>;
+  /** Newest first. The same array again as long as nothing has changed. */
+  list(userId: string): Promise<readonly Repl[]>;
+  activeSession(userId: string, replId: ReplId): Promise<KnownSession | undefined>;
   check(): Promise<void>;
+}
+
+export interface RunnerReport {
+  readonly connections: number;
+  readonly lastActivityAt: string;
+}
+
+/** Reads a user's REPLs where they cannot be lost: the registry and the cluster. */
+export type ReadTruth = (userId: string) => Promise<KnownRepl[]>;
+
+/** What is remembered of tokens for a while; what it forgets is looked up where it cannot be lost. */
+export interface TokenCache {
+  get(tokenId: string): Promise<"good" | "revoked" | undefined>;
+  /** `good` never takes the place of `revoked`. */
+  note(tokenId: string, state: "good" | "revoked", seconds: number): Promise<void>;
+}
+
+/** An event of a REPL with its place in the REPL's log. */
+export interface LoggedEvent {
+  /** Later events have greater ids, of the form `milliseconds-number`. */
+  readonly id: string;
+  readonly event: ReplEvent;
+}
+
+export interface EventStream extends AsyncIterable<LoggedEvent> {
+  /** The id after which the stream begins. */
+  readonly position: string;
+}
+
+/** What happens to REPLs, told to whoever follows one. The newest few hundred events of each are kept for a day. */
+export interface ReplEvents {
+  /** Nobody waits for it, and a failure is not one of the work that is told of. */
+  publish(replId: ReplId, event: ReplEvent): void;
+  /**
+   * What came after `lastEventId`, then what comes; without it only what comes. Ends with the signal, and when
+   * the listener is too slow. Throws `unavailable`.
+   */
+  follow(replId: ReplId, lastEventId: string | undefined, signal: AbortSignal): Promise<EventStream>;
 }
 
 /** Keys with which a session's restore and save containers reach their REPL's objects. */

@@ -41,7 +41,44 @@ export interface Repl extends ReplRecord {
   readonly url?: string;
 }
 
-const maximumNameLength = 60;
+/** What is known of a REPL at a moment: its record, and what holds only now. */
+export interface KnownRepl {
+  readonly record: ReplRecord;
+  readonly session?: KnownSession;
+  /** True until it has been opened for the first time. */
+  readonly isCreating?: boolean;
+  /** Why the last open failed. */
+  readonly failure?: string;
+}
+
+export interface KnownSession {
+  readonly id: string;
+  readonly state: SessionState;
+  readonly url?: string;
+  readonly reason?: string;
+}
+
+export function replFrom({ record, session, isCreating, failure }: KnownRepl): Repl {
+  const reason = session ? session.reason : failure;
+  return {
+    ...record,
+    status: statusFrom(session?.state, isCreating, failure),
+    ...(reason ? { statusReason: reason } : {}),
+    ...(session?.state === "running" && session.url ? { url: session.url } : {}),
+  };
+}
+
+function statusFrom(state: SessionState | undefined, isCreating = false, failure = ""): ReplStatus {
+  if (state === "starting" && isCreating) return "creating";
+  return state ?? (failure ? "failed" : "stopped");
+}
+
+/** Newest first; of two made in the same millisecond, always the same one. */
+export function byCreation(a: ReplRecord, b: ReplRecord): number {
+  return Date.parse(b.createdAt) - Date.parse(a.createdAt) || (a.id < b.id ? 1 : -1);
+}
+
+export const maximumNameLength = 60;
 
 /** Trims and checks a REPL's name: 1 to 60 printable characters. Throws `invalid`. */
 export function parseReplName(value: string): string {

@@ -1,67 +1,44 @@
+import type { InferResponseType } from "hono/client";
+import { createApiClient, type ApiClient } from "../api/client.ts";
+
 /** A user of the HTTP API, as the demo, the tests and the benches play one. */
 
-export interface ReplAnswer {
-  readonly id: string;
-  readonly name: string;
-  readonly user: string;
-  readonly template: string;
-  readonly isActive: boolean;
-  readonly status: string;
-  readonly statusReason?: string;
-  readonly url?: string;
-  readonly createdAt: string;
-  readonly lastOpenedAt?: string;
-  readonly lastSave?: { readonly generation: number; readonly files: number; readonly bytes: number };
-}
-
-export interface OpenAnswer {
-  readonly replId: string;
-  readonly replName: string;
-  readonly url: string;
-  readonly ticket: string;
-}
-
-export interface CloseAnswer {
-  readonly replId: string;
-  readonly save: { readonly generation: number; readonly files: number; readonly bytes: number };
-}
-
-export type ApiClient = Awaited<ReturnType<typeof signIn>>;
+export type Person = Awaited<ReturnType<typeof signIn>>;
+export type ReplAnswer = InferResponseType<ApiClient["api"]["repl"][":id"]["$get"], 200>;
 
 /** Signs in by the development login. Every call throws an error with the problem's text unless it succeeds. */
 export async function signIn(baseUrl: string, login: string) {
-  const { token } = await request<{ token: string }>("POST", "/auth/dev", { login });
-
-  async function request<Answer>(
-    method: string,
-    path: string,
-    body?: object,
-    headers: Record<string, string> = {},
-  ): Promise<Answer> {
-    const response = await fetch(baseUrl + path, {
-      method,
-      headers: {
-        "content-type": "application/json",
-        ...(path === "/auth/dev" ? {} : { authorization: `Bearer ${token}` }),
-        ...headers,
-      },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
-    return JSON.parse(text) as Answer;
-  }
+  const { token } = await succeeded(createApiClient(baseUrl).auth.dev.$post({ json: { login } }));
+  const { repl } = createApiClient(baseUrl, { token }).api;
+  const of = (id: string) => ({ param: { id } });
 
   return {
     login,
     token,
-    request,
-    create: (template: string, name: string, headers?: Record<string, string>) =>
-      request<ReplAnswer>("POST", "/api/repl/create", { template, name }, headers),
-    open: (id: string) => request<OpenAnswer>("POST", `/api/repl/session/${id}`),
-    close: (id: string) => request<CloseAnswer>("DELETE", `/api/repl/session/${id}`),
-    remove: (id: string) => request<object>("DELETE", `/api/repl/${id}`),
-    get: (id: string) => request<ReplAnswer>("GET", `/api/repl/${id}`),
-    list: () => request<ReplAnswer[]>("GET", "/api/repl"),
+    list: () => succeeded(repl.$get()),
+    get: (id: string) => succeeded(repl[":id"].$get(of(id))),
+    create: (template: string, name: string, header: { "idempotency-key"?: string } = {}): Promise<ReplAnswer> =>
+      succeeded(repl.create.$post({ json: { template, name }, header })),
+    /** Answers as soon as a place is taken. */
+    startCreate: (template: string, name: string): Promise<ReplAnswer> =>
+      succeeded(repl.create.$post({ json: { template, name }, header: { prefer: "respond-async" } })),
+    open: async (id: string) => {
+      const answer = await succeeded(repl.session[":id"].$post({ ...of(id), header: {} }));
+      if (!("ticket" in answer)) throw new Error("an open that waits is answered with a ticket");
+      return answer;
+    },
+    close: (id: string) => succeeded(repl.session[":id"].$delete(of(id))),
+    remove: (id: string) => succeeded(repl[":id"].$delete(of(id))),
   };
+}
+
+type Success<Answer> = Extract<Answer, { readonly ok: true }> extends { json(): Promise<infer Body> } ? Body : never;
+
+async function succeeded<Answer extends Pick<Response, "ok" | "status" | "url" | "text">>(
+  call: Promise<Answer>,
+): Promise<Success<Answer>> {
+  const response = await call;
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${response.url}: ${response.status} ${text}`);
+  return JSON.parse(text) as Success<Answer>;
 }

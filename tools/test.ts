@@ -2,7 +2,9 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { commandExists } from "./stack/commands.ts";
 import { takeDown } from "./stack/down.ts";
+import { installPackages } from "./stack/packages.ts";
 import { readOrCreateSettings, readSettings } from "./stack/settings.ts";
 import { bringUp } from "./stack/up.ts";
 import { prepareTestServer } from "./test-server.ts";
@@ -28,8 +30,9 @@ async function main(): Promise<Totals> {
 
   print("── format, lint, types, dead code");
   count("npm run check", await succeeds("node", [join(import.meta.dirname, "check.ts"), "--without-tests"]));
-  print("── what tests need: Temporal's test server, and the stack (the first time builds it)");
+  print("── what tests need: Temporal's test server, a browser, and the stack (the first time builds it)");
   await prepareTestServer();
+  await prepareBrowser();
   const leftover = readSettings(stackName);
   if (leftover) await takeDown(leftover);
   const stack = readOrCreateSettings(stackName);
@@ -59,6 +62,11 @@ async function main(): Promise<Totals> {
     await takeDown(stack);
   }
   return totals;
+}
+
+/** Debian's Chromium, for the tests that a browser must pass. */
+async function prepareBrowser(): Promise<void> {
+  if (!(await commandExists("chromium"))) await installPackages(["chromium"]);
 }
 
 function succeeds(command: string, args: readonly string[]): Promise<boolean> {

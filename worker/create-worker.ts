@@ -3,6 +3,7 @@ import { Worker, type NativeConnection, type WorkerOptions } from "@temporalio/w
 import type { Activities } from "../activities/index.ts";
 import type { Logger } from "../config/logger.ts";
 import { taskQueue } from "../domain/naming.ts";
+import type { ReplEvents } from "../domain/ports.ts";
 import { createActivityInterceptor } from "./activity-interceptor.ts";
 
 export const workflowsPath = fileURLToPath(new URL("../workflows/index.ts", import.meta.url));
@@ -12,6 +13,7 @@ interface CreateWorkerOptions {
   readonly namespace: string;
   readonly activities: Activities;
   readonly logger: Logger;
+  readonly events: Pick<ReplEvents, "publish">;
   readonly workflowBundle?: WorkerOptions["workflowBundle"];
 }
 
@@ -21,6 +23,7 @@ export function createWorker({
   namespace,
   activities,
   logger,
+  events,
   workflowBundle,
 }: CreateWorkerOptions): Promise<Worker> {
   return Worker.create({
@@ -29,7 +32,7 @@ export function createWorker({
     taskQueue,
     activities,
     ...(workflowBundle ? { workflowBundle } : { workflowsPath }),
-    interceptors: { activity: [createActivityInterceptor(logger)] },
+    interceptors: { activity: [createActivityInterceptor(logger, events)] },
     // Heartbeats carry a cancellation back: a close while starting should not wait for the default of 8 s.
     maxHeartbeatThrottleInterval: "1 second",
     shutdownGraceTime: "20 seconds",

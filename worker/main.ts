@@ -1,7 +1,10 @@
 import { NativeConnection } from "@temporalio/worker";
+import { announceChanges } from "../activities/announce-changes.ts";
 import { createActivities } from "../activities/index.ts";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
+import { connectToRedis } from "../adapters/redis-connection.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
+import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { createStaticCredentials } from "../adapters/static-credentials.ts";
 import { probeAccessPath } from "../adapters/access-path.ts";
@@ -10,6 +13,7 @@ import { createLogger } from "../config/logger.ts";
 import { clusterSettings } from "../config/settings.ts";
 import { runMain, untilAvailable } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
+import { createReadTruth } from "../domain/truth.ts";
 import { createWorker } from "./create-worker.ts";
 import { publishTemplate } from "./publish-templates.ts";
 import { installTemporalLogger } from "./temporal-logger.ts";
@@ -35,7 +39,11 @@ await runMain(async () => {
   };
   const store = createS3ObjectStore(s3);
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
-  const directory = createRedisReplDirectory({ url: config.REDIS_URL, sessionTtlSeconds: config.MAX_LIFETIME });
+  const redis = connectToRedis(config.REDIS_URL);
+  const events = createRedisReplEvents(redis);
+  const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
+  const lookUps = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
+  const directory = announceChanges(lookUps, events);
 
   await untilAvailable(logger, "object store", () => store.prepare());
   for (const template of loadTemplates()) {
@@ -58,15 +66,16 @@ await runMain(async () => {
     store,
     cluster,
     directory,
+    events,
     credentials: createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
     settings: clusterSettings(config),
     limits: { maxRepls: config.MAX_REPLS_PER_USER, maxActive: config.MAX_ACTIVE_PER_USER },
     probe: probeAccessPath,
   });
-  const worker = await createWorker({ connection, namespace: config.TEMPORAL_NAMESPACE, activities, logger });
+  const worker = await createWorker({ connection, namespace: config.TEMPORAL_NAMESPACE, activities, logger, events });
   hasWorker = true;
   logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS }, "worker ready");
   await worker.run();
   await connection.close();
-  await directory.close();
+  redis.disconnect();
 });

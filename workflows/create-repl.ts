@@ -10,7 +10,7 @@ import {
   reserveRepl,
   waitUntilReady,
 } from "./activities.ts";
-import { asOutcome } from "./failures.ts";
+import { asOutcome, reasonOf } from "./failures.ts";
 import { accepted } from "./messages.ts";
 import { UndoStack } from "./undo-stack.ts";
 
@@ -22,11 +22,12 @@ export async function createRepl(input: StartInput): Promise<OpenedRepl> {
   const { repl, session } = input;
   const undo = new UndoStack();
   let isReserved = false;
+  let failure = "";
   setHandler(accepted, () => condition(() => isReserved));
   try {
     setCurrentDetails("Step 1 of 5: reserving a place in the owner's quota.");
-    undo.push("free the place", () => releaseRepl(input));
-    await reserveRepl(input);
+    undo.push("free the place", () => releaseRepl({ ...input, failure }));
+    const place = await reserveRepl(input);
     isReserved = true;
 
     setCurrentDetails("Step 2 of 5: copying the template's files. If this repeats, the object store does not answer.");
@@ -45,10 +46,11 @@ export async function createRepl(input: StartInput): Promise<OpenedRepl> {
     const url = await waitUntilReady({ session });
 
     setCurrentDetails("Step 5 of 5: publishing the access path.");
-    await publishSession({ session, url });
+    await publishSession({ session, url, place });
     setCurrentDetails(`Open at ${url}`);
     return { replId: repl.id, replName: repl.name, url, sessionId: session.id };
   } catch (error) {
+    failure = reasonOf(error);
     setCurrentDetails("Failed; undoing every step. What is repeated here is a removal that does not succeed yet.");
     await undo.run();
     setCurrentDetails("Failed and undone: nothing of this REPL is left. The failure below says why.");

@@ -31,7 +31,7 @@ export async function openRepl(input: StartInput): Promise<OpenedRepl> {
 
     setCurrentDetails("Step 2 of 5: reserving a place among the owner's open REPLs.");
     if (isOurs) undo.push("free the place", () => releaseSession({ session, failure }));
-    await reserveSession(start);
+    const place = await reserveSession(start);
     isReserved = true;
 
     setCurrentDetails(
@@ -46,7 +46,7 @@ export async function openRepl(input: StartInput): Promise<OpenedRepl> {
     const url = await waitUntilReady({ session });
 
     setCurrentDetails("Step 5 of 5: publishing the access path.");
-    await publishSession({ session, url });
+    await publishSession({ session, url, place });
     setCurrentDetails(`Open at ${url}`);
     return { replId: repl.id, replName: repl.name, url, sessionId: session.id };
   } catch (error) {

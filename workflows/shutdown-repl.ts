@@ -34,7 +34,7 @@ export async function shutdownRepl({ lastSave, ...input }: ShutdownInput): Promi
     await removeResources({ session });
 
     setCurrentDetails("Step 4 of 4: updating the look-ups.");
-    await withdrawSession({ session, save });
+    await withdrawSession({ session });
     setCurrentDetails(`Closed with save ${save.generation}: ${save.files} files, ${save.bytes} bytes.`);
     return { replId: input.replId, save };
   } catch (error) {

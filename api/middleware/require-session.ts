@@ -1,38 +1,69 @@
+import type { Context } from "hono";
 import { getCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 import { ReplError } from "../../domain/errors.ts";
 import type { Env } from "../env.ts";
-import { sessionCookie, type Sessions } from "../sessions.ts";
+import type { RateLimits } from "../rate-limits.ts";
+import { sessionCookie, type Session, type Sessions } from "../sessions.ts";
 
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
+/** The existing front end opens a REPL by GET. */
+const changesByGet = /^\/api\/repl\/session\//;
+
+export interface RequireSessionOptions {
+  readonly sessions: Sessions;
+  /** Origins whose pages may change something with the session cookie. */
+  readonly allowedOrigins: readonly string[];
+  readonly limits: RateLimits;
+}
+
+/** The token of a request: the Bearer's before the cookie's. */
+export function tokenOf(c: Context): { token: string; isBearer: boolean } | undefined {
+  const bearer = /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  if (bearer) return { token: bearer, isBearer: true };
+  const cookie = getCookie(c, sessionCookie);
+  return cookie ? { token: cookie, isBearer: false } : undefined;
+}
 
 /**
- * Lets in who is signed in, by Bearer token or cookie. A cookie comes along with any page's request, so with
+ * Lets in who is signed in, as often as one user may ask. A cookie comes along with any page's request, so with
  * it a change must come from a page of ours, or with a content type that a foreign page cannot send unasked.
  */
-export function requireSession(sessions: Sessions, allowedOrigins: readonly string[], changesByGet: RegExp) {
-  return createMiddleware<Env>(async (c, next) => {
-    const bearer = /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    const token = bearer ?? getCookie(c, sessionCookie);
-    if (!token) throw new ReplError("unauthorized", "Sign in first: there is no session cookie and no Bearer token.");
-    const { user } = await sessions.verify(token);
+export function requireSession({ sessions, allowedOrigins, limits }: RequireSessionOptions) {
+  async function sessionOf(c: Context<Env>): Promise<Session> {
+    const found = tokenOf(c);
+    if (!found) throw new ReplError("unauthorized", "Sign in first: there is no session cookie and no Bearer token.");
+    const session = await sessions.verify(found.token);
     const changes = !safeMethods.has(c.req.method) || changesByGet.test(c.req.path);
-    if (!bearer && changes && !comesFromUs(c.req.header("origin"), c.req.header("content-type"), allowedOrigins)) {
-      throw new ReplError(
-        "forbidden",
-        "This request does not come from a page of ours. Send Content-Type: application/json or use a Bearer token.",
-      );
+    if (changes && !found.isBearer) refuseForeign(c, allowedOrigins);
+    return session;
+  }
+
+  return createMiddleware<Env>(async (c, next) => {
+    let session: Session;
+    try {
+      session = await sessionOf(c);
+    } catch (error) {
+      await limits.countStranger(c);
+      throw error;
     }
-    c.set("user", user);
+    await limits.countUser(c, session.user.id);
+    c.set("session", session);
+    c.set("user", session.user);
+    await sessions.refuseRevoked(session);
     await next();
   });
 }
 
-function comesFromUs(
-  origin: string | undefined,
-  contentType: string | undefined,
-  allowedOrigins: readonly string[],
-): boolean {
-  if (origin) return allowedOrigins.includes(origin);
-  return contentType?.startsWith("application/json") ?? false;
+/** Throws `forbidden` for a change that may come from somebody else's page. */
+export function refuseForeign(c: Context, allowedOrigins: readonly string[]): void {
+  const origin = c.req.header("origin");
+  const isOurs = origin
+    ? allowedOrigins.includes(origin)
+    : (c.req.header("content-type")?.startsWith("application/json") ?? false);
+  if (!isOurs)
+    throw new ReplError(
+      "forbidden",
+      "This request does not come from a page of ours. Send Content-Type: application/json or use a Bearer token.",
+    );
 }

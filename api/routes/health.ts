@@ -1,37 +1,70 @@
-import { Hono } from "hono";
+import { createRoute, z } from "@hono/zod-openapi";
 import { messageOf } from "../../domain/errors.ts";
-import type { Env } from "../env.ts";
+import type { Metrics } from "../metrics.ts";
+import { createRoutes, jsonContent } from "../openapi.ts";
+import { pingSchema } from "../schemas.ts";
 
 const checkTimeoutMs = 2000;
 
 export type Checks = Readonly<Record<"k8s" | "s3" | "redis" | "temporal", () => Promise<void>>>;
 
-/** Whether the process lives, may get requests, and what of its surroundings answers. */
-export function healthRoutes(checks: Checks) {
-  const routes = new Hono<Env>();
+const tags = ["Health"];
+const text = (description: string) => ({ description, content: { "text/plain": { schema: z.string() } } });
 
+const livez = createRoute({
+  method: "get",
+  path: "/livez",
+  tags,
+  summary: "Whether the process lives",
+  responses: { 200: text("ok") },
+});
+const readyz = createRoute({
+  method: "get",
+  path: "/readyz",
+  tags,
+  summary: "Whether requests can be answered: that takes Redis, S3 and Temporal",
+  responses: { 200: text("ok"), 503: text("What does not answer") },
+});
+const ping = createRoute({
+  method: "get",
+  path: "/ping",
+  tags,
+  summary: "What of the surroundings answers",
+  responses: { 200: jsonContent(pingSchema, "Always 200; read the fields") },
+});
+const metricsRoute = createRoute({
+  method: "get",
+  path: "/metrics",
+  tags,
+  summary: "Prometheus metrics",
+  responses: { 200: text("In the Prometheus text format") },
+});
+
+/** Whether the process lives, may get requests, what of its surroundings answers, and what it counts. */
+export function healthRoutes({ checks, metrics }: { readonly checks: Checks; readonly metrics: Metrics }) {
   async function stateOf(check: () => Promise<void>): Promise<string> {
-    const timeout = new Promise<string>((resolve) =>
-      setTimeout(resolve, checkTimeoutMs, `no answer within ${checkTimeoutMs / 1000} s`).unref(),
-    );
-    return Promise.race([check().then(() => "ok", messageOf), timeout]);
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<string>((resolve) => {
+      timer = setTimeout(resolve, checkTimeoutMs, `no answer within ${checkTimeoutMs / 1000} s`);
+    });
+    return Promise.race([check().then(() => "ok", messageOf), timeout]).finally(() => clearTimeout(timer));
   }
 
-  routes.get("/livez", (c) => c.text("ok"));
-
-  /** Ready means that requests can be answered: that takes Redis, S3 and Temporal. */
-  routes.get("/readyz", async (c) => {
-    const states = await Promise.all([checks.redis, checks.s3, checks.temporal].map(stateOf));
-    const bad = states.find((state) => state !== "ok");
-    return bad ? c.text(bad, 503) : c.text("ok");
-  });
-
-  routes.get("/ping", async (c) => {
-    const [k8s, s3, redis, temporal] = await Promise.all(
-      [checks.k8s, checks.s3, checks.redis, checks.temporal].map(stateOf),
+  return createRoutes()
+    .openapi(livez, (c) => c.text("ok", 200))
+    .openapi(readyz, async (c) => {
+      const states = await Promise.all([checks.redis, checks.s3, checks.temporal].map(stateOf));
+      const bad = states.find((state) => state !== "ok");
+      return bad ? c.text(bad, 503) : c.text("ok", 200);
+    })
+    .openapi(ping, async (c) => {
+      const [k8s = "", s3 = "", redis = "", temporal = ""] = await Promise.all(
+        [checks.k8s, checks.s3, checks.redis, checks.temporal].map(stateOf),
+      );
+      return c.json({ api: "ok", k8s, s3, redis, temporal }, 200);
+    })
+    .openapi(
+      metricsRoute,
+      async (c) => c.body(await metrics.render(), 200, { "content-type": metrics.contentType }) as never,
     );
-    return c.json({ api: "ok", k8s, s3, redis, temporal });
-  });
-
-  return routes;
 }

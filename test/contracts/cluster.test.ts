@@ -30,7 +30,7 @@ describeCluster(() => {
       if (!template) throw new Error("there is no template");
       await store.prepare();
       await publishTemplate(store, template);
-      const { publicKey } = await createTickets("a secret for tests that is long enough", 60);
+      const { publicKey } = await createTickets(["a secret for tests that is long enough"], 60);
       const start = newStart({ repl: newRecord({ template: template.name }), template, ticketKey: publicKey });
       await createCopyTemplate({ store } as Ports)(start);
       return {

@@ -1,5 +1,5 @@
 import type { KubernetesObject, V1Deployment, V1EphemeralContainer } from "@kubernetes/client-node";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Cluster } from "../../domain/ports.ts";
 import type { Session } from "../../domain/repl.ts";
 
@@ -33,6 +33,10 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
       await cluster.apply(manifests);
       expect(await cluster.findSession(session.replId)).toEqual(session);
       await cluster.waitForPod(session, soon(), () => {});
+      await vi.waitFor(
+        async () => expect(await cluster.listSessions(session.userId)).toEqual([{ ...session, isReady: true }]),
+        { timeout: 30_000, interval: 100 },
+      );
 
       const progress: string[] = [];
       expect(await cluster.runInPod(session, saveContainer, soon(), (state) => progress.push(state))).toMatchObject({
@@ -48,6 +52,7 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
       await cluster.remove(session);
       await cluster.remove(session);
       expect(await cluster.findSession(session.replId)).toBeUndefined();
+      expect(await cluster.listSessions(session.userId)).toEqual([]);
     });
 
     it("removes no other session's objects", async () => {

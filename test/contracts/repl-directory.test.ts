@@ -1,16 +1,23 @@
 import { afterAll } from "vitest";
+import { connectToRedis } from "../../adapters/redis-connection.ts";
 import { createRedisReplDirectory } from "../../adapters/redis-repl-directory.ts";
+import { redisKey } from "../../domain/naming.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
 import { describeReplDirectory } from "./repl-directory.ts";
 
-const opened: { close(): Promise<void> }[] = [];
+const opened: { disconnect(): void }[] = [];
 
-describeReplDirectory(() => {
-  const directory = createRedisReplDirectory({ url: stackVariable("REDIS_URL"), sessionTtlSeconds: 60 });
-  opened.push(directory);
-  return directory;
+describeReplDirectory(async (readTruth) => {
+  const redis = connectToRedis(stackVariable("REDIS_URL"));
+  opened.push(redis);
+  return {
+    directory: createRedisReplDirectory(redis, { sessionTtlSeconds: 60, readTruth }),
+    flush: async (userId) => {
+      await Promise.all([redis.del(redisKey.userRepls(userId)), redis.del(redisKey.userIndex(userId))]);
+    },
+  };
 });
 
-afterAll(async () => {
-  for (const directory of opened) await directory.close();
+afterAll(() => {
+  for (const redis of opened) redis.disconnect();
 });

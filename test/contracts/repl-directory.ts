@@ -1,89 +1,95 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Limits, ReplDirectory } from "../../domain/ports.ts";
-import type { ReplRecord } from "../../domain/repl.ts";
+import type { Limits, ReadTruth, ReplDirectory } from "../../domain/ports.ts";
+import type { KnownRepl, ReplRecord } from "../../domain/repl.ts";
 import { newRecord, newSession, newUser } from "../fakes/records.ts";
 
 const limits: Limits = { maxRepls: 3, maxActive: 2 };
 const save = { generation: 4, version: "v4", files: 2, bytes: 10, savedAt: "2026-01-02T03:04:05.000Z" };
 const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
+const url = "http://here/";
+
+interface UnderTest {
+  readonly directory: ReplDirectory;
+  /** Removes what the directory keeps of one user, as FLUSHALL does with everything. */
+  flush(userId: string): Promise<void>;
+}
 
 /** What the look-ups must do, in memory and on Redis alike. */
-export function describeReplDirectory(makeDirectory: () => ReplDirectory): void {
+export function describeReplDirectory(make: (readTruth: ReadTruth) => Promise<UnderTest>): void {
   describe("ReplDirectory", () => {
+    const truth = new Map<string, KnownRepl[]>();
     let directory: ReplDirectory;
-    beforeAll(() => {
-      directory = makeDirectory();
+    let flush: UnderTest["flush"];
+    beforeAll(async () => {
+      ({ directory, flush } = await make(async (userId) => truth.get(userId) ?? []));
     });
 
-    async function reserved(record: ReplRecord = newRecord()) {
+    async function reserved(record: ReplRecord = newRecord(), status: "creating" | "starting" = "creating") {
       const session = newSession(record);
-      await directory.reserve(record, session, limits, "creating");
-      return { record, session };
+      const place = await directory.reserve(record, session, limits, status);
+      return { record, session, place, userId: record.owner.id };
     }
+    async function running(record?: ReplRecord) {
+      const made = await reserved(record);
+      await directory.publish(made.session, url, made.record, made.place, limits);
+      return made;
+    }
+    const find = async ({ id, owner }: ReplRecord) =>
+      (await directory.list(owner.id)).find((candidate) => candidate.id === id);
 
-    it("knows nothing of a new user, which is not the same as an empty list", async () => {
-      expect(await directory.list(newUser().id)).toBeUndefined();
-      expect(await directory.get("repl-nothing")).toBeUndefined();
-      expect(await directory.activeSession("repl-nothing")).toBeUndefined();
+    it("has nothing of a new user", async () => {
+      const { id } = newUser();
+      expect(await directory.list(id)).toEqual([]);
+      expect(await directory.activeSession(id, "repl-nothing")).toBeUndefined();
     });
 
     it("follows a REPL from its reservation to its end", async () => {
-      const { record, session } = await reserved();
-      expect(await directory.get(record.id)).toMatchObject({
+      const { record, session, place } = await reserved();
+      expect(await find(record)).toMatchObject({
         id: record.id,
         name: record.name,
         owner: record.owner,
         status: "creating",
       });
 
-      await directory.publish(session, "http://here/", { ...record, lastOpenedAt: at(1), lastSave: save });
-      expect(await directory.get(record.id)).toMatchObject({
-        status: "running",
-        url: "http://here/",
-        lastOpenedAt: at(1),
-        lastSave: save,
-      });
+      await directory.publish(session, url, { ...record, lastOpenedAt: at(1), lastSave: save }, place, limits);
+      expect(await find(record)).toMatchObject({ status: "running", url, lastOpenedAt: at(1), lastSave: save });
 
       await directory.setState(session, "stopping", "saving");
-      expect(await directory.get(record.id)).toMatchObject({ status: "stopping", statusReason: "saving" });
+      expect(await find(record)).toMatchObject({ status: "stopping", statusReason: "saving" });
 
-      await directory.withdraw(session, { save: { ...save, generation: 5 } });
-      const stopped = await directory.get(record.id);
+      await directory.withdraw(session, { repl: { ...record, lastSave: { ...save, generation: 5 } } });
+      const stopped = await find(record);
       expect(stopped).toMatchObject({ status: "stopped", lastSave: { ...save, generation: 5 } });
       expect(stopped?.url).toBeUndefined();
       expect(stopped?.statusReason).toBeUndefined();
 
       await directory.forget(record.owner.id, record.id);
       await directory.forget(record.owner.id, record.id);
-      expect(await directory.get(record.id)).toBeUndefined();
+      expect(await find(record)).toBeUndefined();
     });
 
     it("shows why an open failed until the next one", async () => {
       const { record, session } = await reserved();
       await directory.withdraw(session, { failure: "no room" });
-      expect(await directory.get(record.id)).toMatchObject({ status: "failed", statusReason: "no room" });
-      await directory.reserve(record, newSession(record), limits, "starting");
-      const starting = await directory.get(record.id);
+      expect(await find(record)).toMatchObject({ status: "failed", statusReason: "no room" });
+      await reserved(record, "starting");
+      const starting = await find(record);
       expect(starting?.status).toBe("starting");
       expect(starting?.statusReason).toBeUndefined();
     });
 
-    it("lists newest first", async () => {
+    it("lists newest first, and is not read again while nothing changes", async () => {
       const owner = newUser();
-      const records = [
-        newRecord({ owner, createdAt: at(1) }),
-        newRecord({ owner, createdAt: at(3) }),
-        newRecord({ owner, createdAt: at(2) }),
-      ];
-      await directory.remember(owner, records);
-      expect((await directory.list(owner.id))?.map((repl) => repl.createdAt)).toEqual([at(3), at(2), at(1)]);
-    });
-
-    it("keeps a running session when the registry is remembered over it", async () => {
-      const { record, session } = await reserved();
-      await directory.publish(session, "http://here/", record);
-      await directory.remember(record.owner, [record]);
-      expect(await directory.get(record.id)).toMatchObject({ status: "running", url: "http://here/" });
+      for (const second of [1, 3, 2]) {
+        const { session } = await reserved(newRecord({ owner, createdAt: at(second) }));
+        await directory.withdraw(session, {});
+      }
+      const list = await directory.list(owner.id);
+      expect(list.map((repl) => repl.createdAt)).toEqual([at(3), at(2), at(1)]);
+      expect(await directory.list(owner.id)).toBe(list);
+      await directory.forget(owner.id, list[0]?.id ?? "");
+      expect(await directory.list(owner.id)).toHaveLength(2);
     });
 
     it("takes a place once, however often the same session asks", async () => {
@@ -96,9 +102,7 @@ export function describeReplDirectory(makeDirectory: () => ReplDirectory): void 
 
     it("refuses another session of a REPL that has one", async () => {
       const { record } = await reserved();
-      await expect(directory.reserve(record, newSession(record), limits, "starting")).rejects.toMatchObject({
-        code: "conflict",
-      });
+      await expect(reserved(record, "starting")).rejects.toMatchObject({ code: "conflict" });
     });
 
     it("refuses one REPL more than the limit, open or not", async () => {
@@ -115,18 +119,99 @@ export function describeReplDirectory(makeDirectory: () => ReplDirectory): void 
 
     it("passes exactly as many parallel reservations as there are places", async () => {
       const owner = newUser();
-      const outcomes = await Promise.allSettled(Array.from({ length: 40 }, () => reserved(newRecord({ owner }))));
+      const outcomes = await Promise.allSettled(Array.from({ length: 200 }, () => reserved(newRecord({ owner }))));
       expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(limits.maxActive);
     });
 
+    it("opens what is there, also when the limit has become smaller", async () => {
+      const owner = newUser();
+      const records = Array.from({ length: limits.maxRepls + 2 }, () => newRecord({ owner }));
+      truth.set(
+        owner.id,
+        records.map((record) => ({ record })),
+      );
+      const { session, place } = await reserved(records[4], "starting");
+      await flush(owner.id);
+      await directory.publish(session, url, records[4] as ReplRecord, place, limits);
+      await expect(reserved(newRecord({ owner }))).rejects.toMatchObject({ code: "quota_exceeded" });
+    });
+
     it("lets a session that is no longer the REPL's change nothing", async () => {
-      const { record, session } = await reserved();
+      const { record, session, place } = await running();
       const stale = newSession(record);
-      await directory.publish(session, "http://here/", record);
       await directory.setState(stale, "stopping");
       await directory.withdraw(stale, { failure: "stale" });
-      expect(await directory.get(record.id)).toMatchObject({ status: "running", url: "http://here/" });
-      expect(await directory.activeSession(record.id)).toMatchObject({ id: session.id, state: "running" });
+      await expect(directory.publish(stale, "http://stale/", record, place, limits)).rejects.toMatchObject({
+        code: "conflict",
+      });
+      expect(await directory.touch(stale, { connections: 1, lastActivityAt: at(1) })).toBe(false);
+      expect(await directory.touch(session, { connections: 1, lastActivityAt: at(1) })).toBe(true);
+      expect(await find(record)).toMatchObject({ status: "running", url });
+      expect(await directory.activeSession(record.owner.id, record.id)).toMatchObject({
+        id: session.id,
+        state: "running",
+      });
+    });
+
+    describe("after a flush", () => {
+      it("lists what the registry and the cluster know", async () => {
+        const owner = newUser();
+        const open = newRecord({ owner, createdAt: at(2) });
+        const closed = newRecord({ owner, createdAt: at(1) });
+        truth.set(owner.id, [{ record: closed }, { record: open, session: { id: "s1", state: "running", url } }]);
+        await flush(owner.id);
+        expect(await directory.list(owner.id)).toMatchObject([
+          { id: open.id, status: "running", url },
+          { id: closed.id, status: "stopped" },
+        ]);
+        expect(await directory.activeSession(owner.id, open.id)).toMatchObject({ id: "s1" });
+      });
+
+      it("counts what runs before it gives a place", async () => {
+        const owner = newUser();
+        truth.set(
+          owner.id,
+          Array.from({ length: limits.maxActive }, () => ({
+            record: newRecord({ owner }),
+            session: { id: "s1", state: "running" as const, url },
+          })),
+        );
+        await flush(owner.id);
+        await expect(reserved(newRecord({ owner }))).rejects.toMatchObject({ code: "quota_exceeded" });
+      });
+
+      it("applies each change to what it fills in first", async () => {
+        const { record, session, place } = await reserved();
+        truth.set(record.owner.id, [{ record, session: { id: session.id, state: "starting" }, isCreating: true }]);
+        await flush(record.owner.id);
+        expect(await find(record)).toMatchObject({ status: "creating" });
+        await flush(record.owner.id);
+        await directory.publish(session, url, record, place, limits);
+        expect(await find(record)).toMatchObject({ status: "running" });
+        await flush(record.owner.id);
+        await directory.setState(session, "stopping");
+        expect(await find(record)).toMatchObject({ status: "stopping" });
+        await flush(record.owner.id);
+        await directory.withdraw(session, { repl: record });
+        expect(await find(record)).toMatchObject({ status: "stopped" });
+        await flush(record.owner.id);
+        await directory.forget(record.owner.id, record.id);
+        expect(await find(record)).toBeUndefined();
+      });
+
+      it("never lets more REPLs through than there are places, whenever it comes", async () => {
+        const owner = newUser();
+        const before = [await reserved(newRecord({ owner })), await reserved(newRecord({ owner }))];
+        await flush(owner.id);
+        const after = [await reserved(newRecord({ owner })), await reserved(newRecord({ owner }))];
+        const outcomes = await Promise.allSettled(
+          [...before, ...after].map(({ session, record, place }) =>
+            directory.publish(session, url, record, place, limits),
+          ),
+        );
+        expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled", "fulfilled"]);
+        expect(outcomes[0]).toMatchObject({ reason: { code: "quota_exceeded" } });
+      });
     });
   });
 }

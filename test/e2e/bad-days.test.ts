@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { readServerPid } from "../../tools/stack/processes.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
-import { inspector, newPerson, openEditor, shell } from "./flow.ts";
+import { apiUrl, inspector, newPerson, openEditor, shell } from "./flow.ts";
 
 const patience = { timeout: 90_000, interval: 200 };
 
@@ -54,5 +54,48 @@ describe("bad days", () => {
       await look.core.deleteNamespacedResourceQuota({ namespace: look.namespace, name: quota.metadata.name });
     }
     expect(await look.keysUnder(`${api.login}/`)).toEqual([]);
+  });
+
+  it("goes on reading while Redis hangs, and answers the rest with 503 and Retry-After", async () => {
+    const api = await newPerson();
+    const repl = await api.create("node", "Readable");
+    const before = await api.list();
+    const thaw = freeze("redis");
+    try {
+      expect(await api.list()).toEqual(before);
+      expect(await api.get(repl.id)).toEqual(before[0]);
+      const ready = await fetch(`${apiUrl()}/readyz`);
+      expect(ready.status).toBe(503);
+      expect(await (await fetch(`${apiUrl()}/ping`)).json()).toMatchObject({ api: "ok", s3: "ok", temporal: "ok" });
+      const events = await fetch(`${apiUrl()}/api/repl/${repl.id}/events`, {
+        headers: { authorization: `Bearer ${api.token}` },
+      });
+      expect([events.status, events.headers.get("retry-after")]).toEqual([503, "5"]);
+    } finally {
+      thaw();
+    }
+    await vi.waitFor(async () => expect((await fetch(`${apiUrl()}/readyz`)).status).toBe(200), patience);
+    await api.close(repl.id);
+    expect(await api.list()).toMatchObject([{ id: repl.id, status: "stopped" }]);
+    await api.remove(repl.id);
+  });
+
+  it("answers 503 with Retry-After while Temporal hangs, and starts nothing twice", async () => {
+    const api = await newPerson();
+    const thaw = freeze("temporal");
+    try {
+      const response = await fetch(`${apiUrl()}/api/repl/create`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${api.token}`, "content-type": "application/json", "idempotency-key": "k" },
+        body: JSON.stringify({ template: "node", name: "Once" }),
+      });
+      expect([response.status, response.headers.get("retry-after")]).toEqual([503, "5"]);
+      expect(await api.list()).toEqual([]);
+    } finally {
+      thaw();
+    }
+    const repl = await vi.waitFor(() => api.create("node", "Once", { "idempotency-key": "k" }), patience);
+    expect(await api.list()).toMatchObject([{ id: repl.id }]);
+    await api.remove(repl.id);
   });
 });

@@ -48,12 +48,7 @@ describe("commands that meet each other", () => {
 
   it("cancels a create that is closed while it starts, and leaves nothing", async () => {
     const api = await newPerson();
-    const repl = await api.request<{ id: string }>(
-      "POST",
-      "/api/repl/create",
-      { template: "node", name: "Hasty" },
-      { prefer: "respond-async" },
-    );
+    const repl = await api.startCreate("node", "Hasty");
     await api.close(repl.id);
     expect(await api.list()).toEqual([]);
     const look = inspector();
@@ -72,14 +67,7 @@ describe("commands that meet each other", () => {
   it("holds the quota under parallel creates, and gives the places back", async () => {
     const api = await newPerson();
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 6 }, (_, index) =>
-        api.request<{ id: string }>(
-          "POST",
-          "/api/repl/create",
-          { template: "node", name: `No ${index}` },
-          { prefer: "respond-async" },
-        ),
-      ),
+      Array.from({ length: 6 }, (_, index) => api.startCreate("node", `No ${index}`)),
     );
     const made = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     expect(made).toHaveLength(3);
@@ -91,13 +79,8 @@ describe("commands that meet each other", () => {
   it("keeps one person's REPLs from another, as if they did not exist", async () => {
     const [owner, stranger] = [await newPerson(), await newPerson()];
     const repl = await owner.create("node", "Mine");
-    for (const call of [
-      stranger.get(repl.id),
-      stranger.open(repl.id),
-      stranger.close(repl.id),
-      stranger.remove(repl.id),
-    ])
-      await expect(call).rejects.toThrow("404");
+    for (const call of [stranger.get, stranger.open, stranger.close, stranger.remove])
+      await expect(call(repl.id)).rejects.toThrow("404");
     const { ticket } = await owner.open(repl.id);
     const other = await stranger.create("node", "Theirs");
     expect((await fetch(`${other.url}?ticket=${ticket}`)).status).toBe(401);

@@ -2,19 +2,16 @@ import { randomUUID } from "node:crypto";
 import { inject } from "vitest";
 import { connectEditor, type EditorClient } from "../../tools/editor-client.ts";
 import { createInspector } from "../../tools/inspect.ts";
-import { signIn, type ApiClient } from "../../tools/api-client.ts";
+import { signIn, type Person } from "../../tools/api-client.ts";
 import "../setup/stack-variables.ts";
 
 /** What the end-to-end tests share: a person of their own each, and eyes on the cluster and the bucket. */
 
 export const apiUrl = () => inject("apiUrl");
-export const newPerson = (): Promise<ApiClient> => signIn(apiUrl(), `t-${randomUUID().slice(0, 8)}`);
+export const newPerson = (): Promise<Person> => signIn(apiUrl(), `t-${randomUUID().slice(0, 8)}`);
 export const inspector = () => createInspector(inject("stack"));
 
-export async function openEditor(
-  api: ApiClient,
-  replId: string,
-): Promise<EditorClient & { url: string; ticket: string }> {
+export async function openEditor(api: Person, replId: string): Promise<EditorClient & { url: string; ticket: string }> {
   const { url, ticket } = await api.open(replId);
   return { ...(await connectEditor(url, ticket)), url, ticket };
 }

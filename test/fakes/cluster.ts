@@ -41,6 +41,11 @@ export function createFakeCluster(
     async findSession(replId) {
       return pods.get(replId)?.session;
     },
+    async listSessions(userId) {
+      return [...pods.values()]
+        .filter(({ session }) => session.userId === userId)
+        .map(({ session, isHopeless }) => ({ ...session, isReady: !isHopeless }));
+    },
     async waitForPod(session, signal, onProgress) {
       const pod = podOf(session);
       if (pod?.isHopeless) throw new ReplError("unavailable", "container runner cannot start: ErrImageNeverPull");

@@ -1,4 +1,6 @@
 import type { Ports } from "../../activities/ports.ts";
+import type { ReplEvent } from "../../domain/events.ts";
+import { createReadTruth } from "../../domain/truth.ts";
 import { createFakeCluster } from "./cluster.ts";
 import { createFakeObjectStore } from "./object-store.ts";
 import { testSettings } from "./records.ts";
@@ -7,16 +9,18 @@ import { createFakeReplDirectory } from "./repl-directory.ts";
 /** Everything the activities speak to, in memory. */
 export function createFakePorts(runContainer?: Parameters<typeof createFakeCluster>[0]) {
   const objects = createFakeObjectStore();
-  const lookUps = createFakeReplDirectory();
   const machines = createFakeCluster(runContainer);
+  const lookUps = createFakeReplDirectory(createReadTruth(objects.store, machines.cluster, testSettings.runnerUrl));
+  const told: { readonly replId: string; readonly event: ReplEvent }[] = [];
   const ports: Ports = {
     store: objects.store,
     cluster: machines.cluster,
     directory: lookUps.directory,
+    events: { publish: (replId, event) => told.push({ replId, event }) },
     credentials: { issue: async () => ({ accessKey: "AK", secretKey: "SK" }) },
     settings: testSettings,
     limits: { maxRepls: 3, maxActive: 2 },
     probe: async () => true,
   };
-  return { ports, objects, lookUps, machines };
+  return { ports, objects, lookUps, machines, told };
 }

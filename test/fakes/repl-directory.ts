@@ -1,95 +1,104 @@
-import { hashOfRecord, replFromHashes, type Hash } from "../../adapters/repl-hash.ts";
 import { ReplError } from "../../domain/errors.ts";
-import type { ReplDirectory } from "../../domain/ports.ts";
-import type { Repl } from "../../domain/repl.ts";
+import type { ReadTruth, ReplDirectory } from "../../domain/ports.ts";
+import { byCreation, replFrom, type KnownRepl, type Repl, type Session } from "../../domain/repl.ts";
+
+interface UserLookUps {
+  readonly epoch: string;
+  readonly repls: Map<string, KnownRepl>;
+  list?: readonly Repl[] | undefined;
+}
 
 /** The look-ups in memory. `flush` is what FLUSHALL does to the real ones. */
-export function createFakeReplDirectory() {
-  const users = new Map<string, Map<string, number>>();
-  const metas = new Map<string, Hash>();
-  const sessions = new Map<string, Hash>();
+export function createFakeReplDirectory(readTruth: ReadTruth = async () => []) {
+  let users = new Map<string, UserLookUps>();
+  let epochs = 0;
 
-  const isOther = (replId: string, sessionId: string) => {
-    const owner = sessions.get(replId)?.["sessionId"];
-    return owner !== undefined && owner !== sessionId;
-  };
-  const change = (replId: string, sessionId: string, fields: Hash) => {
-    if (!isOther(replId, sessionId)) sessions.set(replId, { ...sessions.get(replId), sessionId, ...fields });
-  };
-  const read = (replId: string): Repl | undefined =>
-    replFromHashes(metas.get(replId) ?? {}, sessions.get(replId) ?? {});
+  async function lookUpsOf(userId: string): Promise<UserLookUps> {
+    if (!users.has(userId)) {
+      const known = await readTruth(userId);
+      // Somebody else may have filled them meanwhile.
+      if (!users.has(userId))
+        users.set(userId, { epoch: String(++epochs), repls: new Map(known.map((repl) => [repl.record.id, repl])) });
+    }
+    return users.get(userId) ?? lookUpsOf(userId);
+  }
+
+  async function change(session: Session, make: (known: KnownRepl) => KnownRepl): Promise<boolean> {
+    const lookUps = await lookUpsOf(session.userId);
+    const known = lookUps.repls.get(session.replId);
+    if (!known || (known.session && known.session.id !== session.id)) return false;
+    lookUps.repls.set(session.replId, make(known));
+    lookUps.list = undefined;
+    return true;
+  }
 
   const directory: ReplDirectory = {
-    async reserve(repl, session, limits, status) {
-      if (isOther(repl.id, session.id)) throw new ReplError("conflict", "Another session of this REPL is running.");
-      const repls = users.get(session.userId) ?? new Map<string, number>();
-      if (!repls.has(repl.id) && repls.size >= limits.maxRepls)
+    async reserve(record, session, limits, status) {
+      const isCreating = status === "creating";
+      const lookUps = await lookUpsOf(session.userId);
+      const { epoch, repls } = lookUps;
+      const known = repls.get(record.id);
+      if (known?.session && known.session.id !== session.id)
+        throw new ReplError("conflict", "Another session of this REPL is running.");
+      if (!known && isCreating && repls.size >= limits.maxRepls)
         throw new ReplError("quota_exceeded", `You have ${limits.maxRepls} REPLs`);
-      const active = [...repls.keys()].filter((id) => id !== repl.id && sessions.has(id)).length;
-      if (!sessions.has(repl.id) && active >= limits.maxActive)
+      const active = [...repls.values()].filter((repl) => repl.session && repl.record.id !== record.id).length;
+      if (!known?.session && active >= limits.maxActive)
         throw new ReplError("quota_exceeded", `You have ${limits.maxActive} REPLs open`);
-      users.set(session.userId, repls.set(repl.id, Date.parse(repl.createdAt)));
-      const { statusReason: _dropped, ...meta } = metas.get(repl.id) ?? {};
-      metas.set(repl.id, { ...meta, ...hashOfRecord(repl), status });
-      sessions.set(repl.id, { sessionId: session.id, userId: session.userId, state: "starting" });
+      repls.set(record.id, {
+        record: known?.record ?? record,
+        session: { id: session.id, state: "starting" },
+        isCreating,
+      });
+      lookUps.list = undefined;
+      return { epoch, isCreating };
     },
-    async publish(session, url, repl) {
-      change(session.replId, session.id, { userId: session.userId, url, state: "running" });
-      metas.set(session.replId, { ...metas.get(session.replId), ...hashOfRecord(repl), status: "stopped" });
+    async publish(session, url, record, place, limits) {
+      const lookUps = await lookUpsOf(session.userId);
+      const { epoch, repls } = lookUps;
+      const current = repls.get(record.id)?.session;
+      if (current && current.id !== session.id) throw new ReplError("conflict", "Another session runs.");
+      if (place.epoch !== "" && place.epoch !== epoch) {
+        const others = [...repls.values()].filter((repl) => repl.record.id !== record.id);
+        const isFull = place.isCreating && others.length >= limits.maxRepls;
+        if (isFull || others.filter((repl) => repl.session).length >= limits.maxActive)
+          throw new ReplError("quota_exceeded", "Others have taken the place meanwhile.");
+      }
+      repls.set(record.id, { record, session: { id: session.id, state: "running", url } });
+      lookUps.list = undefined;
     },
     async setState(session, state, reason) {
-      change(session.replId, session.id, { userId: session.userId, state, reason: reason ?? "" });
+      await change(session, (known) => ({
+        ...known,
+        session: { id: session.id, state, ...(reason ? { reason } : {}) },
+      }));
     },
-    async withdraw(session, { save, failure }) {
-      if (isOther(session.replId, session.id)) return;
-      sessions.delete(session.replId);
-      const meta = metas.get(session.replId);
-      if (!meta) return;
-      const { statusReason: _dropped, ...rest } = meta;
-      metas.set(session.replId, {
-        ...rest,
-        status: "stopped",
-        ...(save ? { lastSave: JSON.stringify(save) } : {}),
-        ...(failure ? { statusReason: failure } : {}),
-      });
+    async touch(session) {
+      const known = (await lookUpsOf(session.userId)).repls.get(session.replId);
+      return known?.session?.id === session.id;
+    },
+    async withdraw(session, { repl, failure }) {
+      await change(session, ({ record }) => ({ record: repl ?? record, ...(failure ? { failure } : {}) }));
     },
     async forget(userId, replId) {
-      const repls = users.get(userId);
-      repls?.delete(replId);
-      if (repls?.size === 0) users.delete(userId);
-      metas.delete(replId);
-      sessions.delete(replId);
-    },
-    async remember(user, records) {
-      for (const record of records) {
-        users.set(
-          user.id,
-          (users.get(user.id) ?? new Map<string, number>()).set(record.id, Date.parse(record.createdAt)),
-        );
-        metas.set(record.id, { ...metas.get(record.id), ...hashOfRecord(record) });
-      }
+      const lookUps = await lookUpsOf(userId);
+      lookUps.repls.delete(replId);
+      lookUps.list = undefined;
     },
     async list(userId) {
-      const repls = users.get(userId);
-      if (!repls) return undefined;
-      return [...repls].sort(([idA, a], [idB, b]) => b - a || (idA < idB ? 1 : -1)).flatMap(([id]) => read(id) ?? []);
+      const lookUps = await lookUpsOf(userId);
+      lookUps.list ??= [...lookUps.repls.values()].map(replFrom).sort(byCreation);
+      return lookUps.list;
     },
-    async get(replId) {
-      return read(replId);
-    },
-    async activeSession(replId) {
-      const { sessionId, userId = "", state, url } = sessions.get(replId) ?? {};
-      if (!sessionId || !state) return undefined;
-      return { id: sessionId, replId, userId, state: state as "running", ...(url ? { url } : {}) };
+    async activeSession(userId, replId) {
+      return (await lookUpsOf(userId)).repls.get(replId)?.session;
     },
     async check() {},
   };
   return {
     directory,
     flush() {
-      users.clear();
-      metas.clear();
-      sessions.clear();
+      users = new Map();
     },
   };
 }

@@ -1,17 +1,12 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TestProject } from "vitest/node";
+import { freePort, isReady, startProgram } from "./program.ts";
 import { stackEnvironment } from "../../tools/stack/environment.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { loadedImages } from "../../tools/stack/up.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const startTimeoutMs = 60_000;
 
 /** Runs API and worker as `npm start` does, on a port of their own, with quotas that tests can work under. */
@@ -23,8 +18,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     ...stackEnvironment(stack, loadedImages(stack)),
     PORT: String(port),
     MAX_ACTIVE_PER_USER: "3",
+    // All people of the tests come from one address.
+    RATE_LIMIT_PER_ADDRESS: "100000",
+    RATE_LIMIT_PER_USER: "100000",
   };
-  const programs = ["worker", "api"].map((name) => start(name, environment));
+  const programs = ["worker", "api"].map((name) => startProgram(name, environment));
   const apiUrl = `http://localhost:${port}`;
   const deadline = Date.now() + startTimeoutMs;
   while (!(await isReady(apiUrl))) {
@@ -37,28 +35,4 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     for (const program of programs) program.kill("SIGTERM");
     await Promise.all(programs.map(async (program) => (program.exitCode === null ? once(program, "exit") : undefined)));
   };
-}
-
-function start(name: string, env: Record<string, string | undefined>): ChildProcess {
-  const program = spawn(process.execPath, [join(root, name, "main.ts")], { env, stdio: ["ignore", "pipe", "pipe"] });
-  const log = createWriteStream(join(tmpdir(), `devex-e2e-${name}.log`));
-  program.stdout?.pipe(log);
-  program.stderr?.pipe(log);
-  return program;
-}
-
-async function isReady(url: string): Promise<boolean> {
-  return fetch(`${url}/readyz`).then(
-    (response) => response.ok,
-    () => false,
-  );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  if (typeof address !== "object" || !address) throw new Error("no free port");
-  return address.port;
 }

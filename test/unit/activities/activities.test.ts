@@ -1,9 +1,11 @@
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { beforeEach, describe, expect, it } from "vitest";
+import { CancelledFailure } from "@temporalio/common";
 import { createActivities } from "../../../activities/index.ts";
 import { ReplError } from "../../../domain/errors.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { readRecord, readSave, updateRecord } from "../../../domain/registry.ts";
+import type { ReplRecord } from "../../../domain/repl.ts";
 import type { SaveManifest } from "../../../domain/save.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
 import { newSession, newStart, nodeTemplate } from "../../fakes/records.ts";
@@ -30,11 +32,15 @@ const template: SaveManifest = {
   ],
 };
 
+const place = { epoch: "", isCreating: true };
+
 describe("activities", () => {
   let fakes: ReturnType<typeof createFakePorts>;
   let activities: ReturnType<typeof createActivities>;
   let containerEnd: { exitCode: number; message: string };
   const start = () => newStart();
+  const find = async ({ id, owner }: Pick<ReplRecord, "id" | "owner">) =>
+    (await fakes.ports.directory.list(owner.id)).find((repl) => repl.id === id);
   /** Runs one as a worker would, with heartbeats and cancellation. */
   const run = <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
     new MockActivityEnvironment().run(activity, input);
@@ -96,7 +102,7 @@ describe("activities", () => {
     it("never touches a REPL that its owner has been told of", async () => {
       const input = start();
       await activities.copyTemplate(input);
-      await activities.publishSession({ session: input.session, url: "http://x/" });
+      await activities.publishSession({ session: input.session, url: "http://x/", place });
       await activities.removeNewFiles(input);
       expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toBeDefined();
     });
@@ -127,10 +133,10 @@ describe("activities", () => {
       await activities.copyTemplate(made);
       for (const input of [made, unmade]) {
         await activities.reserveRepl(input);
-        await activities.releaseRepl(input);
+        await activities.releaseRepl({ ...input, failure: "" });
       }
-      expect(await fakes.ports.directory.get(made.repl.id)).toMatchObject({ status: "stopped" });
-      expect(await fakes.ports.directory.get(unmade.repl.id)).toBeUndefined();
+      expect(await find(made.repl)).toMatchObject({ status: "stopped" });
+      expect(await find(unmade.repl)).toBeUndefined();
     });
   });
 
@@ -182,6 +188,15 @@ describe("activities", () => {
     });
   });
 
+  it("waitUntilReady ends as cancelled when it is cancelled", async () => {
+    const input = start();
+    activities = createActivities({ ...fakes.ports, probe: async () => false });
+    const environment = new MockActivityEnvironment();
+    const waiting = environment.run(activities.waitUntilReady, { session: input.session });
+    environment.cancel();
+    await expect(waiting).rejects.toBeInstanceOf(CancelledFailure);
+  });
+
   describe("saveWorkspace", () => {
     const open = async () => {
       const input = start();
@@ -205,7 +220,7 @@ describe("activities", () => {
         code,
         message: expect.stringContaining(text) as string,
       });
-      expect(await fakes.ports.directory.get(target.replId)).toMatchObject({
+      expect(await find({ id: target.replId, owner: target.owner })).toMatchObject({
         status: "stopping",
         statusReason: expect.stringContaining(text) as string,
       });
@@ -252,7 +267,7 @@ describe("activities", () => {
     const input = start();
     await activities.copyTemplate(input);
     await updateRecord(fakes.ports.store, input.repl.owner.id, input.repl.id, (record) => record);
-    await activities.publishSession({ session: input.session, url: "http://x/" });
+    await activities.publishSession({ session: input.session, url: "http://x/", place });
     fakes.lookUps.flush();
     expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toMatchObject({
       lastOpenedAt: expect.any(String) as string,
@@ -265,9 +280,11 @@ describe("activities", () => {
     await activities.reserveSession(input);
     const target = { replId: input.repl.id, owner: input.repl.owner, state: "stopping" as const };
     expect(await activities.findSession(target)).toBeUndefined();
-    expect(await fakes.ports.directory.activeSession(input.repl.id)).toBeUndefined();
+    expect(await fakes.ports.directory.activeSession(input.repl.owner.id, input.repl.id)).toBeUndefined();
     await activities.applyManifests(input);
     expect(await activities.findSession(target)).toEqual(input.session);
-    expect(await fakes.ports.directory.activeSession(input.repl.id)).toMatchObject({ state: "stopping" });
+    expect(await fakes.ports.directory.activeSession(input.repl.owner.id, input.repl.id)).toMatchObject({
+      state: "stopping",
+    });
   });
 });

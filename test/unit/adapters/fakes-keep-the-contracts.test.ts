@@ -3,13 +3,23 @@ import { saveContainer } from "../../../manifests/sync-container.ts";
 import { describeCluster } from "../../contracts/cluster.ts";
 import { describeObjectStore } from "../../contracts/object-store.ts";
 import { describeReplDirectory } from "../../contracts/repl-directory.ts";
+import { describeReplEvents } from "../../contracts/repl-events.ts";
+import { describeTokenCache } from "../../contracts/token-cache.ts";
 import { createFakeCluster } from "../../fakes/cluster.ts";
 import { createFakeObjectStore } from "../../fakes/object-store.ts";
 import { newStart, testSettings } from "../../fakes/records.ts";
+import { createFakeReplEvents } from "../../fakes/repl-events.ts";
+import { createFakeTokenCache } from "../../fakes/token-cache.ts";
 import { createFakeReplDirectory } from "../../fakes/repl-directory.ts";
 
 describeObjectStore(() => createFakeObjectStore().store);
-describeReplDirectory(() => createFakeReplDirectory().directory);
+describeReplEvents(createFakeReplEvents);
+const tokens = createFakeTokenCache();
+describeTokenCache(() => tokens.cache);
+describeReplDirectory(async (readTruth) => {
+  const { directory, flush } = createFakeReplDirectory(readTruth);
+  return { directory, flush: async () => flush() };
+});
 describeCluster(() => ({
   cluster: createFakeCluster().cluster,
   async prepare() {

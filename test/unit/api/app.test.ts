@@ -1,109 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { createApp } from "../../../api/app.ts";
-import type { ReplWorkflows, Started } from "../../../api/repl-workflows.ts";
-import { createReplReader } from "../../../api/repl-reader.ts";
-import { createSessions } from "../../../api/sessions.ts";
-import { createTickets } from "../../../api/tickets.ts";
-import type { OpenedRepl, StartInput } from "../../../activities/inputs.ts";
-import { createLogger } from "../../../config/logger.ts";
 import { ReplError } from "../../../domain/errors.ts";
-import { objectKey } from "../../../domain/naming.ts";
 import { createRecord } from "../../../domain/registry.ts";
 import type { ReplRecord } from "../../../domain/repl.ts";
-import { createFakeObjectStore } from "../../fakes/object-store.ts";
-import { newRecord, nodeTemplate } from "../../fakes/records.ts";
-import { createFakeReplDirectory } from "../../fakes/repl-directory.ts";
-
-const secret = "a secret for tests that is long enough";
-const save = { generation: 3, version: "v", files: 1, bytes: 2, savedAt: "2026-01-01T00:00:00.000Z" };
-
-/** The API with look-ups and registry in memory; workflows do what their names say at once, or fail as told. */
-async function startApi(
-  options: { failure?: Error; isProduction?: boolean; checks?: Record<string, () => Promise<void>> } = {},
-) {
-  const { store } = createFakeObjectStore();
-  const { directory, flush } = createFakeReplDirectory();
-  const commands: string[] = [];
-  const begin = (name: string) => {
-    commands.push(name);
-    if (options.failure) throw options.failure;
-  };
-  const opened = (input: StartInput): Started<OpenedRepl> => ({
-    accepted: async () => {},
-    result: async () => {
-      const url = `http://run/${input.repl.id}/`;
-      await directory.publish(input.session, url, input.repl);
-      return { replId: input.repl.id, replName: input.repl.name, url, sessionId: input.session.id };
-    },
-  });
-  const workflows: ReplWorkflows = {
-    async create(input) {
-      begin("create");
-      await directory.reserve(input.repl, input.session, { maxRepls: 2, maxActive: 2 }, "creating");
-      await createRecord(store, input.repl);
-      return opened(input);
-    },
-    async open(input) {
-      begin("open");
-      await directory.reserve(input.repl, input.session, { maxRepls: 2, maxActive: 2 }, "starting");
-      return opened(input);
-    },
-    async close(input) {
-      begin("close");
-      return { replId: input.replId, save };
-    },
-    async remove(input) {
-      begin("remove");
-      await store.purge(objectKey.record(input.owner.id, input.replId));
-      await directory.forget(input.owner.id, input.replId);
-    },
-    async check() {},
-  };
-  const ok = async () => {};
-  const app = createApp({
-    reader: createReplReader({ directory, store }),
-    workflows,
-    templates: [nodeTemplate],
-    tickets: await createTickets(secret, 3600),
-    sessions: createSessions(secret),
-    checks: { k8s: ok, s3: ok, redis: ok, temporal: ok, ...options.checks },
-    logger: createLogger("test", "silent"),
-    frontendUrl: "http://front.example",
-    allowedOrigins: ["http://front.example", "http://api.example"],
-    isProduction: options.isProduction ?? false,
-    secureCookies: false,
-  });
-  const json = { "content-type": "application/json" };
-  const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-    app.request(path, {
-      method,
-      headers: { ...json, ...headers },
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
-  async function person(login: string) {
-    const { token, user } = (await (await call("POST", "/auth/dev", { login })).json()) as {
-      token: string;
-      user: { id: number };
-    };
-    const as = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-      call(method, path, body, { authorization: `Bearer ${token}`, ...headers });
-    return { as, token, owner: { id: String(user.id), login } };
-  }
-  return { app, call, person, commands, directory, store, flush };
-}
-
-async function problemOf(response: Response) {
-  expect(response.headers.get("content-type")).toBe("application/problem+json");
-  const body = (await response.json()) as Record<string, unknown>;
-  expect(body).toMatchObject({
-    type: expect.any(String) as string,
-    title: expect.any(String) as string,
-    status: response.status,
-    requestId: expect.any(String) as string,
-  });
-  expect(body["error"]).toBe(body["detail"]);
-  return { status: response.status, detail: String(body["detail"]) };
-}
+import { startApi } from "../../fakes/api.ts";
+import { newRecord } from "../../fakes/records.ts";
+import { problemOf } from "./problem-of.ts";
 
 describe("signing in for development", () => {
   it("gives a token and a cookie, both good", async () => {
@@ -357,15 +258,17 @@ describe("health", () => {
         },
       },
     });
-    expect(await (await app.request("/ping")).json()).toEqual({
+    const [ping, live, ready] = await Promise.all(
+      ["/ping", "/livez", "/readyz"].map(async (path) => app.request(path)),
+    );
+    expect(await ping?.json()).toEqual({
       api: "ok",
       k8s: "ok",
       s3: "no answer within 2 s",
       redis: "away",
       temporal: "ok",
     });
-    expect((await app.request("/livez")).status).toBe(200);
-    expect((await app.request("/readyz")).status).toBe(503);
+    expect([live?.status, ready?.status]).toEqual([200, 503]);
   });
   it("lists templates to anyone, and problems for unknown pages", async () => {
     const { app } = await startApi();

@@ -35,7 +35,7 @@ describe("runner", () => {
   let editor: EditorClient;
 
   beforeAll(async () => {
-    tickets = await createTickets("a secret for tests that is long enough", 60);
+    tickets = await createTickets(["a secret for tests that is long enough"], 60);
     ticket = await tickets.issue("repl-x", "7");
     const port = await new Promise<number>((resolve) => {
       const probe = createServer().listen(0, () => {
@@ -264,9 +264,16 @@ describe("runner", () => {
         socket.on("error", () => {});
       });
 
+    it("takes a ticket that is signed with two secrets while one replaces the other", async () => {
+      const secrets = ["the next secret, which this runner does not know", "a secret for tests that is long enough"];
+      const twice = await (await createTickets(secrets, 60)).issue("repl-x", "7");
+      expect(await socketStatus(`api/v1/repl/ws?ticket=${twice}`)).toBe(101);
+      expect(await socketStatus("api/v1/repl/ws", { cookie: `devex_repl=${twice}` })).toBe(101);
+    });
+
     it("needs a ticket of ours for this REPL and its owner", async () => {
-      const others = await createTickets("another secret that is long enough too", 60);
-      const expired = await createTickets("a secret for tests that is long enough", -60);
+      const others = await createTickets(["another secret that is long enough too"], 60);
+      const expired = await createTickets(["a secret for tests that is long enough"], -60);
       const bad = [
         "",
         "x",

@@ -1,0 +1,45 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Redis } from "ioredis";
+import { messageOf, ReplError } from "../domain/errors.ts";
+
+export type Script = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
+
+/** Loads a script from adapters/lua. It is sent by its digest, and in full when the server does not have it yet. */
+export function loadScript(redis: Redis, name: string, preamble = ""): Script {
+  const text = preamble + readScript(name);
+  const digest = createHash("sha1").update(text).digest("hex");
+  return (keys, args) =>
+    answered(redis, async () => {
+      try {
+        return await redis.evalsha(digest, keys.length, ...keys, ...args);
+      } catch (error) {
+        if (!messageOf(error).startsWith("NOSCRIPT")) throw error;
+        return redis.eval(text, keys.length, ...keys, ...args);
+      }
+    });
+}
+
+export function readScript(name: string): string {
+  return readFileSync(new URL(`lua/${name}.lua`, import.meta.url), "utf8");
+}
+
+/** After a failure nobody waits for Redis for a second: whoever can do without it then does so at once. */
+const restMs = 1000;
+const failedAt = new WeakMap<Redis, number>();
+
+/** Runs a call to Redis; any failure is `unavailable`. */
+export async function answered<T>(redis: Redis, call: () => Promise<T>): Promise<T> {
+  if (Date.now() - (failedAt.get(redis) ?? 0) < restMs) throw away(undefined);
+  try {
+    return await call();
+  } catch (error) {
+    // An answer that refuses is an answer.
+    if (!(error instanceof Error && error.name === "ReplyError")) failedAt.set(redis, Date.now());
+    throw away(error);
+  }
+}
+
+function away(cause: unknown): ReplError {
+  return new ReplError("unavailable", "The session directory does not answer. Try again in a moment.", { cause });
+}

@@ -1,0 +1,55 @@
+import type { Redis } from "ioredis";
+import { LRUCache } from "lru-cache";
+import { redisKey } from "../domain/naming.ts";
+import type { TokenCache } from "../domain/ports.ts";
+import { answered } from "./redis-scripts.ts";
+
+const tokensInMemory = 10_000;
+/** Revocations are heard at once; this bounds what a lost message could cost. */
+const rememberedMs = 10_000;
+
+/**
+ * What is remembered of tokens, in Redis. Good ones are remembered in memory too, as long as this process hears
+ * of revocations: while the connection for that is down, Redis is asked each time.
+ */
+export function createRedisTokenCache(redis: Redis): TokenCache & { close(): void } {
+  const good = new LRUCache<string, true>({ max: tokensInMemory, ttl: rememberedMs });
+  const subscriber = redis.duplicate({ enableAutoPipelining: false, maxRetriesPerRequest: null });
+  let hears = false;
+  const deafen = () => {
+    hears = false;
+    good.clear();
+  };
+  subscriber.on("error", () => {});
+  subscriber.on("close", deafen);
+  // Subscribed anew after each reconnect by ourselves, to know from when on nothing is missed.
+  subscriber.on("ready", () => {
+    subscriber.subscribe(redisKey.revokedTokens).then(() => (hears = true), deafen);
+  });
+  subscriber.on("message", (_channel: string, tokenId: string) => good.delete(tokenId));
+
+  return {
+    async get(tokenId) {
+      if (good.has(tokenId)) return "good";
+      const heardBefore = hears;
+      const state = await answered(redis, () => redis.get(redisKey.token(tokenId)));
+      // Asked while deaf, the answer may be old by now.
+      if (state === "good" && heardBefore && hears) good.set(tokenId, true);
+      return state === "good" || state === "revoked" ? state : undefined;
+    },
+
+    async note(tokenId, state, seconds) {
+      if (state === "good") {
+        await answered(redis, () => redis.set(redisKey.token(tokenId), state, "EX", seconds, "NX"));
+        return;
+      }
+      good.delete(tokenId);
+      await answered(redis, () => redis.set(redisKey.token(tokenId), state, "EX", seconds));
+      await answered(redis, () => redis.publish(redisKey.revokedTokens, tokenId));
+    },
+
+    close() {
+      subscriber.disconnect();
+    },
+  };
+}

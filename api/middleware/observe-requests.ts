@@ -1,0 +1,32 @@
+import { createMiddleware } from "hono/factory";
+import { routePath } from "hono/route";
+import type { Logger } from "../../config/logger.ts";
+import type { Env } from "../env.ts";
+import type { Metrics } from "../metrics.ts";
+
+const quiet = new Set(["/livez", "/readyz", "/ping", "/metrics"]);
+
+/** One line and one count per request; probes have a line only when they fail. */
+export function observeRequests(logger: Logger, requestLogger: Logger, metrics: Metrics) {
+  return createMiddleware<Env>(async (c, next) => {
+    const started = performance.now();
+    c.set("logger", logger);
+    await next();
+    const durationMs = performance.now() - started;
+    const { method, path } = c.req;
+    const { status } = c.res;
+    const route = routePath(c, -1);
+    metrics.countRequest(method, route, status, durationMs / 1000);
+    if (quiet.has(path) && status < 400) return;
+    requestLogger.info({
+      event: "request",
+      method,
+      path,
+      route,
+      status,
+      durationMs: Math.round(durationMs),
+      requestId: c.get("requestId"),
+      userId: c.get("user")?.id,
+    });
+  });
+}

@@ -1,0 +1,216 @@
+import { createRoute } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { setCookie } from "hono/cookie";
+import { ReplError } from "../../domain/errors.ts";
+import { basePathOf } from "../../domain/naming.ts";
+import type { Repl, ReplRecord, User } from "../../domain/repl.ts";
+import type { PublishedTemplate } from "../../domain/template.ts";
+import type { Env } from "../env.ts";
+import { createRoutes, jsonBody, jsonContent, jsonOnly, problems, sessionSecurity } from "../openapi.ts";
+import { newReplId, newSessionId, replIdFor } from "../repl-ids.ts";
+import type { ReplReader } from "../repl-reader.ts";
+import type { ReplWorkflows } from "../repl-workflows.ts";
+import {
+  closeAnswerSchema,
+  createHeaders,
+  createRequest,
+  openAnswerSchema,
+  preferHeader,
+  removeAnswerSchema,
+  replJson,
+  replParams,
+  replSchema,
+} from "../schemas.ts";
+import type { Tickets } from "../tickets.ts";
+
+export interface ReplCommandsOptions {
+  readonly reader: ReplReader;
+  readonly workflows: ReplWorkflows;
+  readonly templates: readonly PublishedTemplate[];
+  readonly tickets: Tickets;
+  readonly cookieDomain?: string | undefined;
+  readonly isProduction: boolean;
+}
+
+const common = { tags: ["REPLs"], security: sessionSecurity };
+const accepted = jsonContent(replSchema, "Accepted, with respond-async; Location says where to look");
+
+const createReplRoute = createRoute({
+  ...common,
+  method: "post",
+  path: "/create",
+  summary: "Create a REPL from a template and open it",
+  middleware: jsonOnly,
+  request: { headers: createHeaders, body: jsonBody(createRequest) },
+  responses: { 201: jsonContent(replSchema, "It is ready at its url"), 202: accepted, ...problems(400, 401, 403, 409) },
+});
+/** As the existing front end calls it. */
+const createAliasRoute = createRoute({ ...createReplRoute, path: "/new", hide: true });
+const openRoute = createRoute({
+  ...common,
+  method: "post",
+  path: "/session/{id}",
+  summary: "Open a REPL from its newest save",
+  request: { params: replParams, headers: preferHeader },
+  responses: {
+    200: jsonContent(openAnswerSchema, "It answers at its url"),
+    202: accepted,
+    ...problems(401, 403, 404, 409),
+  },
+});
+const openByGetRoute = createRoute({ ...openRoute, method: "get", summary: "The same, for the existing front end" });
+const closeRoute = createRoute({
+  ...common,
+  method: "delete",
+  path: "/session/{id}",
+  summary: "Close a REPL: save it, prove the save, then remove the container",
+  request: { params: replParams },
+  responses: { 200: jsonContent(closeAnswerSchema, "Saved and closed"), ...problems(401, 403, 404, 409) },
+});
+const removeRoute = createRoute({
+  ...common,
+  method: "delete",
+  path: "/{id}",
+  summary: "Delete a REPL with all its files and saves",
+  request: { params: replParams },
+  responses: { 200: jsonContent(removeAnswerSchema, "Nothing of it is left"), ...problems(401, 403, 404, 409) },
+});
+
+/** What changes the REPLs of the signed-in user; each is one workflow. */
+export function replCommands(options: ReplCommandsOptions) {
+  const { reader, workflows, templates, tickets, cookieDomain, isProduction } = options;
+  const ownerOf = (c: Context<Env>): User => ({ id: c.get("user").id, login: c.get("user").login });
+
+  function templateOf(name: string): PublishedTemplate {
+    const template = templates.find((candidate) => candidate.name === name);
+    if (!template)
+      throw new ReplError(
+        "invalid",
+        `template: there is no "${name.slice(0, 40)}"; choose one of ${templates.map((known) => known.name).join(", ")}`,
+      );
+    return template;
+  }
+
+  /** Lets the browser into the REPL: the cookie for pages, the ticket for everything else. */
+  async function letIn(c: Context<Env>, replId: string): Promise<string> {
+    const ticket = await tickets.issue(replId, c.get("user").id);
+    setCookie(c, "devex_repl", ticket, {
+      httpOnly: true,
+      sameSite: "Lax",
+      path: `${basePathOf(replId)}/`,
+      maxAge: tickets.lifetimeSeconds,
+      secure: isProduction,
+      ...(cookieDomain ? { domain: cookieDomain } : {}),
+    });
+    return ticket;
+  }
+
+  async function create(c: Context<Env>, name: string | undefined, templateName: string, key: string | undefined) {
+    if (name === undefined) throw new ReplError("invalid", "name: is missing");
+    const template = templateOf(templateName);
+    const owner = ownerOf(c);
+    const id = key === undefined ? newReplId() : replIdFor(owner, key);
+    const existing = key === undefined ? undefined : await reader.find(owner, id);
+    if (existing && (existing.name !== name || existing.template !== template.name))
+      throw new ReplError("conflict", "Idempotency-Key: it was used for another REPL; take a new one.");
+    if (existing && existing.status !== "creating") {
+      await letIn(c, id);
+      return c.json(replJson(existing), 201);
+    }
+    const repl: ReplRecord = { id, name, owner, template: template.name, createdAt: new Date().toISOString() };
+    const started = await workflows.create(
+      {
+        repl,
+        template: published(template),
+        session: { id: newSessionId(), replId: id, userId: owner.id },
+        ticketKey: tickets.publicKey,
+      },
+      { isOnlyOnce: key !== undefined },
+    );
+    if (wantsNoWait(c)) {
+      await started.accepted();
+      return answerAccepted(c, await reader.get(owner, id));
+    }
+    await started.result();
+    await letIn(c, id);
+    return c.json(replJson(await reader.get(owner, id)), 201);
+  }
+
+  async function open(c: Context<Env>, id: string) {
+    const owner = ownerOf(c);
+    const repl = await reader.get(owner, id);
+    const answer = async (url: string) =>
+      c.json({ replId: repl.id, replName: repl.name, url, ticket: await letIn(c, repl.id) }, 200);
+    if (repl.status === "running" && repl.url) return answer(repl.url);
+    const template = templateOf(repl.template);
+    const started = await workflows.open({
+      repl: recordOf(repl),
+      template: published(template),
+      session: { id: newSessionId(), replId: repl.id, userId: owner.id },
+      ticketKey: tickets.publicKey,
+    });
+    if (wantsNoWait(c)) {
+      await started.accepted();
+      return answerAccepted(c, await reader.get(owner, repl.id));
+    }
+    return answer((await started.result()).url);
+  }
+
+  return createRoutes()
+    .openapi(createReplRoute, (c) => {
+      const { name, replName, template } = c.req.valid("json");
+      return create(c, name ?? replName, template, c.req.valid("header")["idempotency-key"]);
+    })
+    .openapi(createAliasRoute, (c) => {
+      const { name, replName, template } = c.req.valid("json");
+      return create(c, name ?? replName, template, c.req.valid("header")["idempotency-key"]);
+    })
+    .openapi(openRoute, (c) => open(c, c.req.valid("param").id))
+    .openapi(openByGetRoute, (c) => open(c, c.req.valid("param").id))
+    .openapi(closeRoute, async (c) => {
+      const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
+      const { save } = await workflows.close(closing(repl));
+      const { generation, files, bytes } = save;
+      return c.json({ replId: repl.id, save: { generation, files, bytes } }, 200);
+    })
+    .openapi(removeRoute, async (c) => {
+      const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
+      await workflows.remove({ replId: repl.id, owner: repl.owner });
+      return c.json({ replId: repl.id, message: "Deleted." }, 200);
+    });
+}
+
+/** What a close of this REPL is about; what never was saved is save 0. */
+export function closing(repl: Repl) {
+  const nothing = { generation: 0, version: "", files: 0, bytes: 0, savedAt: repl.createdAt };
+  return { replId: repl.id, owner: repl.owner, lastSave: repl.lastSave ?? nothing };
+}
+
+function wantsNoWait(c: Context<Env>): boolean {
+  return /\brespond-async\b/i.test(c.req.header("prefer") ?? "");
+}
+
+function answerAccepted(c: Context<Env>, repl: Repl) {
+  c.header("Location", `/api/repl/${repl.id}`);
+  c.header("Preference-Applied", "respond-async");
+  return c.json(replJson(repl), 202);
+}
+
+/** Only what workflows need: a template loaded from disk carries more. */
+function published(template: PublishedTemplate): PublishedTemplate {
+  const { name, title, description, language, run, ports, environment, resources, image, digest } = template;
+  const whole = { name, title, description, language, run, ports, environment, resources, digest };
+  return image ? { ...whole, image } : whole;
+}
+
+function recordOf({ id, name, owner, template, createdAt, lastOpenedAt, lastSave }: Repl): ReplRecord {
+  return {
+    id,
+    name,
+    owner,
+    template,
+    createdAt,
+    ...(lastOpenedAt ? { lastOpenedAt } : {}),
+    ...(lastSave ? { lastSave } : {}),
+  };
+}

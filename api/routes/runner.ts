@@ -1,0 +1,73 @@
+import { createRoute } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { ReplError } from "../../domain/errors.ts";
+import type { ReplDirectory } from "../../domain/ports.ts";
+import type { Session } from "../../domain/repl.ts";
+import type { Env } from "../env.ts";
+import { createRoutes, jsonBody, jsonContent, jsonOnly, problems } from "../openapi.ts";
+import type { RateLimits } from "../rate-limits.ts";
+import type { ReplReader } from "../repl-reader.ts";
+import type { ReplWorkflows } from "../repl-workflows.ts";
+import type { RunnerTokens } from "../runner-tokens.ts";
+import { closeAnswerSchema, replParams, runnerReportSchema } from "../schemas.ts";
+import { closing } from "./repl-commands.ts";
+
+export interface RunnerRoutesOptions {
+  readonly runnerTokens: RunnerTokens;
+  readonly directory: Pick<ReplDirectory, "touch" | "activeSession">;
+  readonly reader: ReplReader;
+  readonly workflows: ReplWorkflows;
+  readonly limits: RateLimits;
+}
+
+const common = { tags: ["Runner"], security: [{ runner: [] }] };
+
+const heartbeatRoute = createRoute({
+  ...common,
+  method: "post",
+  path: "/{id}/heartbeat",
+  summary: "The runner lives, and this is what people do there",
+  middleware: jsonOnly,
+  request: { params: replParams, body: jsonBody(runnerReportSchema) },
+  responses: { 204: { description: "Noted" }, ...problems(400, 401, 409) },
+});
+
+const closeRoute = createRoute({
+  ...common,
+  method: "delete",
+  path: "/{id}",
+  summary: "The runner's wish to be closed, in the same way as its owner closes it",
+  request: { params: replParams },
+  responses: { 200: jsonContent(closeAnswerSchema, "Saved and closed"), ...problems(401, 409) },
+});
+
+/** What a session's own runner may ask for. */
+export function runnerRoutes({ runnerTokens, directory, reader, workflows, limits }: RunnerRoutesOptions) {
+  async function sessionOf(c: Context<Env>, replId: string): Promise<Session> {
+    try {
+      const token = /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
+      return runnerTokens.verify(token, replId);
+    } catch (error) {
+      await limits.countStranger(c);
+      throw error;
+    }
+  }
+
+  const ended = () => new ReplError("conflict", "This session is over: another one has begun, or none runs.");
+
+  return createRoutes()
+    .openapi(heartbeatRoute, async (c) => {
+      const session = await sessionOf(c, c.req.valid("param").id);
+      if (!(await directory.touch(session, c.req.valid("json")))) throw ended();
+      return c.body(null, 204);
+    })
+    .openapi(closeRoute, async (c) => {
+      const session = await sessionOf(c, c.req.valid("param").id);
+      const current = await directory.activeSession(session.userId, session.replId);
+      if (current?.id !== session.id) throw ended();
+      const repl = await reader.get({ id: session.userId, login: "" }, session.replId);
+      const { save } = await workflows.close(closing(repl));
+      const { generation, files, bytes } = save;
+      return c.json({ replId: repl.id, save: { generation, files, bytes } }, 200);
+    });
+}

@@ -1,0 +1,198 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { json } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import { createRecord } from "../domain/registry.ts";
+import { signIn, type Person } from "../tools/api-client.ts";
+import { rowPrinter, type BenchOptions, type Row } from "./rows.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const autocannon = fileURLToPath(new URL("../node_modules/autocannon/autocannon.js", import.meta.url));
+const connections = 32;
+const warmUpSeconds = 3;
+const seconds = 10;
+/** For the memory: enough for a leak of a few bytes a request to be seen. */
+const manyRequests = 500_000;
+
+interface Load {
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  readonly errors: number;
+}
+
+/** The look-ups of one API process under load from another process, beside what Hono alone does in the same run. */
+export async function benchApi({ environment, rounds }: BenchOptions, print: (row: Row) => void): Promise<void> {
+  const [port, floorPort] = [await freePort(), await freePort()];
+  const limits = { RATE_LIMIT_PER_USER: "1000000", RATE_LIMIT_PER_ADDRESS: "1000000", LOG_LEVEL: "info" };
+  const env = { ...process.env, ...environment, ...limits };
+  const programs = [
+    start("api/main.ts", { ...env, PORT: String(port) }),
+    start("bench/api-floor.ts", { ...env, PORT: String(floorPort) }),
+  ];
+  try {
+    const api = `http://127.0.0.1:${port}`;
+    const floor = `http://127.0.0.1:${floorPort}`;
+    await Promise.all([answers(`${api}/livez`), answers(`${floor}/constant`)]);
+    const [few, many] = [await personWith(api, environment, 2), await personWith(api, environment, 100)];
+
+    const constant = await load(`${floor}/constant`);
+    print({ case: "floor: Hono answers a constant", ...constant });
+    const roundTrip = await load(`${floor}/round-trip`);
+    print({ case: "floor: the same after one round trip to Redis", ...roundTrip });
+    for (const [name, path, person] of [
+      ["list of 2", "/api/repl", few],
+      ["list of 100", "/api/repl", many],
+      ["get", `/api/repl/${few.ids[0]}`, few],
+    ] as const) {
+      const full = await load(api + path, person.api.token);
+      const ratioToFloor = Math.round((roundTrip.requestsPerSecond / full.requestsPerSecond) * 100) / 100;
+      print({ case: name, ...full, ratioToFloor });
+      const half = await load(api + path, person.api.token, { rate: Math.round(full.requestsPerSecond / 2) });
+      print({ case: `${name}, at half of that load`, ...half });
+    }
+
+    await afterFlush(environment, many.api, rounds, print);
+    await accepted(api, rounds, print);
+
+    const pid = programs[0]?.pid ?? 0;
+    await load(`${api}/api/repl`, few.api.token, { amount: manyRequests / 5 });
+    const before = residentMegabytes(pid);
+    await load(`${api}/api/repl`, few.api.token, { amount: manyRequests });
+    print({
+      case: `resident memory, before and after ${manyRequests} lists`,
+      megabytes: [before, residentMegabytes(pid)],
+    });
+  } finally {
+    for (const program of programs) program.kill("SIGTERM");
+    await Promise.all(programs.map((program) => once(program, "exit")));
+  }
+}
+
+/** How long the first list takes when Redis has lost everything. */
+async function afterFlush(
+  environment: Readonly<Record<string, string>>,
+  person: Person,
+  rounds: number,
+  print: (row: Row) => void,
+): Promise<void> {
+  const redis = new Redis(environment["REDIS_URL"] ?? "");
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await redis.flushall();
+    const started = performance.now();
+    const list = await person.list();
+    times.push(performance.now() - started);
+    if (list.length !== 100) throw new Error(`after a flush ${list.length} of 100 REPLs came back`);
+  }
+  redis.disconnect();
+  rowPrinter(print)("list of 100, right after FLUSHALL", times);
+}
+
+/** How long a create takes until it is accepted; each is let run to its end and removed before the next. */
+async function accepted(api: string, rounds: number, print: (row: Row) => void): Promise<void> {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const person = await signIn(api, `bench-${randomUUID().slice(0, 8)}`);
+    const started = performance.now();
+    const { id } = await person.startCreate("node", "Bench");
+    times.push(performance.now() - started);
+    while ((await person.get(id)).status === "creating") await delay(100);
+    await person.remove(id);
+  }
+  rowPrinter(print)("create accepted (respond-async)", times);
+}
+
+async function personWith(api: string, environment: Readonly<Record<string, string>>, count: number) {
+  const person = await signIn(api, `bench-${randomUUID().slice(0, 8)}`);
+  const store = createS3ObjectStore({
+    endpoint: environment["S3_ENDPOINT"],
+    region: environment["S3_REGION"] ?? "us-east-1",
+    bucket: environment["S3_BUCKET"] ?? "",
+    accessKey: environment["S3_ACCESS_KEY"] ?? "",
+    secretKey: environment["S3_SECRET_KEY"] ?? "",
+  });
+  const me = await fetch(`${api}/auth/me`, { headers: { authorization: `Bearer ${person.token}` } });
+  const { id } = (await me.json()) as { id: number };
+  const ids = Array.from({ length: count }, () => `repl-${randomUUID().slice(0, 18)}`);
+  const savedAt = new Date().toISOString();
+  await Promise.all(
+    ids.map((replId, index) =>
+      createRecord(store, {
+        id: replId,
+        name: `A REPL with a name, number ${index}`,
+        owner: { id: String(id), login: person.login },
+        template: "node",
+        createdAt: new Date(Date.now() - index * 1000).toISOString(),
+        lastOpenedAt: savedAt,
+        lastSave: { generation: 7, version: randomUUID(), files: 12, bytes: 34_567, savedAt },
+      }),
+    ),
+  );
+  return { api: person, ids };
+}
+
+async function load(
+  url: string,
+  token?: string,
+  { rate, amount }: { readonly rate?: number; readonly amount?: number } = {},
+): Promise<Load> {
+  if (!amount) await run(["-d", String(warmUpSeconds)]);
+  const result = await run(
+    amount ? ["-a", String(amount)] : ["-d", String(seconds), ...(rate ? ["-R", String(rate)] : [])],
+  );
+  const { requests, latency, non2xx, errors } = result;
+  return {
+    requestsPerSecond: Math.round(requests.average),
+    p50Ms: latency.p50,
+    p99Ms: latency.p99,
+    maxMs: latency.max,
+    errors: non2xx + errors,
+  };
+
+  async function run(options: readonly string[]) {
+    const header = token ? ["-H", `authorization=Bearer ${token}`] : [];
+    const all = [autocannon, "--json", "-c", String(connections), ...options, ...header, url];
+    const child = spawn(process.execPath, all, { stdio: ["ignore", "pipe", "ignore"] });
+    return (await json(child.stdout)) as {
+      requests: { average: number };
+      latency: { p50: number; p99: number; max: number };
+      non2xx: number;
+      errors: number;
+    };
+  }
+}
+
+function start(program: string, env: Record<string, string | undefined>): ChildProcess {
+  return spawn(process.execPath, [program], { cwd: root, env, stdio: ["ignore", "ignore", "inherit"] });
+}
+
+async function answers(url: string): Promise<void> {
+  while (
+    !(await fetch(url).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  )
+    await delay(100);
+}
+
+function residentMegabytes(pid: number): number {
+  const [, kilobytes = "0"] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Math.round(Number(kilobytes) / 1024);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}

@@ -1,0 +1,21 @@
+import { accessUrl } from "./naming.ts";
+import type { Cluster, ObjectStore, ReadTruth } from "./ports.ts";
+import { readRecords } from "./registry.ts";
+
+/** The truth about a user's REPLs: which there are says the registry, which of them run says the cluster. */
+export function createReadTruth(
+  store: ObjectStore,
+  cluster: Pick<Cluster, "listSessions">,
+  runnerUrl: string,
+): ReadTruth {
+  return async (userId) => {
+    const [records, sessions] = await Promise.all([readRecords(store, userId), cluster.listSessions(userId)]);
+    return records.map((record) => {
+      const session = sessions.find(({ replId }) => replId === record.id);
+      if (!session) return { record };
+      const state = session.isReady ? "running" : "starting";
+      const url = session.isReady ? { url: accessUrl(runnerUrl, record.id) } : {};
+      return { record, session: { id: session.id, state, ...url }, isCreating: !record.lastOpenedAt };
+    });
+  };
+}

@@ -1,0 +1,34 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Runs one of our programs as `npm start` does; its log goes to the temporary folder. */
+export function startProgram(name: string, env: Record<string, string | undefined>): ChildProcess {
+  const program = spawn(process.execPath, [join(root, name, "main.ts")], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const log = createWriteStream(join(tmpdir(), `devex-e2e-${name}.log`));
+  program.stdout?.pipe(log);
+  program.stderr?.pipe(log);
+  return program;
+}
+
+export async function isReady(url: string): Promise<boolean> {
+  return fetch(`${url}/readyz`).then(
+    (response) => response.ok,
+    () => false,
+  );
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  if (typeof address !== "object" || !address) throw new Error("no free port");
+  return address.port;
+}
