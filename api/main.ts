@@ -86,6 +86,11 @@ await runMain(async () => {
     isProduction: config.isProduction,
     cookieDomain: config.COOKIE_DOMAIN,
   });
+  if (!config.isProduction)
+    logger.warn(
+      { event: "development" },
+      "anybody may sign in by a name alone: set NODE_ENV=production to refuse that",
+    );
   const server = serve(
     {
       fetch: app.fetch,

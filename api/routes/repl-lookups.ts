@@ -1,5 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import type { Repl } from "../../domain/repl.ts";
+import type { Env } from "../env.ts";
 import { createRoutes, jsonContent, problems, sessionSecurity } from "../openapi.ts";
 import type { ReplReader } from "../repl-reader.ts";
 import { replJson, replParams, replSchema } from "../schemas.ts";
@@ -25,22 +27,33 @@ const getRoute = createRoute({
   responses: { 200: jsonContent(replSchema, "The REPL"), ...problems(401, 404) },
 });
 
-/** The look-ups: one round trip to Redis, and JSON that is made once as long as nothing changes. */
-export function replLookUps(reader: ReplReader) {
-  const rendered = new WeakMap<readonly Repl[], string>();
+type Json = Uint8Array<ArrayBuffer>;
 
-  function render(repls: readonly Repl[]): string {
-    const known = rendered.get(repls);
-    if (known !== undefined) return known;
-    const text = JSON.stringify(repls.map(replJson));
-    rendered.set(repls, text);
-    return text;
+/** The look-ups: one round trip to Redis, and JSON that is made and encoded once as long as nothing changes. */
+export function replLookUps(reader: ReplReader) {
+  const rendered = new WeakMap<object, Json>();
+  const encoder = new TextEncoder();
+
+  function render<Value extends object>(value: Value, toJson: (value: Value) => unknown): Json {
+    const known = rendered.get(value);
+    if (known) return known;
+    const json = encoder.encode(JSON.stringify(toJson(value)));
+    rendered.set(value, json);
+    return json;
   }
+
+  const answer = (c: Context<Env>, json: Json) => c.body(json, 200, { "content-type": "application/json" }) as never;
 
   return createRoutes()
     .openapi(listRoute, async (c) => {
-      const text = render(await reader.list(c.get("user")));
-      return c.body(text, 200, { "content-type": "application/json" }) as never;
+      const repls = await reader.list(c.get("user"));
+      return answer(
+        c,
+        render(repls, (all: readonly Repl[]) => all.map(replJson)),
+      );
     })
-    .openapi(getRoute, async (c) => c.json(replJson(await reader.get(c.get("user"), c.req.valid("param").id)), 200));
+    .openapi(getRoute, async (c) => {
+      const repl = await reader.get(c.get("user"), c.req.valid("param").id);
+      return answer(c, render(repl, replJson));
+    });
 }

@@ -33,6 +33,8 @@ describe("commands that meet each other", () => {
     await expect(api.create("node", "Another", headers)).rejects.toThrow("409");
     expect(await api.list()).toHaveLength(1);
     await api.remove(first.id);
+    await expect(api.create("node", "Once", headers)).rejects.toThrow("409");
+    expect(await api.list()).toEqual([]);
   });
 
   it("attaches a second open and a second close to the first", async () => {
@@ -43,6 +45,21 @@ describe("commands that meet each other", () => {
     const [first, second] = await Promise.all([api.open(id), api.open(id)]);
     expect(second.url).toBe(first.url);
     expect((await inspector().objectsOf(id)).filter((object) => object.startsWith("Deployment/"))).toHaveLength(1);
+    await api.remove(id);
+  });
+
+  it("refuses what meets a close, and says that it is being closed", async () => {
+    const api = await newPerson();
+    const { id } = await api.create("node", "Busy");
+    const closing = api.close(id);
+    await vi.waitFor(async () => expect(await api.get(id)).toMatchObject({ status: "stopping" }), patience);
+    const outcomes = await Promise.allSettled([api.open(id), api.remove(id)]);
+    for (const outcome of outcomes) {
+      expect(outcome.status).toBe("rejected");
+      expect(String((outcome as PromiseRejectedResult).reason)).toMatch(/409 .*being closed/);
+    }
+    expect(await closing).toMatchObject({ replId: id });
+    expect(await api.get(id)).toMatchObject({ status: "stopped" });
     await api.remove(id);
   });
 
@@ -103,5 +120,43 @@ describe("commands that meet each other", () => {
     await api.close(repl.id);
     expect(await inspector().textOf(`${api.login}/${repl.id}/work.txt`)).toBe("precious\n");
     await api.remove(repl.id);
+  });
+
+  it("tells each step of a create, a close and a delete as it happens", async () => {
+    const api = await newPerson();
+    const { id } = await api.startCreate("node", "Followed");
+    const response = await fetch(`${apiUrl()}/api/repl/${id}/events`, {
+      headers: { authorization: `Bearer ${api.token}`, "last-event-id": "0-0" },
+    });
+    let told = "";
+    const reading = (async () => {
+      for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) told += chunk;
+    })();
+    await vi.waitFor(() => expect(told).toContain('"status":"running"'), patience);
+    await api.close(id);
+    await api.remove(id);
+    await reading;
+    const happened = told.split("\n\n").flatMap((block) => {
+      const [, type = "", data = "{}"] = /^event: (\w+)\ndata: (.*)/m.exec(block) ?? [];
+      const { step, state, status } = JSON.parse(data) as Record<string, unknown>;
+      return type === "status"
+        ? [status]
+        : type === "save"
+          ? [`save ${String(generation)}`]
+          : state === "done"
+            ? [step]
+            : [];
+    });
+    const expected = (
+      "creating reserveRepl copyTemplate applyManifests waitUntilReady running publishSession " +
+      "stopping findSession save saveWorkspace removeResources stopped withdrawSession removeFiles deleted"
+    ).split(" ");
+    // In this order; between them lie what the first status told already and the steps of the delete.
+    let from = 0;
+    for (const what of expected) {
+      const at = happened.indexOf(what, from);
+      expect(at, `${what} in ${happened.slice(from).join(", ")}`).toBeGreaterThanOrEqual(0);
+      from = at + 1;
+    }
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { errorEvent, saveEvent } from "../../../domain/events.ts";
-import { startApi } from "../../fakes/api.ts";
+import { frontendUrl, startApi } from "../../fakes/api.ts";
 import { problemOf } from "./problem-of.ts";
 
 interface Received {
@@ -38,8 +38,9 @@ describe("events", () => {
     const { person, directory, events } = await startApi();
     const { as, create, owner } = await person("alice");
     const { id, url } = await create();
-    const response = await as("GET", `/api/repl/${id}/events`);
+    const response = await as("GET", `/api/repl/${id}/events`, undefined, { origin: frontendUrl });
     expect(response.headers.get("content-type")).toContain("text/event-stream");
+    expect(response.headers.get("access-control-allow-origin")).toBe(frontendUrl);
     const stream = listen(response);
     expect(await stream.next()).toMatchObject({ event: "status", data: { status: "running", url } });
     const session = await directory.activeSession(owner.id, id);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { startApi } from "../../fakes/api.ts";
 
@@ -55,6 +56,17 @@ describe("the OpenAPI document", () => {
         expect(summary, `${method} ${path}`).toBeTruthy();
         for (const { description } of Object.values(responses)) expect(description).toBeTruthy();
       }
+  });
+
+  it("is what the README's table says", async () => {
+    const { paths } = await readDocument();
+    const rows = contract.map((line) => {
+      const [method = "", path = ""] = line.split(" ");
+      return `| \`${line}\` | ${paths[path]?.[method.toLowerCase()]?.summary} |`;
+    });
+    const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
+    const [, table] = /<!-- api -->\n([^]*)<!-- \/api -->/.exec(readme) ?? [];
+    expect(table?.trim()).toBe(["| method, path | what it does |", "|---|---|", ...rows].join("\n"));
   });
 
   it("can be read on a page that needs nothing from elsewhere", async () => {
