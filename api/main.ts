@@ -52,6 +52,8 @@ await runMain(async () => {
   const tokens = createRedisTokenCache(redis);
   const github = githubOptions(config);
   const stopping = new AbortController();
+  const local = config.isProduction ? [] : [`http://localhost:${config.PORT}`];
+  const ownUrls = [config.FRONTEND_URL, ...(config.API_URL ? [config.API_URL] : local)];
 
   const app = createApp({
     reader: createReplReader({ directory, readTruth }),
@@ -80,9 +82,7 @@ await runMain(async () => {
     stopping: stopping.signal,
     frontendUrl: config.FRONTEND_URL,
     callbackUrl: config.API_URL && `${config.API_URL}/auth/github/callback`,
-    allowedOrigins: [config.FRONTEND_URL, config.API_URL ?? `http://localhost:${config.PORT}`].map(
-      (url) => new URL(url).origin,
-    ),
+    allowedOrigins: ownUrls.map((url) => new URL(url).origin),
     isProduction: config.isProduction,
     cookieDomain: config.COOKIE_DOMAIN,
   });

@@ -36,6 +36,8 @@ export async function benchApi({ environment, rounds }: BenchOptions, print: (ro
   const programs = [
     start("api/main.ts", { ...env, PORT: String(port) }),
     start("bench/api-floor.ts", { ...env, PORT: String(floorPort) }),
+    // Creates end only where somebody works on them.
+    start("worker/main.ts", env),
   ];
   try {
     const api = `http://127.0.0.1:${port}`;
