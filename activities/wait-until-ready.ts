@@ -41,8 +41,6 @@ export function createWaitUntilReady({ cluster, settings, probe }: Ports) {
       await Promise.race([beforeReady, afterReady]);
       return url;
     } catch (error) {
-      // Whichever of the waits noticed it first: a cancellation is passed on as what it is.
-      context.cancellationSignal.throwIfAborted();
       if (late.aborted)
         throw new ReplError("unavailable", `The REPL did not answer within ${timeoutSeconds} s: ${state}.`, {
           cause: error,

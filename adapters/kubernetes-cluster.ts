@@ -38,11 +38,12 @@ export function createKubernetesCluster(
   const networking = config.makeApiClient(k8s.NetworkingV1Api);
   const objects = k8s.KubernetesObjectApi.makeApiClient(config);
 
-  async function attempt<T>(what: string, call: () => Promise<T>): Promise<T> {
+  /** Runs a call to the API server; a signal that ends it is passed on as what it is. */
+  async function attempt<T>(what: string, call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      throw translate(what, error);
+      throw signal?.aborted && error === signal.reason ? error : translate(what, error);
     }
   }
 
@@ -91,7 +92,7 @@ export function createKubernetesCluster(
         if (reason) throw new ReplError("unavailable", reason);
         return pod && isReady(pod) ? true : undefined;
       };
-      await attempt("wait for the pod", () => watchPods(config, namespace, podsOf(session), signal, visit));
+      await attempt("wait for the pod", () => watchPods(config, namespace, podsOf(session), signal, visit), signal);
     },
 
     async runInPod(session, containerFor, signal, onProgress) {
@@ -120,7 +121,7 @@ export function createKubernetesCluster(
         const ended = status?.state?.terminated;
         return ended && { container, exitCode: ended.exitCode, message: ended.message ?? "" };
       };
-      return attempt("wait for the save", () => watchPods(config, namespace, podsOf(session), signal, visit));
+      return attempt("wait for the save", () => watchPods(config, namespace, podsOf(session), signal, visit), signal);
     },
 
     async remove(session) {

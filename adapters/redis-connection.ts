@@ -19,3 +19,10 @@ export function connectToRedis(url: string): Redis {
   redis.on("error", () => {});
   return redis;
 }
+
+/** A connection of its own for hearing what is published: no command there waits for an answer for long, or in company. */
+export function connectToHear(redis: Redis): Redis {
+  const subscriber = redis.duplicate({ enableAutoPipelining: false, maxRetriesPerRequest: 3 });
+  subscriber.on("error", () => {});
+  return subscriber;
+}

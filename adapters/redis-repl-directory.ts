@@ -2,9 +2,9 @@ import type { Redis } from "ioredis";
 import { LRUCache } from "lru-cache";
 import { ReplError } from "../domain/errors.ts";
 import { redisKey } from "../domain/naming.ts";
-import type { Limits, ReadTruth, ReplDirectory } from "../domain/ports.ts";
-import { byCreation, replFrom, type Repl, type ReplRecord, type Session } from "../domain/repl.ts";
-import { indexNote, indexSession, readIndex, type IndexedSession } from "./repl-index.ts";
+import type { Limits, Place, ReadTruth, ReplDirectory } from "../domain/ports.ts";
+import { byCreation, replFrom, type KnownSession, type Repl, type ReplRecord, type Session } from "../domain/repl.ts";
+import { indexNote, indexSession, readIndex } from "./repl-index.ts";
 import { createReplMirror } from "./redis-repl-mirror.ts";
 import { answered, loadScript, readScript } from "./redis-scripts.ts";
 
@@ -72,27 +72,30 @@ export function createRedisReplDirectory(redis: Redis, options: ReplDirectoryOpt
     await Promise.all(known.map((repl) => mirror.write(repl)));
   }
 
+  /** Takes a place, or confirms one that was taken; returns the epoch. A REPL that exists has its place among all. */
   async function take(
     repl: ReplRecord,
     session: Session,
-    view: Omit<IndexedSession, "id" | "until">,
-    limits: { readonly maxRepls: number; readonly maxActive: number },
-    isCreating: boolean,
-    epoch: string,
+    view: Pick<KnownSession, "state" | "url">,
+    limits: Limits,
+    { epoch, isCreating }: Place,
   ): Promise<string> {
+    const known = { id: session.id, ...view };
+    const note = { isCreating: isCreating && view.state === "starting" };
     const [outcome, current] = await ask(takePlace, session.userId, [
       repl.id,
       session.id,
       Date.parse(repl.createdAt),
-      limits.maxRepls,
+      isCreating ? limits.maxRepls : Number.MAX_SAFE_INTEGER,
       limits.maxActive,
       JSON.stringify(repl),
-      indexSession({ id: session.id, ...view, until: expiry() }),
-      indexNote({ isCreating }),
+      indexSession({ ...known, until: expiry() }),
+      indexNote(note),
       epoch,
     ]);
-    if (outcome === "ok") return String(current);
-    throw refusal(String(outcome), limits);
+    if (outcome !== "ok") throw refusal(String(outcome), limits);
+    await mirror.write({ record: repl, session: known, ...note });
+    return String(current);
   }
 
   async function list(userId: string): Promise<readonly Repl[]> {
@@ -114,16 +117,12 @@ export function createRedisReplDirectory(redis: Redis, options: ReplDirectoryOpt
   return {
     async reserve(repl, session, limits, status) {
       const isCreating = status === "creating";
-      const counted = isCreating ? limits : { ...limits, maxRepls: Number.MAX_SAFE_INTEGER };
-      const epoch = await take(repl, session, { state: "starting" }, counted, isCreating, "");
-      await mirror.write({ record: repl, session: { id: session.id, state: "starting" }, isCreating });
+      const epoch = await take(repl, session, { state: "starting" }, limits, { epoch: "", isCreating });
       return { epoch, isCreating };
     },
 
     async publish(session, url, repl, place, limits) {
-      const counted = place.isCreating ? limits : { ...limits, maxRepls: Number.MAX_SAFE_INTEGER };
-      await take(repl, session, { state: "running", url }, counted, false, place.epoch);
-      await mirror.write({ record: repl, session: { id: session.id, state: "running", url } });
+      await take(repl, session, { state: "running", url }, limits, place);
     },
 
     async setState(session, state, reason) {

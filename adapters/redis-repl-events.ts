@@ -3,6 +3,7 @@ import { isAfter, type ReplEvent } from "../domain/events.ts";
 import { redisKey } from "../domain/naming.ts";
 import type { LoggedEvent, ReplEvents } from "../domain/ports.ts";
 import type { ReplId } from "../domain/repl.ts";
+import { connectToHear } from "./redis-connection.ts";
 import { answered, loadScript } from "./redis-scripts.ts";
 
 const keptEvents = 300;
@@ -28,9 +29,7 @@ export function createRedisReplEvents(redis: Redis): ReplEvents & { close(): voi
 
   function connection(): Redis {
     if (subscriber) return subscriber;
-    // Only for subscribing, so nothing travels here that a time limit or a pipeline could help.
-    subscriber = redis.duplicate({ enableAutoPipelining: false, maxRetriesPerRequest: 3 });
-    subscriber.on("error", () => {});
+    subscriber = connectToHear(redis);
     subscriber.on("message", (channel: string, message: string) => {
       const { id, ...event } = JSON.parse(message) as ReplEvent & { id: string };
       for (const listener of listeners.get(channel) ?? []) listener.receive({ id, event });

@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import { LRUCache } from "lru-cache";
 import { redisKey } from "../domain/naming.ts";
 import type { TokenCache } from "../domain/ports.ts";
+import { connectToHear } from "./redis-connection.ts";
 import { answered } from "./redis-scripts.ts";
 
 const tokensInMemory = 10_000;
@@ -14,13 +15,12 @@ const rememberedMs = 10_000;
  */
 export function createRedisTokenCache(redis: Redis): TokenCache & { close(): void } {
   const good = new LRUCache<string, true>({ max: tokensInMemory, ttl: rememberedMs });
-  const subscriber = redis.duplicate({ enableAutoPipelining: false, maxRetriesPerRequest: null });
+  const subscriber = connectToHear(redis);
   let hears = false;
   const deafen = () => {
     hears = false;
     good.clear();
   };
-  subscriber.on("error", () => {});
   subscriber.on("close", deafen);
   // Subscribed anew after each reconnect by ourselves, to know from when on nothing is missed.
   subscriber.on("ready", () => {

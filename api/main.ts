@@ -8,7 +8,7 @@ import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { createTemporalClient } from "../adapters/temporal-client.ts";
 import { loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger, createRequestLogger } from "../config/logger.ts";
-import { githubOptions } from "../config/settings.ts";
+import { githubOptions, objectStoreOptions } from "../config/settings.ts";
 import { runMain } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { createReadTruth } from "../domain/truth.ts";
@@ -31,13 +31,7 @@ const receiveTimeoutMs = 30_000;
 await runMain(async () => {
   const config = loadConfig(process.env);
   const logger = createLogger("api", config.LOG_LEVEL);
-  const store = createS3ObjectStore({
-    endpoint: config.S3_ENDPOINT,
-    region: config.S3_REGION,
-    bucket: config.S3_BUCKET,
-    accessKey: config.S3_ACCESS_KEY,
-    secretKey: config.S3_SECRET_KEY,
-  });
+  const store = createS3ObjectStore(objectStoreOptions(config));
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
   const redis = connectToRedis(config.REDIS_URL);
   const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);

@@ -35,9 +35,20 @@ export function createRateLimits({ perUser, perAddress, trustedProxies }: RateLi
     }
   }
 
+  const countStranger = (c: Context) => count(c, addresses, clientAddress(c, trustedProxies), "from one address");
+
   return {
     countUser: (c: Context, userId: string) => count(c, users, userId, "of one user"),
-    countStranger: (c: Context) => count(c, addresses, clientAddress(c, trustedProxies), "from one address"),
+    countStranger,
+    /** Counts whoever cannot prove who they are, so that nobody guesses without end. */
+    async admit<Proven>(c: Context, prove: () => Promise<Proven>): Promise<Proven> {
+      try {
+        return await prove();
+      } catch (error) {
+        await countStranger(c);
+        throw error;
+      }
+    },
   };
 }
 

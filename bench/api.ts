@@ -2,13 +2,15 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { json } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import { loadConfig } from "../config/config.ts";
+import { objectStoreOptions } from "../config/settings.ts";
 import { createRecord } from "../domain/registry.ts";
+import { freePort } from "../tools/free-port.ts";
 import { signIn, type Person } from "../tools/api-client.ts";
 import { rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 
@@ -114,15 +116,7 @@ async function accepted(api: string, rounds: number, print: (row: Row) => void):
 
 async function personWith(api: string, environment: Readonly<Record<string, string>>, count: number) {
   const person = await signIn(api, `bench-${randomUUID().slice(0, 8)}`);
-  const store = createS3ObjectStore({
-    endpoint: environment["S3_ENDPOINT"],
-    region: environment["S3_REGION"] ?? "us-east-1",
-    bucket: environment["S3_BUCKET"] ?? "",
-    accessKey: environment["S3_ACCESS_KEY"] ?? "",
-    secretKey: environment["S3_SECRET_KEY"] ?? "",
-  });
-  const me = await fetch(`${api}/auth/me`, { headers: { authorization: `Bearer ${person.token}` } });
-  const { id } = (await me.json()) as { id: number };
+  const store = createS3ObjectStore(objectStoreOptions(loadConfig(environment)));
   const ids = Array.from({ length: count }, () => `repl-${randomUUID().slice(0, 18)}`);
   const savedAt = new Date().toISOString();
   await Promise.all(
@@ -130,7 +124,7 @@ async function personWith(api: string, environment: Readonly<Record<string, stri
       createRecord(store, {
         id: replId,
         name: `A REPL with a name, number ${index}`,
-        owner: { id: String(id), login: person.login },
+        owner: { id: person.userId, login: person.login },
         template: "node",
         createdAt: new Date(Date.now() - index * 1000).toISOString(),
         lastOpenedAt: savedAt,
@@ -189,12 +183,4 @@ async function answers(url: string): Promise<void> {
 function residentMegabytes(pid: number): number {
   const [, kilobytes = "0"] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Math.round(Number(kilobytes) / 1024);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }

@@ -20,6 +20,17 @@ export function clusterSettings(config: Config): ClusterSettings {
   };
 }
 
+/** Where the object store is, and its keys. */
+export function objectStoreOptions(config: Config) {
+  return {
+    endpoint: config.S3_ENDPOINT,
+    region: config.S3_REGION,
+    bucket: config.S3_BUCKET,
+    accessKey: config.S3_ACCESS_KEY,
+    secretKey: config.S3_SECRET_KEY,
+  };
+}
+
 /** How to speak to GitHub; undefined when no application of it is configured. */
 export function githubOptions(config: Config) {
   const { GITHUB_ID: clientId, GITHUB_SECRET: clientSecret, GITHUB_URL: url } = config;

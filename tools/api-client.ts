@@ -8,12 +8,13 @@ export type ReplAnswer = InferResponseType<ApiClient["api"]["repl"][":id"]["$get
 
 /** Signs in by the development login. Every call throws an error with the problem's text unless it succeeds. */
 export async function signIn(baseUrl: string, login: string) {
-  const { token } = await succeeded(createApiClient(baseUrl).auth.dev.$post({ json: { login } }));
+  const { token, user } = await succeeded(createApiClient(baseUrl).auth.dev.$post({ json: { login } }));
   const { repl } = createApiClient(baseUrl, { token }).api;
   const of = (id: string) => ({ param: { id } });
 
   return {
     login,
+    userId: String(user.id),
     token,
     list: () => succeeded(repl.$get()),
     get: (id: string) => succeeded(repl[":id"].$get(of(id))),

@@ -10,7 +10,7 @@ import { createStaticCredentials } from "../adapters/static-credentials.ts";
 import { probeAccessPath } from "../adapters/access-path.ts";
 import { loadConfig } from "../config/config.ts";
 import { createLogger } from "../config/logger.ts";
-import { clusterSettings } from "../config/settings.ts";
+import { clusterSettings, objectStoreOptions } from "../config/settings.ts";
 import { runMain, untilAvailable } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { createReadTruth } from "../domain/truth.ts";
@@ -30,14 +30,7 @@ await runMain(async () => {
     });
   }
 
-  const s3 = {
-    endpoint: config.S3_ENDPOINT,
-    region: config.S3_REGION,
-    bucket: config.S3_BUCKET,
-    accessKey: config.S3_ACCESS_KEY,
-    secretKey: config.S3_SECRET_KEY,
-  };
-  const store = createS3ObjectStore(s3);
+  const store = createS3ObjectStore(objectStoreOptions(config));
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
   const redis = connectToRedis(config.REDIS_URL);
   const events = createRedisReplEvents(redis);

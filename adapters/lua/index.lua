@@ -6,8 +6,7 @@ local repls, index, now = KEYS[1], KEYS[2], tonumber(ARGV[1])
 -- again; so also what somebody else filled in from older knowledge is corrected by the write that follows.
 local function isKnown()
   local count = redis.call('HGET', index, 'count')
-  if count and tonumber(count) == redis.call('ZCARD', repls) then return true end
-  return false
+  return count and tonumber(count) == redis.call('ZCARD', repls)
 end
 
 local function changed()

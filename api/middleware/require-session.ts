@@ -17,9 +17,13 @@ export interface RequireSessionOptions {
   readonly limits: RateLimits;
 }
 
+export function bearerOf(c: Context): string | undefined {
+  return /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+}
+
 /** The token of a request: the Bearer's before the cookie's. */
 export function tokenOf(c: Context): { token: string; isBearer: boolean } | undefined {
-  const bearer = /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  const bearer = bearerOf(c);
   if (bearer) return { token: bearer, isBearer: true };
   const cookie = getCookie(c, sessionCookie);
   return cookie ? { token: cookie, isBearer: false } : undefined;
@@ -40,13 +44,7 @@ export function requireSession({ sessions, allowedOrigins, limits }: RequireSess
   }
 
   return createMiddleware<Env>(async (c, next) => {
-    let session: Session;
-    try {
-      session = await sessionOf(c);
-    } catch (error) {
-      await limits.countStranger(c);
-      throw error;
-    }
+    const session = await limits.admit(c, () => sessionOf(c));
     await limits.countUser(c, session.user.id);
     c.set("session", session);
     c.set("user", session.user);

@@ -1,4 +1,4 @@
-import { createRoute } from "@hono/zod-openapi";
+import { createRoute, type z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { setCookie } from "hono/cookie";
 import { ReplError } from "../../domain/errors.ts";
@@ -105,9 +105,10 @@ export function replCommands(options: ReplCommandsOptions) {
     return ticket;
   }
 
-  async function create(c: Context<Env>, name: string | undefined, templateName: string, key: string | undefined) {
+  async function create(c: Context<Env>, request: z.output<typeof createRequest>, key: string | undefined) {
+    const name = request.name ?? request.replName;
     if (name === undefined) throw new ReplError("invalid", "name: is missing");
-    const template = templateOf(templateName);
+    const template = templateOf(request.template);
     const owner = ownerOf(c);
     const id = key === undefined ? newReplId() : replIdFor(owner, key);
     const existing = key === undefined ? undefined : await reader.find(owner, id);
@@ -157,21 +158,13 @@ export function replCommands(options: ReplCommandsOptions) {
   }
 
   return createRoutes()
-    .openapi(createReplRoute, (c) => {
-      const { name, replName, template } = c.req.valid("json");
-      return create(c, name ?? replName, template, c.req.valid("header")["idempotency-key"]);
-    })
-    .openapi(createAliasRoute, (c) => {
-      const { name, replName, template } = c.req.valid("json");
-      return create(c, name ?? replName, template, c.req.valid("header")["idempotency-key"]);
-    })
+    .openapi(createReplRoute, (c) => create(c, c.req.valid("json"), c.req.valid("header")["idempotency-key"]))
+    .openapi(createAliasRoute, (c) => create(c, c.req.valid("json"), c.req.valid("header")["idempotency-key"]))
     .openapi(openRoute, (c) => open(c, c.req.valid("param").id))
     .openapi(openByGetRoute, (c) => open(c, c.req.valid("param").id))
     .openapi(closeRoute, async (c) => {
       const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
-      const { save } = await workflows.close(closing(repl));
-      const { generation, files, bytes } = save;
-      return c.json({ replId: repl.id, save: { generation, files, bytes } }, 200);
+      return c.json(await closeRepl(workflows, repl), 200);
     })
     .openapi(removeRoute, async (c) => {
       const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
@@ -180,10 +173,16 @@ export function replCommands(options: ReplCommandsOptions) {
     });
 }
 
-/** What a close of this REPL is about; what never was saved is save 0. */
-export function closing(repl: Repl) {
+/** Closes a REPL, whoever wishes it, and says which save holds its files; what never was saved is save 0. */
+export async function closeRepl(workflows: ReplWorkflows, repl: Repl): Promise<z.infer<typeof closeAnswerSchema>> {
   const nothing = { generation: 0, version: "", files: 0, bytes: 0, savedAt: repl.createdAt };
-  return { replId: repl.id, owner: repl.owner, lastSave: repl.lastSave ?? nothing };
+  const { save } = await workflows.close({
+    replId: repl.id,
+    owner: repl.owner,
+    lastSave: repl.lastSave ?? nothing,
+  });
+  const { generation, files, bytes } = save;
+  return { replId: repl.id, save: { generation, files, bytes } };
 }
 
 function wantsNoWait(c: Context<Env>): boolean {

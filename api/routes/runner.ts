@@ -4,13 +4,14 @@ import { ReplError } from "../../domain/errors.ts";
 import type { ReplDirectory } from "../../domain/ports.ts";
 import type { Session } from "../../domain/repl.ts";
 import type { Env } from "../env.ts";
+import { bearerOf } from "../middleware/require-session.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems } from "../openapi.ts";
 import type { RateLimits } from "../rate-limits.ts";
 import type { ReplReader } from "../repl-reader.ts";
 import type { ReplWorkflows } from "../repl-workflows.ts";
 import type { RunnerTokens } from "../runner-tokens.ts";
 import { closeAnswerSchema, replParams, runnerReportSchema } from "../schemas.ts";
-import { closing } from "./repl-commands.ts";
+import { closeRepl } from "./repl-commands.ts";
 
 export interface RunnerRoutesOptions {
   readonly runnerTokens: RunnerTokens;
@@ -43,15 +44,8 @@ const closeRoute = createRoute({
 
 /** What a session's own runner may ask for. */
 export function runnerRoutes({ runnerTokens, directory, reader, workflows, limits }: RunnerRoutesOptions) {
-  async function sessionOf(c: Context<Env>, replId: string): Promise<Session> {
-    try {
-      const token = /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
-      return runnerTokens.verify(token, replId);
-    } catch (error) {
-      await limits.countStranger(c);
-      throw error;
-    }
-  }
+  const sessionOf = (c: Context<Env>, replId: string): Promise<Session> =>
+    limits.admit(c, async () => runnerTokens.verify(bearerOf(c) ?? "", replId));
 
   const ended = () => new ReplError("conflict", "This session is over: another one has begun, or none runs.");
 
@@ -66,8 +60,6 @@ export function runnerRoutes({ runnerTokens, directory, reader, workflows, limit
       const current = await directory.activeSession(session.userId, session.replId);
       if (current?.id !== session.id) throw ended();
       const repl = await reader.get({ id: session.userId, login: "" }, session.replId);
-      const { save } = await workflows.close(closing(repl));
-      const { generation, files, bytes } = save;
-      return c.json({ replId: repl.id, save: { generation, files, bytes } }, 200);
+      return c.json(await closeRepl(workflows, repl), 200);
     });
 }

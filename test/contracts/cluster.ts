@@ -81,7 +81,10 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
     it("ends a wait when it is told to", async () => {
       const { cluster, prepare } = makeHarness();
       const { session } = await prepare();
-      await expect(cluster.waitForPod(session, AbortSignal.timeout(200), () => {})).rejects.toThrow();
+      const signal = AbortSignal.timeout(200);
+      const waiting = cluster.waitForPod(session, signal, () => {});
+      await expect(waiting).rejects.toThrow();
+      expect(await waiting.catch((error: unknown) => error)).toBe(signal.reason);
     });
   });
 }

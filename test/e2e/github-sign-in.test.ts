@@ -5,7 +5,8 @@ import type { AddressInfo } from "node:net";
 import { chromium, type Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { startGithub, type Github } from "../fakes/github.ts";
-import { freePort, isReady, startProgram } from "../setup/program.ts";
+import { freePort } from "../../tools/free-port.ts";
+import { isReady, startProgram } from "../setup/program.ts";
 import "../setup/stack-variables.ts";
 
 const patience = { timeout: 30_000, interval: 100 };
@@ -57,13 +58,18 @@ describe("sign-in with GitHub in a browser", () => {
     await github.close();
   });
 
-  it("ends on the dashboard, where the front end knows who it is, until they sign out", async () => {
+  async function signIn() {
     const context = await browser.newContext();
     const tab = await context.newPage();
     await tab.goto(`${apiUrl}/auth/github`);
     await tab.click("#authorize");
     await tab.waitForURL(`${frontEndUrl}/dashboard`);
     await tab.getByText("octocat").waitFor();
+    return { context, tab };
+  }
+
+  it("ends on the dashboard, where the front end knows who it is, until they sign out", async () => {
+    const { context, tab } = await signIn();
     const names = (await context.cookies(apiUrl)).map(({ name, httpOnly, sameSite }) => [name, httpOnly, sameSite]);
     expect(names).toEqual([["devex_session", true, "Lax"]]);
     expect(await tab.evaluate("document.cookie")).toBe("");
@@ -87,11 +93,7 @@ describe("sign-in with GitHub in a browser", () => {
   });
 
   it("lets no page of somebody else use the session", async () => {
-    const context = await browser.newContext();
-    const tab = await context.newPage();
-    await tab.goto(`${apiUrl}/auth/github`);
-    await tab.click("#authorize");
-    await tab.waitForURL(`${frontEndUrl}/dashboard`);
+    const { context, tab } = await signIn();
     const foreign = createServer(
       (_request, response) => void response.setHeader("content-type", "text/html").end("<p>"),
     );

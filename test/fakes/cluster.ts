@@ -1,5 +1,5 @@
 import type { KubernetesObject, V1Deployment, V1EphemeralContainer } from "@kubernetes/client-node";
-import { messageOf, ReplError } from "../../domain/errors.ts";
+import { ReplError } from "../../domain/errors.ts";
 import { label } from "../../domain/naming.ts";
 import type { Cluster } from "../../domain/ports.ts";
 import type { Session } from "../../domain/repl.ts";
@@ -50,9 +50,7 @@ export function createFakeCluster(
       const pod = podOf(session);
       if (pod?.isHopeless) throw new ReplError("unavailable", "container runner cannot start: ErrImageNeverPull");
       if (pod) return onProgress("ready");
-      await new Promise((_resolve, reject) =>
-        signal.addEventListener("abort", () => reject(new Error(messageOf(signal.reason)))),
-      );
+      await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
     },
     async runInPod(session, containerFor, _signal, onProgress) {
       const pod = podOf(session);

@@ -33,12 +33,20 @@ function listen(response: Response) {
   };
 }
 
+/** A running REPL of alice's; `follow` begins a stream of its events. */
+async function running(options?: Parameters<typeof startApi>[0]) {
+  const api = await startApi(options);
+  const { as, create, owner } = await api.person("alice");
+  const { id, url } = await create();
+  const ask = (headers?: Record<string, string>) => as("GET", `/api/repl/${id}/events`, undefined, headers);
+  const follow = async (headers?: Record<string, string>) => listen(await ask(headers));
+  return { ...api, as, owner, id, url, ask, follow };
+}
+
 describe("events", () => {
   it("begin with the current state and go on with what happens", async () => {
-    const { person, directory, events } = await startApi();
-    const { as, create, owner } = await person("alice");
-    const { id, url } = await create();
-    const response = await as("GET", `/api/repl/${id}/events`, undefined, { origin: frontendUrl });
+    const { directory, events, owner, id, url, ask } = await running();
+    const response = await ask({ origin: frontendUrl });
     expect(response.headers.get("content-type")).toContain("text/event-stream");
     expect(response.headers.get("access-control-allow-origin")).toBe(frontendUrl);
     const stream = listen(response);
@@ -64,17 +72,15 @@ describe("events", () => {
   });
 
   it("go on after Last-Event-ID, the current state first", async () => {
-    const { person, events } = await startApi();
-    const { as, create } = await person("alice");
-    const { id } = await create();
-    const first = listen(await as("GET", `/api/repl/${id}/events`));
+    const { events, id, follow } = await running();
+    const first = await follow();
     await first.next();
     events.events.publish(id, errorEvent("one"));
     const heard = await first.next();
     await first.leave();
     events.events.publish(id, errorEvent("two"));
     events.events.publish(id, errorEvent("three"));
-    const again = listen(await as("GET", `/api/repl/${id}/events`, undefined, { "last-event-id": heard?.id ?? "" }));
+    const again = await follow({ "last-event-id": heard?.id ?? "" });
     const status = await again.next();
     expect(status).toMatchObject({ event: "status" });
     // An id here would skip what was missed if the connection broke now.
@@ -87,24 +93,20 @@ describe("events", () => {
   });
 
   it("give who comes new a place to go on from", async () => {
-    const { person, events } = await startApi();
-    const { as, create } = await person("alice");
-    const { id } = await create();
-    const stream = listen(await as("GET", `/api/repl/${id}/events`));
+    const { events, id, follow } = await running();
+    const stream = await follow();
     const status = await stream.next();
     await stream.leave();
     events.events.publish(id, errorEvent("missed"));
-    const again = listen(await as("GET", `/api/repl/${id}/events`, undefined, { "last-event-id": status?.id ?? "" }));
+    const again = await follow({ "last-event-id": status?.id ?? "" });
     await again.next();
     expect(await again.next()).toMatchObject({ data: { message: "missed" } });
     await again.leave();
   });
 
   it("end with the REPL", async () => {
-    const { person, events } = await startApi();
-    const { as, create } = await person("alice");
-    const { id } = await create();
-    const stream = listen(await as("GET", `/api/repl/${id}/events`));
+    const { as, events, id, follow } = await running();
+    const stream = await follow();
     await stream.next();
     await as("DELETE", `/api/repl/${id}`);
     expect(await stream.next()).toMatchObject({ event: "status", data: { status: "deleted" } });
@@ -131,29 +133,23 @@ describe("events", () => {
   });
 
   it("have many listeners and leave nothing behind when those go", async () => {
-    const { person, events } = await startApi();
-    const { as, create } = await person("alice");
-    const { id } = await create();
-    const streams = await Promise.all(
-      Array.from({ length: 50 }, async () => listen(await as("GET", `/api/repl/${id}/events`))),
-    );
+    const { events, id, ask, follow } = await running();
+    const streams = await Promise.all(Array.from({ length: 50 }, () => follow()));
     for (const stream of streams) await stream.next();
-    expect(await problemOf(await as("GET", `/api/repl/${id}/events`))).toMatchObject({ status: 429 });
+    expect(await problemOf(await ask())).toMatchObject({ status: 429 });
     events.events.publish(id, errorEvent("to all"));
     for (const stream of streams) expect(await stream.next()).toMatchObject({ data: { message: "to all" } });
     for (const stream of streams) await stream.leave();
     await vi.waitFor(() => expect(events.listeners()).toBe(0));
-    const last = listen(await as("GET", `/api/repl/${id}/events`));
+    const last = await follow();
     await last.next();
     await last.leave();
   });
 
   it("end when the process stops", async () => {
     const stopping = new AbortController();
-    const { person } = await startApi({ stopping: stopping.signal });
-    const { as, create } = await person("alice");
-    const { id } = await create();
-    const stream = listen(await as("GET", `/api/repl/${id}/events`));
+    const { follow } = await running({ stopping: stopping.signal });
+    const stream = await follow();
     await stream.next();
     stopping.abort();
     expect(await stream.next()).toBeUndefined();

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import diffMatchPatch from "diff-match-patch";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
+import { freePort } from "../../../tools/free-port.ts";
 import { createTickets } from "../../../api/tickets.ts";
 import { startRunner } from "../../../runner/server.ts";
 import { connectEditor, type EditorClient } from "../../../tools/editor-client.ts";
@@ -37,12 +38,7 @@ describe("runner", () => {
   beforeAll(async () => {
     tickets = await createTickets(["a secret for tests that is long enough"], 60);
     ticket = await tickets.issue("repl-x", "7");
-    const port = await new Promise<number>((resolve) => {
-      const probe = createServer().listen(0, () => {
-        const { port: free } = probe.address() as AddressInfo;
-        probe.close(() => resolve(free));
-      });
-    });
+    const port = await freePort();
     runner = await startRunner({
       replId: "repl-x",
       userId: "7",
