@@ -1,58 +1,73 @@
+import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
-import { createRecord, readRecord } from "../domain/registry.ts";
-import { parseSaveManifest, summarize, type SaveEntry, type SaveManifest } from "../domain/save.ts";
+import { createRecord, readRecord, readSave } from "../domain/registry.ts";
+import { createManifest, parseSaveManifest, summarize, writeSaveManifest, type SaveEntry } from "../domain/save.ts";
 import type { ReplInput, StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
 const concurrentCopies = 32;
+const nanosecondsPerMillisecond = 1_000_000n;
 
 /**
- * Makes the first save of a new REPL: copies every file of the template within the store, writes the
- * manifest, and last the registry record, with which the REPL exists. Throws `unavailable` when the
- * template is not published yet or any file cannot be copied, `conflict` when the id is taken. May be repeated.
+ * Makes the first save of a new REPL: copies every file of the template, or of another REPL's save, within the
+ * store, each checked by its checksum, writes the manifest, and last the registry record, with which the REPL
+ * exists. Throws `unavailable` when the template is not published yet or any file cannot be copied, `conflict` when
+ * the id is taken. May be repeated.
  */
 export function createCopyTemplate({ store }: Ports) {
-  return async ({ repl, session, template }: StartInput): Promise<void> => {
+  async function entriesOf({ repl, template, copyOf }: StartInput): Promise<readonly SaveEntry[]> {
+    if (copyOf) return (await readSave(store, copyOf.replId, copyOf.save)).entries;
+    const published = await store.getText(objectKey.templateManifest(template.name, template.digest));
+    if (!published)
+      throw new ReplError("unavailable", `Template ${template.name} (${template.digest}) is not published yet.`);
+    // A template has no times of its own; the files are as old as the REPL.
+    const mtimeNs = String(BigInt(Date.parse(repl.createdAt)) * nanosecondsPerMillisecond);
+    return parseSaveManifest(published.text).entries.map((entry) => ({ ...entry, mtimeNs }));
+  }
+
+  return async (input: StartInput): Promise<void> => {
+    const { repl, session, copyOf } = input;
     const existing = await readRecord(store, repl.owner.id, repl.id);
     if (existing && existing.createdAt !== repl.createdAt)
       throw new ReplError("conflict", "A REPL of this id exists already.");
     if (existing) return;
-    const published = await store.getText(objectKey.templateManifest(template.name, template.digest));
-    if (!published)
-      throw new ReplError("unavailable", `Template ${template.name} (${template.digest}) is not published yet.`);
-    const source = parseSaveManifest(published.text);
-    const target = objectKey.workspace(repl.owner, repl.id);
-    const entries: SaveEntry[] = [];
-    for (let start = 0; start < source.entries.length; start += concurrentCopies) {
-      const batch = source.entries.slice(start, start + concurrentCopies);
-      entries.push(
-        ...(await Promise.all(
-          batch.map(async (entry): Promise<SaveEntry> => {
-            if (entry.type !== "file") return entry;
-            const key = target + entry.path;
-            const copied = await store.copy(entry.key, key).catch((error: unknown) => {
-              throw new ReplError("unavailable", `Template file ${entry.path} cannot be copied: ${messageOf(error)}`, {
-                cause: error,
-              });
-            });
-            return { ...entry, key, version: copied.version };
-          }),
-        )),
-      );
-    }
-    const manifest: SaveManifest = {
-      format: 1,
-      replId: repl.id,
-      generation: 1,
-      sessionId: session.id,
-      createdAt: repl.createdAt,
+    const entries = await mapConcurrently(
+      await entriesOf(input),
+      { items: concurrentCopies },
+      async (entry): Promise<SaveEntry> => {
+        if (entry.type !== "file") return entry;
+        const key = keyInNew(entry.key, entry.path, input);
+        const copied = await store.copy(entry.key, key, entry).catch((error: unknown) => {
+          throw new ReplError("unavailable", `${entry.path} cannot be copied: ${messageOf(error)}`, { cause: error });
+        });
+        return { ...entry, key, version: copied.version };
+      },
+    );
+    const manifest = createManifest(
+      {
+        replId: repl.id,
+        generation: 1,
+        parent: 0,
+        sessionId: session.id,
+        createdAt: repl.createdAt,
+        kind: copyOf ? "copy" : "template",
+        leftOut: [],
+        inMotion: [],
+      },
       entries,
-      leftOut: [],
-    };
-    const written = await store.putText(objectKey.save(repl.id, 1), JSON.stringify(manifest));
+    );
+    const written = await store.putText(objectKey.save(repl.id, 1), writeSaveManifest(manifest));
     await createRecord(store, { ...repl, sessionId: session.id, lastSave: summarize(manifest, written.version) });
   };
+}
+
+/** A path that no key can express lies under its digest, there as here. */
+function keyInNew(key: string, path: string, { repl, copyOf }: StartInput): string {
+  const odd = copyOf && objectKey.oddFiles(copyOf.replId);
+  return odd && key.startsWith(odd)
+    ? objectKey.oddFiles(repl.id) + key.slice(odd.length)
+    : objectKey.workspace(repl.owner, repl.id) + path;
 }
 
 /**

@@ -13,6 +13,8 @@ export interface StartInput extends SessionInput {
   readonly repl: ReplRecord;
   readonly template: PublishedTemplate;
   readonly ticketKey: string;
+  /** The save that a new REPL starts with, in place of the template's files. */
+  readonly copyOf?: { readonly replId: string; readonly save: SaveSummary };
 }
 
 export interface ReplInput {
@@ -29,5 +31,6 @@ export interface OpenedRepl {
 
 export interface ClosedRepl {
   readonly replId: string;
-  readonly save: SaveSummary;
+  /** `lost` says what could not be saved any more, because its container was gone. */
+  readonly save: SaveSummary & { readonly lost?: string };
 }

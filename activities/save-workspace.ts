@@ -1,8 +1,10 @@
 import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { errorEvent, saveEvent } from "../domain/events.ts";
+import type { SaveAttempt } from "../domain/ports.ts";
 import { readRecord, readSave } from "../domain/registry.ts";
-import { failureReported, summarize, type SaveSummary } from "../domain/save.ts";
+import type { ReplId, ReplRecord, Session, User } from "../domain/repl.ts";
+import { failureReported, saveReported, type SaveReport, type SaveSummary } from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
 import type { ReplInput, SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -12,15 +14,28 @@ const supersededExitCode = 3;
 /** The save container found a workspace that was never filled: the newest save is all there is. */
 const neverRestoredExitCode = 4;
 
+/** The save that holds a closed REPL's files, and what could not be saved any more, if anything. */
+export type SaveOutcome = SaveSummary & { readonly lost?: string };
+
 /**
  * Makes the last save of a session: adds an ephemeral container that saves the workspace, waits for its end
  * and reads the manifest back. Only exit code 0 and a manifest that the record points at count as saved;
  * anything else throws, and the next attempt takes a fresh container. A pod that never held a restored
- * workspace has nothing newer than the newest save, which is then the answer. Repeated without end by its
- * retry policy: until it succeeds, nothing is removed.
+ * workspace has nothing newer than the newest save, which is then the answer; so is it where the pod is gone
+ * with all that was in it, and the answer says so. Repeated without end by its retry policy: until it succeeds,
+ * nothing is removed.
  */
 export function createSaveWorkspace({ cluster, store, directory, events, settings }: Ports) {
-  return async ({ session, owner, replId }: SessionInput & ReplInput): Promise<SaveSummary> => {
+  async function provenSave(owner: User, replId: ReplId, report: SaveReport | undefined): Promise<ReplRecord> {
+    const record = await readRecord(store, owner.id, replId);
+    if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
+    const { generation } = await readSave(store, replId, record.lastSave);
+    if (report && report.generation > generation)
+      throw new ReplError("unavailable", `The registry does not name save ${report.generation}, which was reported.`);
+    return record;
+  }
+
+  return async ({ session, owner, replId }: SessionInput & ReplInput): Promise<SaveOutcome> => {
     const context = Context.current();
     const beating = setInterval(() => context.heartbeat(state), 1000);
     let state = "looking for the pod";
@@ -31,24 +46,18 @@ export function createSaveWorkspace({ cluster, store, directory, events, setting
         context.cancellationSignal,
         (next) => context.heartbeat((state = next)),
       );
-      if (attempt && attempt.exitCode !== 0 && attempt.exitCode !== neverRestoredExitCode) {
-        if (attempt.exitCode === supersededExitCode)
-          throw new ReplError("conflict", `${attempt.container}: another session is the writer now`);
-        throw new ReplError(
-          "unavailable",
-          `${attempt.container} ended with exit code ${attempt.exitCode}: ${failureReported(attempt.message)}`,
-        );
-      }
-      const record = await readRecord(store, owner.id, replId);
+      const saved = attempt && "exitCode" in attempt ? attempt : undefined;
+      requireSaved(saved);
+      const wasSaved = saved?.exitCode === 0;
       // No workspace was ever filled, and the registry does not have the REPL: there is nothing to keep.
-      if (!record && attempt?.exitCode !== 0)
+      if (!wasSaved && !(await readRecord(store, owner.id, replId)))
         return { generation: 0, version: "", files: 0, bytes: 0, savedAt: new Date().toISOString() };
-      if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
-      const save = summarize(await readSave(store, replId, record.lastSave), record.lastSave.version);
-      if (attempt && reportedGeneration(attempt.message) > save.generation)
-        throw new ReplError("unavailable", `The registry does not name the save that ${attempt.container} reported.`);
+      const record = await provenSave(owner, replId, wasSaved ? saveReported(saved.message) : undefined);
+      const save = record.lastSave as SaveSummary;
       events.publish(replId, saveEvent(save));
-      return save;
+      const lost = lossOf(record, session, attempt && "lost" in attempt ? attempt.lost : undefined);
+      if (lost) events.publish(replId, errorEvent(lost));
+      return lost ? { ...save, lost } : save;
     } catch (error) {
       events.publish(replId, errorEvent(`Saving failed and is tried again: ${messageOf(error)}`));
       await directory
@@ -61,10 +70,19 @@ export function createSaveWorkspace({ cluster, store, directory, events, setting
   };
 }
 
-function reportedGeneration(message: string): number {
-  try {
-    return (JSON.parse(message) as { generation?: number }).generation ?? 0;
-  } catch {
-    return 0;
-  }
+/** Throws unless the container saved, or found that there was nothing to save. */
+function requireSaved(attempt: SaveAttempt | undefined): void {
+  if (!attempt || attempt.exitCode === 0 || attempt.exitCode === neverRestoredExitCode) return;
+  const { container, exitCode, message } = attempt;
+  if (exitCode === supersededExitCode)
+    throw new ReplError("conflict", `${container}: another session is the writer now`);
+  throw new ReplError("unavailable", `${container} ended with exit code ${exitCode}: ${failureReported(message)}`);
+}
+
+/** What a user must know when a pod of the session was lost before it could be saved. */
+function lossOf({ lastLoss, lastSave }: ReplRecord, session: Session, gone: string | undefined): string | undefined {
+  if (gone)
+    return `The container was lost before its files could be saved (${gone}). What was written after save ${lastSave?.generation} (${lastSave?.savedAt}) is gone.`;
+  if (lastLoss?.sessionId !== session.id) return undefined;
+  return `The container was lost at ${lastLoss.at} and started again from save ${lastLoss.generation}. What was written between the two is gone.`;
 }

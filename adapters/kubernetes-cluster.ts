@@ -1,6 +1,6 @@
 import * as k8s from "@kubernetes/client-node";
 import { messageOf, ReplError } from "../domain/errors.ts";
-import { fieldManager, label } from "../domain/naming.ts";
+import { annotation, fieldManager, label } from "../domain/naming.ts";
 import type { Cluster } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
 import { watchPods } from "./kubernetes-watch.ts";
@@ -10,8 +10,11 @@ import {
   hasStarted,
   hopelessReason,
   isReady,
+  isStartedUnready,
   livePod,
+  lostPod,
   nextSaveName,
+  nodeOf,
   runningSave,
   statusOf,
 } from "./pod-state.ts";
@@ -22,8 +25,20 @@ export interface KubernetesOptions {
   readonly namespace: string;
 }
 
+/** A container whose image is there starts in a second; a node that does not answer starts none. */
+const containerStartMs = 60_000;
+
+const mergePatch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.MergePatch);
+const strategicPatch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.StrategicMergePatch);
+
 /** The files are saved before a pod is removed, so its programs get only a moment to end. */
 const podGraceSeconds = 1;
+
+/**
+ * The kubelet asks a container that has just started whether it is ready, and sometimes asks before it has noted
+ * that it runs; it asks again a second later, or when its pod changes. Ready follows within 10 ms where it did not.
+ */
+const readinessDueMs = 40;
 
 /** The cluster behind a Kubernetes API server. */
 export function createKubernetesCluster(
@@ -84,15 +99,26 @@ export function createKubernetesCluster(
 
     async waitForPod(session, signal, onProgress) {
       let last = describePod(undefined);
+      let reminder: NodeJS.Timeout | undefined;
+      /** Changes the pod, so that the kubelet looks at it again. */
+      const remind = (name: string) => {
+        const body = { metadata: { annotations: { [annotation.asked]: new Date().toISOString() } } };
+        core.patchNamespacedPod({ name, namespace, body }, mergePatch).catch(() => {});
+      };
       const visit = (pods: readonly k8s.V1Pod[]) => {
         const pod = livePod(pods);
+        if (pod && isStartedUnready(pod)) reminder ??= setTimeout(remind, readinessDueMs, pod.metadata?.name ?? "");
         const state = describePod(pod);
         if (state !== last) onProgress((last = state));
         const reason = pod && hopelessReason(pod);
         if (reason) throw new ReplError("unavailable", reason);
         return pod && isReady(pod) ? true : undefined;
       };
-      await attempt("wait for the pod", () => watchPods(config, namespace, podsOf(session), signal, visit), signal);
+      try {
+        await attempt("wait for the pod", () => watchPods(config, namespace, podsOf(session), signal, visit), signal);
+      } finally {
+        clearTimeout(reminder);
+      }
     },
 
     async runInPod(session, containerFor, signal, onProgress) {
@@ -100,28 +126,43 @@ export function createKubernetesCluster(
         core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }),
       );
       const pod = livePod(pods.items);
-      if (!pod || !hasStarted(pod)) return undefined;
+      if (!pod || !hasStarted(pod)) {
+        const lost = lostPod(pods.items);
+        return lost === undefined ? undefined : { lost };
+      }
       const podName = pod.metadata?.name ?? "";
       const running = runningSave(pod);
       const container = running ?? nextSaveName(pod);
       if (!running) {
         const body = { spec: { ephemeralContainers: [containerFor(container)] } };
-        const patch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.StrategicMergePatch);
         await attempt("add the save container", () =>
-          core.patchNamespacedPodEphemeralcontainers({ name: podName, namespace, body }, patch),
+          core.patchNamespacedPodEphemeralcontainers({ name: podName, namespace, body }, strategicPatch),
         );
       }
       onProgress(`${container} in ${podName}`);
-      const visit = (now: readonly k8s.V1Pod[]) => {
+      const statusIn = (now: readonly k8s.V1Pod[]) => {
         const current = now.find((candidate) => candidate.metadata?.uid === pod.metadata?.uid);
         if (!current || current.status?.phase === "Failed") throw new ReplError("unavailable", `${podName} is gone`);
         const status = statusOf(current, container);
         const reason = hopelessContainer(status);
         if (reason) throw new ReplError("unavailable", `${container} cannot start: ${reason}`);
-        const ended = status?.state?.terminated;
-        return ended && { container, exitCode: ended.exitCode, message: ended.message ?? "" };
+        return status?.state;
       };
-      return attempt("wait for the save", () => watchPods(config, namespace, podsOf(session), signal, visit), signal);
+      const until = <Answer>(end: AbortSignal, visit: (now: readonly k8s.V1Pod[]) => Answer | undefined) =>
+        attempt("wait for the save", () => watchPods(config, namespace, podsOf(session), end, visit), end);
+
+      const late = AbortSignal.timeout(containerStartMs);
+      await until(AbortSignal.any([signal, late]), (now) => {
+        const state = statusIn(now);
+        return state?.running ?? state?.terminated;
+      }).catch((error: unknown) => {
+        if (!late.aborted || signal.aborted) throw error;
+        throw new ReplError("unavailable", `${container} does not start: ${describePod(pod)} on ${nodeOf(pod)}`);
+      });
+      return until(signal, (now) => {
+        const ended = statusIn(now)?.terminated;
+        return ended && { container, exitCode: ended.exitCode, message: ended.message ?? "" };
+      });
     },
 
     async remove(session) {

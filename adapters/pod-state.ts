@@ -21,6 +21,18 @@ export function livePod(pods: readonly V1Pod[]): V1Pod | undefined {
   );
 }
 
+/** Why a pod that may have held work is gone: evicted, or its node with it. Undefined when there was none. */
+export function lostPod(pods: readonly V1Pod[]): string | undefined {
+  const lost = pods.find((pod) => pod.status?.phase === "Failed" && pod.status.startTime);
+  if (!lost) return undefined;
+  const { reason = "it failed", message = "" } = lost.status ?? {};
+  return `${lost.metadata?.name ?? "the pod"} on ${nodeOf(lost)}: ${[reason, message].filter(Boolean).join(", ")}`;
+}
+
+export function nodeOf(pod: V1Pod): string {
+  return `node ${pod.spec?.nodeName ?? "unknown"}`;
+}
+
 /** True once a container of the pod has run: before that the workspace is an empty folder. */
 export function hasStarted(pod: V1Pod): boolean {
   return [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].some(
@@ -31,6 +43,14 @@ export function hasStarted(pod: V1Pod): boolean {
 export function isReady(pod: V1Pod): boolean {
   return (
     pod.status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True") ?? false
+  );
+}
+
+/** True while the runner runs and has not been found ready yet. */
+export function isStartedUnready(pod: V1Pod): boolean {
+  return (
+    !isReady(pod) &&
+    (pod.status?.containerStatuses?.some(({ name, state }) => name === "runner" && state?.running) ?? false)
   );
 }
 

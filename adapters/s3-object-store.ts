@@ -1,6 +1,4 @@
-import type { Readable } from "node:stream";
 import {
-  CopyObjectCommand,
   CreateBucketCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
@@ -8,26 +6,18 @@ import {
   ListObjectVersionsCommand,
   ListObjectsV2Command,
   PutBucketVersioningCommand,
-  PutObjectCommand,
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { ReplError } from "../domain/errors.ts";
-import type { FileBody, ObjectStore, PutCondition, StoredObject } from "../domain/ports.ts";
-
-export interface S3Options {
-  readonly endpoint?: string | undefined;
-  readonly region: string;
-  readonly bucket: string;
-  readonly accessKey: string;
-  readonly secretKey: string;
-  readonly sessionToken?: string | undefined;
-}
+import type { ListedVersion, ObjectStore } from "../domain/ports.ts";
+import { createS3FileStore } from "./s3-file-store.ts";
+import type { S3Options } from "./s3-requests.ts";
 
 /** S3 deletes at most this many keys in one request. */
 const deleteBatch = 1000;
 
-/** The object store on any S3 with versioning, conditional writes and SHA-256 checksums. */
+/** The whole object store: the SDK's client for what is done to buckets and listings, signed requests for files and texts. */
 export function createS3ObjectStore(options: S3Options): ObjectStore {
   const bucket = options.bucket;
   const client = new S3Client({
@@ -71,15 +61,6 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
     }
   }
 
-  const stored = (answer: {
-    ETag?: string | undefined;
-    VersionId?: string | undefined;
-    CopyObjectResult?: { ETag?: string | undefined } | undefined;
-  }): StoredObject => ({
-    etag: answer.ETag ?? answer.CopyObjectResult?.ETag ?? "",
-    version: answer.VersionId ?? "null",
-  });
-
   async function* pages(prefix: string): AsyncGenerator<string[]> {
     let token: string | undefined;
     do {
@@ -104,7 +85,29 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
     }
   }
 
+  async function* listVersions(prefix: string): AsyncGenerator<readonly ListedVersion[]> {
+    let marker: { KeyMarker?: string; VersionIdMarker?: string } | undefined = {};
+    while (marker) {
+      const current: { KeyMarker?: string; VersionIdMarker?: string } = marker;
+      const page = await attempt(`list ${prefix}`, () =>
+        client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...current })),
+      );
+      yield [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key, VersionId, LastModified }) =>
+        Key ? [{ key: Key, version: VersionId ?? "null", modifiedAt: LastModified ?? new Date() }] : [],
+      );
+      marker =
+        page.IsTruncated && page.NextKeyMarker
+          ? {
+              KeyMarker: page.NextKeyMarker,
+              ...(page.NextVersionIdMarker ? { VersionIdMarker: page.NextVersionIdMarker } : {}),
+            }
+          : undefined;
+    }
+  }
+
   return {
+    ...createS3FileStore(options),
+
     async prepare() {
       const exists = await attempt(
         "find the bucket",
@@ -120,95 +123,32 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
       );
     },
 
-    putText: (key, text, condition) =>
-      attempt(`write ${key}`, async () =>
-        stored(
-          await client.send(
-            new PutObjectCommand({
-              Bucket: bucket,
-              Key: key,
-              Body: text,
-              ContentType: "application/json",
-              ...conditionHeaders(condition),
-            }),
-          ),
-        ),
-      ),
-
-    putFile: (key, body, sha256) =>
-      attempt(`write ${key}`, async () => {
-        const file = isFileBody(body)
-          ? { Body: body.open() as Readable, ContentLength: body.sizeBytes }
-          : { Body: body, ContentLength: body.byteLength };
-        return stored(
-          await client.send(
-            new PutObjectCommand({
-              Bucket: bucket,
-              Key: key,
-              ...file,
-              ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
-            }),
-          ),
-        );
-      }),
-
-    getText: (key, version) =>
-      attempt(
-        `read ${key}`,
-        async () => {
-          const answer = await client.send(
-            new GetObjectCommand({ Bucket: bucket, Key: key, ...(version ? { VersionId: version } : {}) }),
-          );
-          return { ...stored(answer), text: (await answer.Body?.transformToString()) ?? "" };
-        },
-        { value: undefined },
-      ),
-
-    getStream: (key, version) =>
-      attempt(
-        `read ${key}`,
-        async () => {
-          const answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key, VersionId: version }));
-          return answer.Body as Readable;
-        },
-        { value: undefined },
-      ),
-
-    copy: (fromKey, toKey) =>
-      attempt(`copy ${fromKey}`, async () => {
-        const source = `${bucket}/${fromKey}`.split("/").map(encodeURIComponent).join("/");
-        return stored(await client.send(new CopyObjectCommand({ Bucket: bucket, CopySource: source, Key: toKey })));
-      }),
-
     async list(prefix) {
       const keys: string[] = [];
       for await (const page of pages(prefix)) keys.push(...page);
       return keys;
     },
 
-    remove: (keys) => deleteObjects(keys.map((Key) => ({ Key }))),
+    getHead: (key, bytes) =>
+      attempt(
+        `read ${key}`,
+        async () => {
+          const range = `bytes=0-${bytes - 1}`;
+          const answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: range }));
+          return answer.Body?.transformToString();
+        },
+        { value: undefined },
+      ),
+
+    listVersions,
+
+    removeVersions: (versions) => deleteObjects(versions.map(({ key, version }) => ({ Key: key, VersionId: version }))),
 
     async purge(prefix) {
-      // Keys are gathered before they are deleted: deleting while paging would move the pages.
-      const versions: { Key: string; VersionId?: string }[] = [];
-      let marker: { KeyMarker?: string; VersionIdMarker?: string } | undefined = {};
-      while (marker) {
-        const current: { KeyMarker?: string; VersionIdMarker?: string } = marker;
-        const page = await attempt(`list ${prefix}`, () =>
-          client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...current })),
-        );
-        for (const entry of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) {
-          if (entry.Key) versions.push({ Key: entry.Key, ...(entry.VersionId ? { VersionId: entry.VersionId } : {}) });
-        }
-        marker =
-          page.IsTruncated && page.NextKeyMarker
-            ? {
-                KeyMarker: page.NextKeyMarker,
-                ...(page.NextVersionIdMarker ? { VersionIdMarker: page.NextVersionIdMarker } : {}),
-              }
-            : undefined;
-      }
-      await deleteObjects(versions);
+      // Gathered before they are deleted: deleting while paging would move the pages.
+      const versions: ListedVersion[] = [];
+      for await (const page of listVersions(prefix)) versions.push(...page);
+      await deleteObjects(versions.map(({ key, version }) => ({ Key: key, VersionId: version })));
     },
 
     async check() {
@@ -219,18 +159,9 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
   };
 }
 
-function conditionHeaders(condition: PutCondition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
-  if (!condition) return {};
-  return "ifMatch" in condition ? { IfMatch: condition.ifMatch } : { IfNoneMatch: "*" };
-}
-
 /** A version id that no version ever had is, to some stores, an invalid argument. */
 function isUnknownVersion(error: S3ServiceException): boolean {
   return error.name === "NoSuchVersion" || (error.name === "InvalidArgument" && /version/i.test(error.message));
-}
-
-function isFileBody(body: Uint8Array | FileBody): body is FileBody {
-  return "open" in body;
 }
 
 function ignoreConflict(error: unknown): void {

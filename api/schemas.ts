@@ -110,7 +110,14 @@ export const openAnswerSchema = z
   .openapi("OpenAnswer");
 
 export const closeAnswerSchema = z
-  .object({ replId: z.string(), save: z.object({ generation: z.int(), files: z.int(), bytes: z.int() }) })
+  .object({
+    replId: z.string(),
+    save: z.object({ generation: z.int(), files: z.int(), bytes: z.int() }),
+    lost: z.string().optional().openapi({
+      description:
+        "What could not be saved, because the container was gone before it could be: evicted, or its node lost",
+    }),
+  })
   .openapi("CloseAnswer");
 
 export const removeAnswerSchema = z.object({ replId: z.string(), message: z.string() }).openapi("RemoveAnswer");

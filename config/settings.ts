@@ -14,6 +14,7 @@ export function clusterSettings(config: Config): ClusterSettings {
     runnerUrl: config.RUNNER_URL,
     runnerImage: config.RUNNER_IMAGE,
     syncImage: config.SYNC_IMAGE,
+    checkpointSeconds: config.CHECKPOINT_SECONDS,
     runtimeClass: config.RUNTIME_CLASS,
     allowedOrigins: [...origins],
     objectStore: { endpoint: config.S3_ENDPOINT, region: config.S3_REGION, bucket: config.S3_BUCKET },

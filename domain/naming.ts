@@ -47,12 +47,23 @@ export const label = {
   userId: "devex.dev/user-id",
 } as const;
 
+export const annotation = {
+  /** When a kubelet was reminded to look at a pod. */
+  asked: "devex.dev/asked-whether-ready",
+} as const;
+
 export const fieldManager = "devex";
 export const runnerPort = 8081;
 export const workspaceFolder = "/workspaces";
 /** Shared by a pod's own containers, read-only for the user's: tells that the workspace is whole. */
 export const stateFolder = "/run/devex";
 export const restoredMarker = "/run/devex/restored";
+/** The session is being closed: its programs end, and nobody is let in any more. */
+export const closingMarker = "/run/devex/closing";
+/** What the checkpoints know of unsaved work, for the runner to report. */
+export const saveStatusFile = "/run/devex/save-status.json";
+/** Shared by a pod's sync containers alone: what they know of the files, and who of them saves now. */
+export const syncFolder = "/run/devex-sync";
 
 /** The runner serves under its own base path, so the ingress never rewrites one. */
 export function basePathOf(replId: ReplId): string {

@@ -10,37 +10,69 @@ export interface StoredObject {
 export type PutCondition = { readonly ifNoneMatch: true } | { readonly ifMatch: string };
 
 /**
- * A versioned bucket. Every call may be repeated. Codes: `conflict` when a condition does not hold,
- * `unavailable` when the store cannot answer.
+ * What saves and restores need of a versioned bucket. Every call may be repeated. Codes: `conflict` when a
+ * condition does not hold, `unavailable` when the store cannot answer or what it stored is not what it was given.
  */
-export interface ObjectStore {
-  /** Creates the bucket and switches versioning on, unless both are so. */
-  prepare(): Promise<void>;
+export interface FileStore {
   putText(key: string, text: string, condition?: PutCondition): Promise<StoredObject>;
   /**
-   * Stores a file's bytes and lets the store check them against `sha256` (hex). Throws `conflict` where the
-   * store cannot hold this key beside another (a server on a file system cannot hold "a" and "a/b").
+   * Stores a file's bytes under `sha256` (hex), and reads back the store's own checksum of them. Throws `conflict`
+   * where the store cannot hold this key beside another (a server on a file system cannot hold "a" and "a/b").
    */
-  putFile(key: string, body: Uint8Array | FileBody, sha256: string): Promise<StoredObject>;
+  putFile(key: string, body: Uint8Array, sha256: string): Promise<StoredObject>;
+  /** The same for a file too big for memory: the parts in their order, each of the size that {@link partBytes} says. */
+  putParts(key: string, parts: AsyncIterable<FilePart>): Promise<StoredObject>;
   /** Undefined when there is no such object or version. */
   getText(key: string, version?: string): Promise<(StoredObject & { readonly text: string }) | undefined>;
-  /** The bytes of one version as a stream; undefined when there is none. */
+  /** The bytes of one version; undefined when there is none. */
   getStream(key: string, version: string): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** Copies within the store. Throws `not_found` when the source is missing. */
-  copy(fromKey: string, toKey: string): Promise<StoredObject>;
-  /** Keys of all current objects under a prefix, in the store's order. */
-  list(prefix: string): Promise<string[]>;
+  /**
+   * Copies one version, or the current one, within the store; the bytes never leave it. Throws `not_found` when it
+   * is missing, and `unavailable` when the copy's checksum is not `sha256`.
+   */
+  copy(fromKey: string, toKey: string, options?: CopyOptions): Promise<StoredObject>;
   /** Hides the current version; older versions stay readable by their name. A missing key is success. */
   remove(keys: readonly string[]): Promise<void>;
+}
+
+export interface CopyOptions {
+  readonly version?: string;
+  /** Hex; of what is copied. */
+  readonly sha256?: string;
+}
+
+/** Part of a big file. The bytes may be used again as soon as the next but two is asked for. */
+export interface FilePart {
+  readonly bytes: Uint8Array;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+/** S3 takes at most 10,000 parts, of at least 5 MiB each but the last: this is enough for 80 GB. */
+export const partBytes = 8 * 1024 * 1024;
+
+/** One version of an object, as a listing of versions names it. */
+export interface ListedVersion {
+  readonly key: string;
+  readonly version: string;
+  readonly modifiedAt: Date;
+}
+
+/** A versioned bucket, whole. */
+export interface ObjectStore extends FileStore {
+  /** Creates the bucket and switches versioning on, unless both are so. */
+  prepare(): Promise<void>;
+  /** Keys of all current objects under a prefix, in the store's order. */
+  list(prefix: string): Promise<string[]>;
+  /** The first bytes of an object as text; undefined when there is none. */
+  getHead(key: string, bytes: number): Promise<string | undefined>;
+  /** All versions of everything under a prefix, delete markers too, page by page. */
+  listVersions(prefix: string): AsyncIterable<readonly ListedVersion[]>;
+  /** Removes these versions for good. */
+  removeVersions(versions: readonly Pick<ListedVersion, "key" | "version">[]): Promise<void>;
   /** Removes every version of everything under a prefix. */
   purge(prefix: string): Promise<void>;
   check(): Promise<void>;
-}
-
-/** A file too big for memory: read as often as a retry needs. */
-export interface FileBody {
-  readonly sizeBytes: number;
-  readonly open: () => NodeJS.ReadableStream;
 }
 
 export interface SaveAttempt {
@@ -48,6 +80,11 @@ export interface SaveAttempt {
   readonly exitCode: number;
   /** What the container wrote as its last words. */
   readonly message: string;
+}
+
+/** There was a pod with work in it, and it is gone. */
+export interface LostPod {
+  readonly lost: string;
 }
 
 /**
@@ -68,14 +105,15 @@ export interface Cluster<Manifest = object, Container = object> {
   waitForPod(session: Session, signal: AbortSignal, onProgress: (state: string) => void): Promise<void>;
   /**
    * Adds an ephemeral container to the session's pod (or finds the one that still runs) and waits for its
-   * end. Undefined when the session has no pod whose workspace could hold anything yet.
+   * end. Undefined when the session has no pod whose workspace could hold anything yet. Throws `unavailable` when
+   * the container does not start; the pod is kept then, whatever is wrong with it.
    */
   runInPod(
     session: Session,
     containerFor: (name: string) => Container,
     signal: AbortSignal,
     onProgress: (state: string) => void,
-  ): Promise<SaveAttempt | undefined>;
+  ): Promise<SaveAttempt | LostPod | undefined>;
   /** Deletes the session's objects, and only this session's. */
   remove(session: Session): Promise<void>;
   check(): Promise<void>;

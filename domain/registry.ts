@@ -1,6 +1,6 @@
 import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
-import type { ObjectStore } from "./ports.ts";
+import type { FileStore, ObjectStore } from "./ports.ts";
 import type { ReplId, ReplRecord } from "./repl.ts";
 import { parseSaveManifest, type SaveManifest, type SaveSummary } from "./save.ts";
 
@@ -11,7 +11,7 @@ import { parseSaveManifest, type SaveManifest, type SaveSummary } from "./save.t
 
 const maximumTries = 8;
 
-export async function readRecord(store: ObjectStore, userId: string, replId: ReplId): Promise<ReplRecord | undefined> {
+export async function readRecord(store: FileStore, userId: string, replId: ReplId): Promise<ReplRecord | undefined> {
   const object = await store.getText(objectKey.record(userId, replId));
   return object && (JSON.parse(object.text) as ReplRecord);
 }
@@ -24,7 +24,7 @@ export async function readRecords(store: ObjectStore, userId: string): Promise<R
 }
 
 /** Writes a new record; one that is there already and says the same is success, another one throws `conflict`. */
-export async function createRecord(store: ObjectStore, record: ReplRecord): Promise<void> {
+export async function createRecord(store: FileStore, record: ReplRecord): Promise<void> {
   const key = objectKey.record(record.owner.id, record.id);
   try {
     await store.putText(key, JSON.stringify(record), { ifNoneMatch: true });
@@ -40,7 +40,7 @@ export async function createRecord(store: ObjectStore, record: ReplRecord): Prom
  * it as it is. Throws `not_found` when there is no record.
  */
 export async function updateRecord(
-  store: ObjectStore,
+  store: FileStore,
   userId: string,
   replId: ReplId,
   change: (record: ReplRecord) => ReplRecord,
@@ -60,7 +60,7 @@ export async function updateRecord(
 }
 
 /** Reads the manifest a record points at. Throws `unavailable` when it is missing: a record never points at nothing. */
-export async function readSave(store: ObjectStore, replId: ReplId, save: SaveSummary): Promise<SaveManifest> {
+export async function readSave(store: FileStore, replId: ReplId, save: SaveSummary): Promise<SaveManifest> {
   const object = await store.getText(objectKey.save(replId, save.generation), save.version);
   if (!object) throw new ReplError("unavailable", `Save ${save.generation} of ${replId} is not in the object store.`);
   const manifest = parseSaveManifest(object.text);

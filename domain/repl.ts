@@ -23,6 +23,10 @@ export interface ReplRecord {
   /** The one session that may write this REPL's files; a save by any other is refused. */
   readonly sessionId?: string;
   readonly lastSave?: SaveSummary;
+  /** Where the session's files were restored. */
+  readonly restored?: { readonly sessionId: string; readonly pod: string };
+  /** The last time that a pod with work in it was lost, and the save that its successor began with. */
+  readonly lastLoss?: { readonly sessionId: string; readonly at: string; readonly generation: number };
 }
 
 /** One running time of a REPL. */

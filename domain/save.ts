@@ -1,17 +1,33 @@
 /**
  * A save: an immutable manifest of every path of a workspace. A file's bytes are one version of one object,
- * named exactly, so that a save is all or nothing and an older one can be opened again.
+ * named exactly, so that a save is all or nothing and an older one can be opened again. docs/saves.md explains
+ * the format to somebody who wants to read it with other tools.
  */
-export interface SaveManifest {
+export interface SaveManifest extends SaveHeader {
+  readonly entries: readonly SaveEntry[];
+}
+
+/** What the first line of a manifest says. */
+export interface SaveHeader {
   readonly format: 1;
   readonly replId: string;
+  /** Counts up from 1; numbers may be missing, where an attempt left a manifest that never became a save. */
   readonly generation: number;
+  /** Generation of the save before this one; 0 for the first. A manifest that no chain leads to is no save. */
+  readonly parent: number;
   readonly sessionId: string;
   readonly createdAt: string;
-  readonly entries: readonly SaveEntry[];
+  readonly kind: SaveKind;
+  readonly files: number;
+  readonly bytes: number;
   /** Sockets, FIFOs and devices: they have no content to keep. */
   readonly leftOut: readonly string[];
+  /** What changed while it was read, in every pass: their content is that of some moment, not of the save's. */
+  readonly inMotion: readonly string[];
 }
+
+/** Why a save was made. */
+export type SaveKind = "template" | "checkpoint" | "close" | "restored" | "copy";
 
 export type SaveEntry = FileEntry | FolderEntry | LinkEntry;
 
@@ -20,8 +36,8 @@ interface CommonEntry {
   readonly path: string;
   /** Permission bits; a folder's set-gid and sticky too, but never a file's set-uid or set-gid. */
   readonly mode: number;
-  /** Milliseconds since 1970, with fractions. */
-  readonly mtimeMs: number;
+  /** Nanoseconds since 1970, in decimal: more than a JSON number can hold. */
+  readonly mtimeNs: string;
 }
 
 export interface FileEntry extends CommonEntry {
@@ -31,6 +47,10 @@ export interface FileEntry extends CommonEntry {
   readonly sha256: string;
   readonly key: string;
   readonly version: string;
+  /** Path of an entry before this one that is the same file by another name (a hard link). */
+  readonly sameAs?: string;
+  /** Has holes, which are left out again when it is restored. */
+  readonly sparse?: true;
 }
 
 export interface FolderEntry extends CommonEntry {
@@ -54,18 +74,44 @@ export interface SaveSummary {
 /** What the program in the save container reports when it ends well. */
 export interface SaveReport extends SaveSummary {
   readonly uploaded: number;
+  readonly uploadedBytes: number;
   readonly deleted: number;
+  readonly leftOut: number;
+  /** At most a few of them: the manifest has them all. */
+  readonly inMotion: readonly string[];
+  /** Why the REPL's programs could not be ended before it. */
+  readonly notStopped?: string;
+}
+
+/** What is at risk while people work, as the checkpoints of a session know it. */
+export interface SaveStatus {
+  readonly lastSave?: Pick<SaveSummary, "generation" | "savedAt">;
+  /** Absent while everything that was seen is saved. */
+  readonly unsaved?: UnsavedWork;
+}
+
+export interface UnsavedWork {
+  /** Size of the files that changed since the last save. */
+  readonly bytes: number;
+  readonly files: number;
+  readonly since: string;
+  /** Why the last checkpoint failed. */
+  readonly reason?: string;
+}
+
+/** Files and bytes are counted here and nowhere else. */
+export function createManifest(
+  header: Omit<SaveHeader, "format" | "files" | "bytes">,
+  entries: readonly SaveEntry[],
+): SaveManifest {
+  const files = entries.filter((entry) => entry.type === "file");
+  const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  return { format: 1, ...header, files: files.length, bytes, entries };
 }
 
 export function summarize(manifest: SaveManifest, version: string): SaveSummary {
-  const files = manifest.entries.filter((entry) => entry.type === "file");
-  return {
-    generation: manifest.generation,
-    version,
-    files: files.length,
-    bytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
-    savedAt: manifest.createdAt,
-  };
+  const { generation, files, bytes, createdAt } = manifest;
+  return { generation, version, files, bytes, savedAt: createdAt };
 }
 
 /** True when both describe the same tree, whoever saved it and when. */
@@ -79,10 +125,16 @@ export function sameTree(a: readonly SaveEntry[], b: readonly SaveEntry[]): bool
 }
 
 function identityOf(entry: SaveEntry): string {
-  const common = [entry.type, entry.mode, entry.mtimeMs];
-  if (entry.type === "file") return JSON.stringify([...common, entry.sizeBytes, entry.sha256]);
+  const common = [entry.type, entry.mode, entry.mtimeNs];
+  if (entry.type === "file") return JSON.stringify([...common, entry.sizeBytes, entry.sha256, entry.sameAs]);
   if (entry.type === "link") return JSON.stringify([...common, entry.target]);
   return JSON.stringify(common);
+}
+
+/** One JSON document: a line with everything but the entries, then a line an entry. */
+export function writeSaveManifest({ entries, ...header }: SaveManifest): string {
+  const lines = entries.map((entry) => JSON.stringify(entry));
+  return `${JSON.stringify(header).slice(0, -1)},"entries":[\n${lines.join(",\n")}\n]}\n`;
 }
 
 /** Reads a manifest and refuses one that is not whole. Throws an Error that says what is wrong. */
@@ -97,9 +149,20 @@ export function parseSaveManifest(text: string): SaveManifest {
 
 /** Why a restore or save container failed, from its last words: its own account, or whatever else it left. */
 export function failureReported(message: string): string {
+  return wordsOf<{ error?: string }>(message)?.error ?? (message.trim().slice(0, 500) || "it left no word");
+}
+
+/** What a save container that ended well reported; undefined when it left no such words. */
+export function saveReported(message: string): SaveReport | undefined {
+  const report = wordsOf<SaveReport>(message);
+  return typeof report?.generation === "number" ? (report as SaveReport) : undefined;
+}
+
+function wordsOf<Words>(message: string): Partial<Words> | undefined {
   try {
-    return (JSON.parse(message) as { error?: string }).error ?? message;
+    const value: unknown = JSON.parse(message);
+    return typeof value === "object" && value !== null ? value : undefined;
   } catch {
-    return message.trim().slice(0, 500) || "it left no word";
+    return undefined;
   }
 }

@@ -1,8 +1,22 @@
 import type { V1Deployment } from "@kubernetes/client-node";
-import { basePathOf, restoredMarker, runnerPort, stateFolder, workspaceFolder } from "../domain/naming.ts";
+import {
+  basePathOf,
+  closingMarker,
+  restoredMarker,
+  runnerPort,
+  stateFolder,
+  workspaceFolder,
+} from "../domain/naming.ts";
 import { podSelector, sessionLabels } from "./labels.ts";
 import type { ClusterSettings, SessionPlan } from "./settings.ts";
-import { restoreContainer, restrictedContainer, stateVolume, workspaceVolume } from "./sync-container.ts";
+import {
+  checkpointContainer,
+  restoreContainer,
+  restrictedContainer,
+  stateVolume,
+  syncVolume,
+  workspaceVolume,
+} from "./sync-container.ts";
 
 /** Room for a last save when a node is drained; a close has saved before it deletes. */
 const terminationGraceSeconds = 30;
@@ -13,6 +27,9 @@ const terminationGraceSeconds = 30;
  * no longer matters.
  */
 const waitForListener = `for i in {1..200}; do (exec 3<>/dev/tcp/127.0.0.1/${runnerPort}) 2>/dev/null && exit 0; sleep 0.025; done; exit 0`;
+
+/** What is known of each file takes some 600 bytes: enough for 400,000 of them. */
+const knownTreeLimit = "256Mi";
 
 /** The pod of a session: restore fills the workspace, then the runner serves it. */
 export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings): V1Deployment {
@@ -42,7 +59,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
             fsGroup: 1000,
             seccompProfile: { type: "RuntimeDefault" },
           },
-          initContainers: [restoreContainer(session, settings)],
+          initContainers: [restoreContainer(session, settings), checkpointContainer(session, settings)],
           containers: [
             {
               name: "runner",
@@ -58,6 +75,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
                 { name: "DEVEX_PORT", value: String(runnerPort) },
                 { name: "DEVEX_WORKSPACE", value: workspaceFolder },
                 { name: "DEVEX_RESTORED_MARKER", value: restoredMarker },
+                { name: "DEVEX_CLOSING_MARKER", value: closingMarker },
                 ...Object.entries(template.environment).map(([name, value]) => ({ name, value })),
               ],
               lifecycle: { postStart: { exec: { command: ["bash", "-c", waitForListener] } } },
@@ -80,6 +98,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
           volumes: [
             { name: workspaceVolume, emptyDir: { sizeLimit: resources.diskLimit } },
             { name: stateVolume, emptyDir: { sizeLimit: "1Mi" } },
+            { name: syncVolume, emptyDir: { sizeLimit: knownTreeLimit } },
           ],
         },
       },

@@ -8,6 +8,8 @@ export interface ClusterSettings {
   readonly runnerUrl: string;
   readonly runnerImage: string;
   readonly syncImage: string;
+  /** How long a change waits for its checkpoint at most, but for the time the checkpoint itself takes. */
+  readonly checkpointSeconds: number;
   readonly runtimeClass?: string | undefined;
   /** Origins whose pages may open a REPL's sockets. */
   readonly allowedOrigins: readonly string[];

@@ -5,16 +5,19 @@ import type {
   V1SecurityContext,
   V1VolumeMount,
 } from "@kubernetes/client-node";
-import { stateFolder, workspaceFolder } from "../domain/naming.ts";
+import { stateFolder, syncFolder, workspaceFolder } from "../domain/naming.ts";
 import type { Session } from "../domain/repl.ts";
 import type { ClusterSettings } from "./settings.ts";
 
 export const workspaceVolume = "workspace";
 export const stateVolume = "state";
+/** Only the sync containers mount it. */
+export const syncVolume = "sync";
 
 const syncMounts: V1VolumeMount[] = [
   { name: workspaceVolume, mountPath: workspaceFolder },
   { name: stateVolume, mountPath: stateFolder },
+  { name: syncVolume, mountPath: syncFolder },
 ];
 
 /** What the restricted Pod Security level asks of every container. */
@@ -60,7 +63,25 @@ export function restoreContainer(session: Session, settings: ClusterSettings): V
     restartPolicy: "Always",
     env: syncEnvironment(session, settings),
     volumeMounts: syncMounts,
-    resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "512Mi" } },
+    resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "1Gi" } },
+    securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
+  };
+}
+
+/** The sidecar that saves while people work. Between two checkpoints it is a sleeping shell. */
+export function checkpointContainer(session: Session, settings: ClusterSettings): V1Container {
+  return {
+    name: "checkpoint",
+    image: settings.syncImage,
+    imagePullPolicy: "IfNotPresent",
+    command: ["sh", "/opt/devex/checkpoints.sh"],
+    restartPolicy: "Always",
+    env: [
+      ...syncEnvironment(session, settings),
+      { name: "CHECKPOINT_SECONDS", value: String(settings.checkpointSeconds) },
+    ],
+    volumeMounts: syncMounts,
+    resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { memory: "1Gi" } },
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
   };
 }

@@ -8,13 +8,18 @@ const maximumBufferedBytes = 1024 * 1024;
 
 type Handler = (data: unknown, send: Send) => Promise<void> | void;
 
+export interface Connection {
+  /** Takes no more messages; resolves when those that came before are done. */
+  finish(): Promise<void>;
+}
+
 /** Serves one editor: its messages are handled one after the other, in the order they came. */
 export function serveConnection(
   socket: WebSocket,
   workspace: Workspace,
   terminals: Terminals,
   onActivity: () => void,
-): void {
+): Connection {
   const attached = new Map<string, Listener>();
   const send: Send = (event, data) => socket.send(JSON.stringify({ event, data }));
 
@@ -126,7 +131,9 @@ export function serveConnection(
   }
 
   let last = Promise.resolve();
+  let isFinished = false;
   socket.on("message", (data, isBinary) => {
+    if (isFinished) return;
     last = last.then(() =>
       isBinary ? send("error", { message: "send text frames" }) : handle((data as Buffer).toString("utf8")),
     );
@@ -134,6 +141,12 @@ export function serveConnection(
   socket.on("close", () => {
     for (const [id, listener] of attached) terminals.detach(id, listener);
   });
+  return {
+    finish() {
+      isFinished = true;
+      return last;
+    },
+  };
 }
 
 function reasonOf(error: unknown): string {

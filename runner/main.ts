@@ -19,6 +19,7 @@ const runner = await startRunner({
   secure: process.env["DEVEX_SECURE"] === "true",
   port: Number(required("DEVEX_PORT")),
   folder: required("DEVEX_WORKSPACE"),
+  closingMarker: required("DEVEX_CLOSING_MARKER"),
   shell: "/bin/bash",
   environment: Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) =>

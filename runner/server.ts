@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type WebSocket } from "ws";
 import { accessCookie, createAccess, type AccessOptions } from "./access.ts";
-import { serveConnection } from "./connection.ts";
+import { serveConnection, type Connection } from "./connection.ts";
+import { endPrograms } from "./end-programs.ts";
 import { createPreviewProxy, parsePreview } from "./preview-proxy.ts";
 import { maximumMessageBytes } from "./protocol.ts";
 import { createTerminals } from "./terminals.ts";
@@ -16,6 +18,8 @@ export interface RunnerOptions extends AccessOptions {
   readonly environment: Record<string, string>;
   /** Secure cookies, where the access path is https. */
   readonly secure: boolean;
+  /** While this path exists the REPL is being closed: nobody is let in, and programs end when they are told to. */
+  readonly closingMarker: string;
 }
 
 const pingEveryMs = 25_000;
@@ -35,6 +39,8 @@ export async function startRunner(options: RunnerOptions) {
     onActivity,
   });
   const previews = createPreviewProxy(onActivity);
+  const connections = new Set<Connection>();
+  const isClosing = () => existsSync(options.closingMarker);
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maximumMessageBytes });
 
   const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
@@ -43,17 +49,32 @@ export async function startRunner(options: RunnerOptions) {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = pathBelow(request);
     if (path === undefined) return end(response, 404, "Not here.");
+    if (path === "/stop") return stopPrograms(request, response);
     if (path === "/ping") return end(response, 200, '"pong"', { "content-type": "application/json" });
     const url = new URL(`http://runner${path}`);
     const ticket = await access.goodTicket(url);
     if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response);
     if (!(await access.admits(request, url)))
       return end(response, 401, "Open this REPL from your dashboard first: this address needs its ticket.");
+    if (isClosing()) return end(response, 503, "This REPL is being closed.", { "retry-after": "5" });
     const preview = parsePreview(basePath, path, options.port);
     if (preview) return previews.request(request, response, preview);
     if (url.pathname === "/")
       return end(response, 200, `REPL ${options.replId} is running. Previews: ${basePath}/user-app/PORT/`);
     end(response, 404, "Not here.");
+  }
+
+  /**
+   * Ends every program and every connection, so that the files are still while the last save is made. Whoever
+   * can reach us may ask; it is done only while the closing marker is there, which the save's container made.
+   */
+  async function stopPrograms(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method !== "POST" || !isClosing()) return end(response, 403, "This REPL is not being closed.");
+    await Promise.all([...connections].map((connection) => connection.finish()));
+    for (const socket of sockets.clients) socket.close(1001, "the REPL is being closed");
+    terminals.closeAll();
+    const killed = await endPrograms();
+    end(response, 200, JSON.stringify({ killed }), { "content-type": "application/json" });
   }
 
   /** Exchanges the ticket for the cookie, so that it leaves the address bar. */
@@ -74,13 +95,16 @@ export async function startRunner(options: RunnerOptions) {
     const url = new URL(`http://runner${path}`);
     if (!access.admitsOrigin(request)) return refuse(socket, 403);
     if (!(await access.admits(request, url))) return refuse(socket, 401);
+    if (isClosing()) return refuse(socket, 503);
     const preview = parsePreview(basePath, path, options.port);
     if (preview) return previews.upgrade(request, socket, head, preview);
     if (url.pathname !== socketPath) return refuse(socket, 404);
     sockets.handleUpgrade(request, socket, head, (accepted) => {
       onActivity();
       watchHealth(accepted);
-      serveConnection(accepted, workspace, terminals, onActivity);
+      const connection = serveConnection(accepted, workspace, terminals, onActivity);
+      connections.add(connection);
+      accepted.on("close", () => connections.delete(connection));
     });
   }
 

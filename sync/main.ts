@@ -1,28 +1,114 @@
-import { existsSync, writeFileSync } from "node:fs";
-import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import { existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { createS3FileStore } from "../adapters/s3-file-store.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
-import { restoredMarker, workspaceFolder } from "../domain/naming.ts";
-import { restoreWorkspace } from "./restore.ts";
-import { saveWorkspace } from "./save.ts";
+import { closingMarker, restoredMarker, saveStatusFile, syncFolder, workspaceFolder } from "../domain/naming.ts";
+import type { SaveReport, SaveStatus } from "../domain/save.ts";
+import { tryLock } from "./native.ts";
+import { restoreWorkspace, type RestoreProgress } from "./restore.ts";
+import { isSaved, saveWorkspace } from "./save.ts";
+import { stopPrograms } from "./stop-programs.ts";
 
 /** Exit codes tell the workflow whether another attempt can help. */
 const exitCodes = { done: 0, failed: 1, usage: 2, superseded: 3, neverRestored: 4 } as const;
 
+const usage = `usage: sync restore | checkpoint | save
+  restore      fills the workspace with the newest save, then waits
+  checkpoint   saves the workspace if it has changed, and ends
+  save         ends the REPL's programs and makes the last save of the session
+with REPL_ID, SESSION_ID, USER_ID and S3_* in the environment`;
+
 /** Kubernetes shows at most 4096 bytes of it as the container's last words. */
 const terminationLog = "/dev/termination-log";
+const maximumWords = 1000;
+/** A checkpoint makes way as soon as it has stored the files that it is at. */
+const lockTimeoutMs = 120_000;
+const lockPauseMs = 20;
+const progressEveryMs = 1000;
+
+const commands = { restore, checkpoint, save } as const;
 
 async function main(): Promise<number> {
-  const command = process.argv[2];
+  const name = process.argv[2] ?? "";
   // Run once while the image is built: loads all code, so that its compiled form is in the image.
-  if (command === "--warm-up") {
-    createS3ObjectStore({ region: "none", bucket: "none", accessKey: "none", secretKey: "none" });
+  if (name === "--warm-up") {
+    createS3FileStore({ region: "none", bucket: "none", accessKey: "none", secretKey: "none" });
     return exitCodes.done;
   }
-  if (command !== "restore" && command !== "save") {
-    console.error("usage: sync restore|save, with REPL_ID, SESSION_ID, USER_ID and S3_* in the environment");
+  if (!Object.hasOwn(commands, name)) {
+    console.error(usage);
     return exitCodes.usage;
   }
-  const store = createS3ObjectStore({
+  try {
+    return await commands[name as keyof typeof commands]();
+  } catch (error) {
+    lastWords({ error: messageOf(error).slice(0, maximumWords) });
+    return error instanceof ReplError && error.code === "conflict" ? exitCodes.superseded : exitCodes.failed;
+  }
+}
+
+async function restore(): Promise<number> {
+  // A restarted container finds its work done, and must not do it again over what the user has written since.
+  if (existsSync(restoredMarker)) return idle();
+  const started = performance.now();
+  let told = 0;
+  const tell = (progress: RestoreProgress) => {
+    if (performance.now() - told < progressEveryMs) return;
+    told = performance.now();
+    console.log(JSON.stringify({ event: "restoring", ...progress }));
+  };
+  const restored = await restoreWorkspace(openStore(), sessionOf(), {
+    root: workspaceFolder,
+    knownFolder: syncFolder,
+    pod: hostname(),
+    onProgress: tell,
+  });
+  console.log(JSON.stringify({ event: "restored", ...restored, durationMs: Math.round(performance.now() - started) }));
+  writeFileSync(restoredMarker, JSON.stringify(restored));
+  return idle();
+}
+
+async function checkpoint(): Promise<number> {
+  const options = { root: workspaceFolder, knownFolder: syncFolder };
+  if (!lock() || isSaved(options)) return exitCodes.done;
+  const since = readStatus().unsaved?.since ?? new Date().toISOString();
+  let unsaved = { files: 0, bytes: 0, since };
+  try {
+    const report = await saveWorkspace(openStore(), sessionOf(), {
+      ...options,
+      kind: "checkpoint",
+      giveUpMarker: closingMarker,
+      onUnsaved: (changes) => writeStatus({ ...readStatus(), unsaved: (unsaved = { ...changes, since }) }),
+    });
+    const { generation, savedAt } = report;
+    writeStatus({ lastSave: { generation, savedAt } });
+    console.log(JSON.stringify({ event: "checkpoint", ...report }));
+    return exitCodes.done;
+  } catch (error) {
+    writeStatus({ ...readStatus(), unsaved: { ...unsaved, reason: messageOf(error).slice(0, maximumWords) } });
+    throw error;
+  }
+}
+
+async function save(): Promise<number> {
+  // What a broken restore left must never become the newest save.
+  if (!existsSync(restoredMarker)) return exitCodes.neverRestored;
+  const started = performance.now();
+  writeFileSync(closingMarker, "");
+  const session = sessionOf();
+  const notStopped = await stopPrograms(session.replId);
+  for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
+    if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
+  const options = { root: workspaceFolder, knownFolder: syncFolder, kind: "close" } as const;
+  const report: SaveReport = await saveWorkspace(openStore(), session, options);
+  const durationMs = Math.round(performance.now() - started);
+  lastWords({ ...report, ...(notStopped ? { notStopped } : {}), durationMs });
+  return exitCodes.done;
+}
+
+function openStore() {
+  return createS3FileStore({
     endpoint: process.env["S3_ENDPOINT"],
     region: required("S3_REGION"),
     bucket: required("S3_BUCKET"),
@@ -30,28 +116,29 @@ async function main(): Promise<number> {
     secretKey: required("S3_SECRET_KEY"),
     sessionToken: process.env["S3_SESSION_TOKEN"],
   });
-  const session = { id: required("SESSION_ID"), replId: required("REPL_ID"), userId: required("USER_ID") };
-  const started = performance.now();
-  const isRestored = existsSync(restoredMarker);
+}
+
+function sessionOf() {
+  return { id: required("SESSION_ID"), replId: required("REPL_ID"), userId: required("USER_ID") };
+}
+
+/** One save at a time in a pod: held until this process ends, however it ends. */
+function lock(): boolean {
+  mkdirSync(syncFolder, { recursive: true });
+  return tryLock(openSync(`${syncFolder}/lock`, "w"));
+}
+
+function readStatus(): SaveStatus {
   try {
-    if (command === "save") {
-      // What a broken restore left must never become the newest save.
-      if (!isRestored) return exitCodes.neverRestored;
-      const report = await saveWorkspace(store, session, workspaceFolder);
-      lastWords({ ...report, durationMs: Math.round(performance.now() - started) });
-      return exitCodes.done;
-    }
-    // A restarted container finds its work done, and must not do it again over what the user has written since.
-    if (!isRestored) {
-      const restored = await restoreWorkspace(store, session, workspaceFolder);
-      console.log(JSON.stringify({ ...restored, durationMs: Math.round(performance.now() - started) }));
-      writeFileSync(restoredMarker, JSON.stringify(restored));
-    }
-    return idle();
-  } catch (error) {
-    lastWords({ error: messageOf(error) });
-    return error instanceof ReplError && error.code === "conflict" ? exitCodes.superseded : exitCodes.failed;
+    return JSON.parse(readFileSync(saveStatusFile, "utf8")) as SaveStatus;
+  } catch {
+    return {};
   }
+}
+
+function writeStatus(status: SaveStatus): void {
+  writeFileSync(`${saveStatusFile}.new`, JSON.stringify(status));
+  renameSync(`${saveStatusFile}.new`, saveStatusFile);
 }
 
 /** Becomes a shell that waits to be told to end: a few hundred kilobytes in place of node's fifty megabytes. */
@@ -73,7 +160,7 @@ function lastWords(value: object): void {
   const text = JSON.stringify(value);
   console.log(text);
   try {
-    writeFileSync(terminationLog, text.slice(0, 4000));
+    writeFileSync(terminationLog, text);
   } catch {
     // Outside a container there is no such file.
   }

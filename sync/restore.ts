@@ -1,69 +1,156 @@
-import { createHash } from "node:crypto";
-import { chmod, lutimes, mkdir, open, readdir, rm, symlink, utimes } from "node:fs/promises";
+import { createHash, hash } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { requireWriter } from "../domain/commit-save.ts";
 import { ReplError } from "../domain/errors.ts";
-import type { ObjectStore } from "../domain/ports.ts";
-import { readRecord, readSave } from "../domain/registry.ts";
+import type { FileStore } from "../domain/ports.ts";
+import { readRecord, readSave, updateRecord } from "../domain/registry.ts";
 import type { Session } from "../domain/repl.ts";
 import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
-import { mapConcurrently } from "./concurrency.ts";
+import { mapConcurrently } from "../domain/concurrency.ts";
+import { writeKnownTree } from "./known-tree.ts";
+import { setTime } from "./native.ts";
 import { decodePath } from "./paths.ts";
+import { walk } from "./walk.ts";
 
-const concurrentDownloads = 24;
+export interface RestoreOptions {
+  readonly root: string;
+  /** Where the saves of this pod find what lies on the disk. */
+  readonly knownFolder: string;
+  /** Names this pod among those of the session. */
+  readonly pod: string;
+  readonly onProgress?: (progress: RestoreProgress) => void;
+}
+
+export interface RestoreProgress {
+  readonly files: number;
+  readonly ofFiles: number;
+  readonly bytes: number;
+  readonly ofBytes: number;
+}
+
+const concurrentDownloads = 32;
+/** Shorter runs of zeros are written. */
+const holeBytes = 64 * 1024;
+const zeros = Buffer.alloc(holeBytes);
 
 /**
  * Fills an empty folder with the newest save, every file checked by size and SHA-256. Throws when anything
  * is missing or differs, naming the path: a REPL never starts with less than all of its files. May be
  * repeated: what an earlier attempt left is removed first.
  */
-export async function restoreWorkspace(store: ObjectStore, session: Session, root: string): Promise<SaveSummary> {
+export async function restoreWorkspace(
+  store: FileStore,
+  session: Session,
+  { root, knownFolder, pod, onProgress }: RestoreOptions,
+): Promise<SaveSummary> {
   const record = await readRecord(store, session.userId, session.replId);
   if (!record?.lastSave) throw new ReplError("not_found", `${session.replId} has no save to restore`);
-  if (record.sessionId !== session.id)
-    throw new ReplError("conflict", `${session.replId} belongs to another session now`);
-  const manifest = await readSave(store, session.replId, record.lastSave);
+  requireWriter(record, session.id);
+  const { entries, files: ofFiles, bytes: ofBytes } = await readSave(store, session.replId, record.lastSave);
   for (const name of await readdir(root)) await rm(`${root}/${name}`, { recursive: true, force: true });
 
-  const place = (entry: SaveEntry) => Buffer.concat([Buffer.from(`${root}/`), decodePath(entry.path)]);
+  const place = (path: string) => Buffer.concat([Buffer.from(`${root}/`), decodePath(path)]);
   // Manifests list parents before children.
-  for (const entry of manifest.entries) if (entry.type === "folder") await mkdir(place(entry), { mode: 0o700 });
-  const files = manifest.entries.filter((entry) => entry.type === "file");
-  await mapConcurrently(files, concurrentDownloads, (file) => download(store, file, place(file)));
-  for (const entry of manifest.entries) {
+  for (const entry of entries) if (entry.type === "folder") mkdirSync(place(entry.path), { mode: 0o700 });
+  const files = entries.filter((entry) => entry.type === "file");
+  const progress = { files: 0, ofFiles, bytes: 0, ofBytes };
+  const done = ({ sizeBytes }: FileEntry) => {
+    progress.files++;
+    progress.bytes += sizeBytes;
+    onProgress?.(progress);
+  };
+  const noted = noteRestore(store, session, pod, record.lastSave.generation);
+  // Waited for at the end; until then another failure may come first.
+  noted.catch(() => {});
+  const own = files.filter(({ sameAs }) => sameAs === undefined);
+  await mapConcurrently(own, { items: concurrentDownloads }, async (file) => {
+    await download(store, file, place(file.path));
+    done(file);
+  });
+  for (const file of files) {
+    if (file.sameAs === undefined) continue;
+    linkSync(place(file.sameAs), place(file.path));
+    done(file);
+  }
+  for (const entry of entries) {
     if (entry.type !== "link") continue;
-    await symlink(decodePath(entry.target), place(entry));
-    await lutimes(place(entry), secondsOf(entry), secondsOf(entry));
+    symlinkSync(decodePath(entry.target), place(entry.path));
+    setTime(place(entry.path), BigInt(entry.mtimeNs));
   }
   // Folders last and children first: writing into one changes its time, and a read-only one takes no files.
-  for (const entry of manifest.entries.toReversed()) {
+  for (const entry of entries.toReversed()) {
     if (entry.type !== "folder") continue;
-    await utimes(place(entry), secondsOf(entry), secondsOf(entry));
-    await chmod(place(entry), entry.mode);
+    setTime(place(entry.path), BigInt(entry.mtimeNs));
+    chmodSync(place(entry.path), entry.mode);
   }
+  await noted;
+  noteTree(root, knownFolder, record.lastSave, entries);
   return record.lastSave;
 }
 
-/** Node cuts a time to whole microseconds; a little more than the exact time survives the rounding of a double. */
-function secondsOf(entry: SaveEntry): number {
-  return (entry.mtimeMs + 0.0004) / 1000;
+/** A session that was restored in another pod before has lost that one, and what nobody saved of it. */
+async function noteRestore(store: FileStore, session: Session, pod: string, generation: number): Promise<void> {
+  await updateRecord(store, session.userId, session.replId, (current) => {
+    requireWriter(current, session.id);
+    const { restored } = current;
+    const isLoss = restored?.sessionId === session.id && restored.pod !== pod;
+    const lastLoss = { sessionId: session.id, at: new Date().toISOString(), generation };
+    return { ...current, restored: { sessionId: session.id, pod }, ...(isLoss ? { lastLoss } : {}) };
+  });
 }
 
-async function download(store: ObjectStore, entry: FileEntry, target: Buffer): Promise<void> {
+/** Nobody else has been here yet, so every file is what its times say. */
+function noteTree(root: string, knownFolder: string, save: SaveSummary, entries: readonly SaveEntry[]): void {
+  const tree = walk(root);
+  tree.close();
+  const later = tree.nodes.reduce((latest, { ctimeNs }) => (ctimeNs > latest ? ctimeNs : latest), 0n);
+  writeKnownTree(knownFolder, save, tree, entries, later * 2n);
+}
+
+async function download(store: FileStore, entry: FileEntry, target: Buffer): Promise<void> {
   const stream = await store.getStream(entry.key, entry.version);
   if (!stream) throw new ReplError("unavailable", `${entry.path}: version ${entry.version} of ${entry.key} is missing`);
-  const hash = createHash("sha256");
-  let sizeBytes = 0;
-  const file = await open(target, "wx", 0o600);
+  const file = openSync(target, "wx", 0o600);
   try {
+    let sizeBytes = 0;
+    let sha256: string | undefined;
+    const running = createHash("sha256");
     for await (const chunk of stream) {
-      hash.update(chunk);
+      if (chunk.byteLength === entry.sizeBytes) sha256 = hash("sha256", chunk);
+      else running.update(chunk);
+      if (entry.sparse) writeAroundHoles(file, chunk, sizeBytes);
+      else writeWhole(file, chunk, sizeBytes);
       sizeBytes += chunk.byteLength;
-      await file.write(chunk);
     }
-    if (sizeBytes !== entry.sizeBytes || hash.digest("hex") !== entry.sha256)
+    if (sizeBytes !== entry.sizeBytes || (sha256 ?? running.digest("hex")) !== entry.sha256)
       throw new ReplError("unavailable", `${entry.path}: the stored bytes are not those that were saved`);
-    await file.utimes(secondsOf(entry), secondsOf(entry));
-    await file.chmod(entry.mode);
+    if (entry.sparse) ftruncateSync(file, entry.sizeBytes);
+    fchmodSync(file, entry.mode);
+    setTime(target, BigInt(entry.mtimeNs));
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+}
+
+function writeWhole(file: number, chunk: Uint8Array, position: number): void {
+  for (let written = 0; written < chunk.byteLength;)
+    written += writeSync(file, chunk, written, chunk.byteLength - written, position + written);
+}
+
+function writeAroundHoles(file: number, chunk: Uint8Array, position: number): void {
+  for (let start = 0; start < chunk.byteLength; start += holeBytes) {
+    const slice = chunk.subarray(start, start + holeBytes);
+    if (Buffer.compare(slice, zeros.subarray(0, slice.byteLength)) !== 0) writeWhole(file, slice, position + start);
   }
 }

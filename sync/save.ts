@@ -1,174 +1,192 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { chmod, lstat, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { commitSave, requireWriter } from "../domain/commit-save.ts";
 import { ReplError } from "../domain/errors.ts";
-import { objectKey } from "../domain/naming.ts";
-import type { ObjectStore } from "../domain/ports.ts";
-import { readRecord, readSave, updateRecord } from "../domain/registry.ts";
-import type { ReplRecord, Session } from "../domain/repl.ts";
+import { partBytes, type FileStore } from "../domain/ports.ts";
+import { readRecord, readSave } from "../domain/registry.ts";
+import type { Session } from "../domain/repl.ts";
 import {
   sameTree,
-  summarize,
   type FileEntry,
   type SaveEntry,
-  type SaveManifest,
+  type SaveKind,
   type SaveReport,
+  type SaveSummary,
 } from "../domain/save.ts";
-import { mapConcurrently } from "./concurrency.ts";
-import { keyOfFile, oddKey } from "./paths.ts";
-import { walk, type TreeNode } from "./walk.ts";
+import { mapConcurrently } from "../domain/concurrency.ts";
+import { readKnownTree, readLooseUploads, writeKnownTree, writeLooseUploads, type KnownFile } from "./known-tree.ts";
+import { fileEntry, saveFile } from "./save-file.ts";
+import { stampOf, walk, type Tree, type TreeNode } from "./walk.ts";
 
-const concurrentUploads = 16;
-/** Bigger files are streamed, so that 16 of any size fit into little memory. */
-const maximumBytesInMemory = 1024 * 1024;
-/** A file that changes while it is read is read again; after this many times it is taken as not resting. */
-const maximumReads = 5;
+export interface SaveOptions {
+  readonly root: string;
+  /** Where this pod's sync containers keep what they know of the files. */
+  readonly knownFolder: string;
+  readonly kind: SaveKind;
+  /** While this path exists a save gives up; nothing of it is visible then. */
+  readonly giveUpMarker?: string;
+  /** Hears what is to be saved, before it is. */
+  readonly onUnsaved?: (unsaved: { readonly files: number; readonly bytes: number }) => void;
+}
+
+const concurrentFiles = 24;
+const maximumBytesInMemory = 24 * 1024 * 1024;
+/** A tree that changes while it is saved is walked again for what changed. */
+const maximumPasses = 3;
+const maximumPathsReported = 10;
+const maximumPathShown = 150;
 
 /**
- * Saves a workspace as the next generation: uploads what changed, writes the manifest, reads it back and
- * moves the record's pointer to it by a conditional write. Until that last write the save before is the
- * newest one. A workspace that equals the newest save is not saved again. Throws `conflict` when the
- * session is no longer the REPL's writer. May be repeated.
+ * Saves a workspace: stores what changed, writes the manifest, reads it back and moves the record's pointer to
+ * it by a conditional write. Until that last write the save before is the newest one. A workspace that equals
+ * the newest save is not saved again. Throws `conflict` when the session is not the REPL's writer (any more).
+ * May be repeated: what an attempt has stored the next one does not store again.
  */
-export async function saveWorkspace(store: ObjectStore, session: Session, root: string): Promise<SaveReport> {
+export async function saveWorkspace(store: FileStore, session: Session, options: SaveOptions): Promise<SaveReport> {
+  const { root, knownFolder, kind } = options;
   const record = await readRecord(store, session.userId, session.replId);
   if (!record) throw new ReplError("not_found", `${session.replId} is not in the registry`);
-  requireWriter(record, session);
-  const before = record.lastSave ? (await readSave(store, session.replId, record.lastSave)).entries : [];
-  const nodes = await walk(root, (folder) => chmod(folder, 0o700));
-  const known = new Map(before.flatMap((entry) => (entry.type === "file" ? [[entry.path, entry] as const] : [])));
-  const paths = new Map(nodes.map((node) => [node.path, node.type]));
+  requireWriter(record, session.id);
+  const { lastSave } = record;
+  const uploads: FileEntry[] = [];
+  let deleted = 0;
 
-  // A key that must make room comes first: some stores cannot hold "a" and "a/b" at once.
-  const deleted = [...known.values()].filter((entry) => paths.get(entry.path) !== "file");
-  await store.remove(deleted.map((entry) => entry.key));
+  /** Stores what is new of one walk, and hides what is gone. */
+  async function savePass(tree: Tree, files: ReadonlyMap<string, KnownFile>): Promise<SaveEntry[]> {
+    const types = new Map(tree.nodes.map((node) => [node.path, node.type]));
+    const gone = [...files.values()].filter(({ entry }) => types.get(entry.path) !== "file");
+    giveUpIfTold(options);
+    // A key that must make room comes first: some stores cannot hold "a" and "a/b" at once.
+    await store.remove(gone.map(({ entry }) => entry.key));
+    deleted += gone.length;
+    const limits = { items: concurrentFiles, weightOf: bytesInMemory, weight: maximumBytesInMemory };
+    const saved = await mapConcurrently(tree.nodes, limits, (node) => saveNode(node, files.get(node.path)));
+    return withHardLinks(tree, saved);
+  }
 
-  let uploaded = 0;
-  const saved = await mapConcurrently(nodes, concurrentUploads, async (node): Promise<SaveEntry | undefined> => {
-    const { path, mode, mtimeMs } = node;
-    if (node.type === "folder") return { type: "folder", path, mode, mtimeMs };
-    if (node.type === "link") return { type: "link", path, mode, mtimeMs, target: node.target };
+  async function saveNode(node: TreeNode, known: KnownFile | undefined): Promise<SaveEntry | undefined> {
+    const { path, mode } = node;
+    const mtimeNs = String(node.mtimeNs);
+    if (node.type === "folder") return { type: "folder", path, mode, mtimeNs };
+    if (node.type === "link") return { type: "link", path, mode, mtimeNs, target: node.target };
     if (node.type === "other") return undefined;
-    return saveFile(store, record, node, known.get(path), () => uploaded++);
-  });
-  const entries = saved.filter((entry) => entry !== undefined);
-  const leftOut = nodes.flatMap((node) => (node.type === "other" ? [node.path] : []));
+    if (known?.stamp !== undefined && known.stamp === stampOf(node)) return fileEntry(node, known.entry);
+    giveUpIfTold(options);
+    return saveFile(node, known?.entry, {
+      store,
+      record: record as NonNullable<typeof record>,
+      loose,
+      onUpload: (entry) => uploads.push(entry),
+    });
+  }
 
-  if (record.lastSave && sameTree(before, entries)) return { ...record.lastSave, uploaded, deleted: 0 };
-  const manifest: SaveManifest = {
-    format: 1,
-    replId: session.replId,
-    generation: (record.lastSave?.generation ?? 0) + 1,
-    sessionId: session.id,
-    createdAt: new Date().toISOString(),
-    entries,
+  const report = (summary: SaveSummary, leftOut: number, inMotion: readonly string[]): SaveReport => ({
+    ...summary,
+    uploaded: uploads.length,
+    uploadedBytes: uploads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    deleted,
     leftOut,
-  };
-  const summary = summarize(manifest, await writeManifest(store, manifest));
-  await updateRecord(store, session.userId, session.replId, (current) => {
-    requireWriter(current, session);
-    if ((current.lastSave?.generation ?? 0) !== manifest.generation - 1)
-      throw new ReplError("conflict", `save ${manifest.generation} of ${session.replId} was made by somebody else`);
-    return { ...current, lastSave: summary };
+    inMotion: inMotion.slice(0, maximumPathsReported).map((path) => path.slice(0, maximumPathShown)),
   });
-  return { ...summary, uploaded, deleted: deleted.length };
-}
 
-function requireWriter(record: ReplRecord, session: Session): void {
-  if (record.sessionId !== session.id)
-    throw new ReplError("conflict", `${session.replId} belongs to another session now`);
-}
-
-/** A manifest left by an attempt that died before it moved the pointer is nobody's, and is replaced. */
-async function writeManifest(store: ObjectStore, manifest: SaveManifest): Promise<string> {
-  const key = objectKey.save(manifest.replId, manifest.generation);
-  const text = JSON.stringify(manifest);
-  const written = await store.putText(key, text);
-  const readBack = await store.getText(key, written.version);
-  if (readBack?.text !== text) throw new ReplError("unavailable", `${key} does not read back as it was written`);
-  return written.version;
-}
-
-async function saveFile(
-  store: ObjectStore,
-  record: ReplRecord,
-  node: TreeNode & { type: "file" },
-  known: FileEntry | undefined,
-  onUpload: () => void,
-): Promise<FileEntry | undefined> {
-  for (let read = 1; ; read++) {
-    const before = await lstat(node.absolute).catch(ignoreMissing);
-    if (!before?.isFile()) return undefined;
-    try {
-      const content = await readContent(node.absolute, before.size);
-      const after = await lstat(node.absolute).catch(ignoreMissing);
-      if (!after) return undefined;
-      const rested =
-        after.mtimeMs === before.mtimeMs && after.size === before.size && content.sizeBytes === before.size;
-      if (!rested && read < maximumReads) continue;
-      const entry = {
-        type: "file",
-        path: node.path,
-        mode: node.mode,
-        mtimeMs: read === 1 ? node.mtimeMs : Math.floor(before.mtimeMs * 1000) / 1000,
-        sizeBytes: content.sizeBytes,
-        sha256: content.sha256,
-      } as const;
-      if (known?.sha256 === content.sha256 && known.sizeBytes === content.sizeBytes) {
-        return { ...entry, key: known.key, version: known.version };
-      }
-      const stored = await storeFile(store, record, node.path, content);
-      onUpload();
-      return { ...entry, ...stored };
-    } catch (error) {
-      // A streamed file that changed after it was hashed is refused by the store's own check.
-      if (read >= maximumReads) throw error;
-      if ((error as NodeJS.ErrnoException).code === "EACCES") await chmod(node.absolute, node.mode | 0o400);
-    }
+  const known = readKnownTree(knownFolder);
+  const isCurrent = known !== undefined && known.save.version === lastSave?.version;
+  const loose = readLooseUploads(knownFolder);
+  let readAtNs = nanosecondsNow();
+  let tree = walk(root);
+  if (isCurrent && lastSave && known.isUnchanged(tree)) {
+    tree.close();
+    return report(lastSave, 0, []);
   }
-}
+  const before = lastSave ? (await readSave(store, session.replId, lastSave)).entries : [];
+  let files = isCurrent ? known.files() : filesOf(before);
+  if (files.size === 0) files = filesOf(before);
+  options.onUnsaved?.(changesIn(tree, files));
 
-/** A store on a file system cannot put a file where a folder's files once were: that file goes under its digest. */
-async function storeFile(
-  store: ObjectStore,
-  record: ReplRecord,
-  path: string,
-  content: Content,
-): Promise<{ key: string; version: string }> {
-  const key = keyOfFile(record.owner, record.id, path);
   try {
-    return { key, version: (await store.putFile(key, content.body, content.sha256)).version };
+    for (let pass = 1; ; pass++) {
+      const entries = await savePass(tree, files).finally(tree.close);
+      const again = walk(root);
+      again.close();
+      const inMotion = again.stamp === tree.stamp ? [] : pathsThatDiffer(tree, again);
+      if (inMotion.length > 0 && pass < maximumPasses) {
+        files = withStamps(entries, tree);
+        readAtNs = nanosecondsNow();
+        tree = walk(root);
+        continue;
+      }
+      const leftOut = tree.nodes.flatMap((node) => (node.type === "other" ? [node.path] : []));
+      giveUpIfTold(options);
+      const summary =
+        lastSave && inMotion.length === 0 && sameTree(before, entries)
+          ? lastSave
+          : await commitSave(store, record, entries, { sessionId: session.id, kind, leftOut, inMotion });
+      writeKnownTree(knownFolder, summary, tree, entries, readAtNs);
+      return report(summary, leftOut.length, inMotion);
+    }
   } catch (error) {
-    if (!(error instanceof ReplError && error.code === "conflict")) throw error;
-    const other = oddKey(record.id, path);
-    return { key: other, version: (await store.putFile(other, content.body, content.sha256)).version };
+    writeLooseUploads(knownFolder, uploads);
+    throw error;
   }
 }
 
-interface Content {
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly body: Uint8Array | { sizeBytes: number; open: () => NodeJS.ReadableStream };
+/** True when the tree on disk is that of the newest save that this pod knows of; nobody is asked. */
+export function isSaved({ root, knownFolder }: Pick<SaveOptions, "root" | "knownFolder">): boolean {
+  const known = readKnownTree(knownFolder);
+  if (!known) return false;
+  const tree = walk(root);
+  tree.close();
+  return known.isUnchanged(tree);
 }
 
-async function readContent(path: Buffer, sizeBytes: number): Promise<Content> {
-  if (sizeBytes <= maximumBytesInMemory) {
-    const body = await readFile(path);
-    return { body, sizeBytes: body.byteLength, sha256: createHash("sha256").update(body).digest("hex") };
-  }
-  const hash = createHash("sha256");
-  let hashed = 0;
-  for await (const chunk of createReadStream(path, { end: sizeBytes - 1 })) {
-    hash.update(chunk as Buffer);
-    hashed += (chunk as Buffer).byteLength;
-  }
-  return {
-    sizeBytes: hashed,
-    sha256: hash.digest("hex"),
-    body: { sizeBytes: hashed, open: () => createReadStream(path, { end: sizeBytes - 1 }) },
-  };
+function giveUpIfTold({ giveUpMarker }: SaveOptions): void {
+  if (giveUpMarker && existsSync(giveUpMarker)) throw new ReplError("unavailable", "told to make way for another save");
 }
 
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== "ENOENT") throw error;
+/** Names that share an inode are one file: all but the first say so. */
+function withHardLinks(tree: Tree, saved: readonly (SaveEntry | undefined)[]): SaveEntry[] {
+  const first = new Map<bigint, FileEntry>();
+  return saved.flatMap((entry, index): SaveEntry[] => {
+    const node = tree.nodes[index];
+    if (!entry) return [];
+    if (entry.type !== "file" || node?.type !== "file" || node.links < 2) return [entry];
+    const other = first.get(node.inode);
+    if (!other) first.set(node.inode, entry);
+    return [other?.sha256 === entry.sha256 ? { ...entry, sameAs: other.path } : entry];
+  });
+}
+
+function filesOf(entries: readonly SaveEntry[]): Map<string, KnownFile> {
+  return new Map(entries.flatMap((entry) => (entry.type === "file" ? [[entry.path, { entry }] as const] : [])));
+}
+
+/** What a pass has read, for the next one: only what changed since its walk is looked at again. */
+function withStamps(entries: readonly SaveEntry[], tree: Tree): Map<string, KnownFile> {
+  const stamps = stampsOf(tree);
+  return new Map([...filesOf(entries)].map(([path, { entry }]) => [path, { entry, stamp: stamps.get(path) }]));
+}
+
+function stampsOf({ nodes }: Tree): Map<string, string> {
+  return new Map(nodes.map((node) => [node.path, stampOf(node)]));
+}
+
+function pathsThatDiffer(a: Tree, b: Tree): string[] {
+  const [before, after] = [stampsOf(a), stampsOf(b)];
+  return [...new Set([...before.keys(), ...after.keys()])].filter((path) => before.get(path) !== after.get(path));
+}
+
+function changesIn(tree: Tree, files: ReadonlyMap<string, KnownFile>): { files: number; bytes: number } {
+  const changed = tree.nodes
+    .filter((node) => node.type === "file")
+    .filter((node) => files.get(node.path)?.stamp !== stampOf(node));
+  return { files: changed.length, bytes: changed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+}
+
+/** A file in parts uses all of the memory that there is for it. */
+function bytesInMemory(node: TreeNode): number {
+  if (node.type !== "file") return 0;
+  return node.sizeBytes < partBytes ? node.sizeBytes : maximumBytesInMemory;
+}
+
+function nanosecondsNow(): bigint {
+  return BigInt(Date.now()) * 1_000_000n;
 }

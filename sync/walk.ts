@@ -1,5 +1,5 @@
-import type { BigIntStats } from "node:fs";
-import { lstat, readdir, readlink } from "node:fs/promises";
+import { chmodSync, lstatSync, readdirSync, readlinkSync, type BigIntStats } from "node:fs";
+import { createHash } from "node:crypto";
 import { encodePath } from "./paths.ts";
 
 /** A path as it is on disk. Sizes and times are those of this moment. */
@@ -7,54 +7,117 @@ export type TreeNode = {
   readonly path: string;
   readonly absolute: Buffer;
   readonly mode: number;
-  readonly mtimeMs: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
 } & (
-  | { readonly type: "file"; readonly sizeBytes: number }
+  | {
+      readonly type: "file";
+      readonly sizeBytes: number;
+      readonly inode: bigint;
+      readonly links: number;
+      readonly isSparse: boolean;
+    }
   | { readonly type: "folder" }
   | { readonly type: "link"; readonly target: string }
   | { readonly type: "other" }
 );
 
-/** Every path below `root`, parents before children, in the order of their bytes. `prepare` may open up what cannot be read. */
-export async function walk(root: string, makeReadable: (folder: Buffer) => Promise<void>): Promise<TreeNode[]> {
+/** Smaller files may have no blocks for other reasons. */
+const sparseFromBytes = 65_536n;
+const bytesOfBlock = 512n;
+
+export type FileNode = TreeNode & { type: "file" };
+
+export interface Tree {
+  readonly nodes: readonly TreeNode[];
+  /** Changes whenever anything of it does. */
+  readonly stamp: string;
+  /** Gives folders that had to be made readable their own mode back. */
+  readonly close: () => void;
+}
+
+/** Every path below `root`, parents before children, in the order of their bytes. */
+export function walk(root: string): Tree {
   const nodes: TreeNode[] = [];
-  const visit = async (folder: Buffer, relative: Buffer): Promise<void> => {
-    const names = await readdir(folder, { encoding: "buffer" }).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EACCES") throw error;
-      await makeReadable(folder);
-      return readdir(folder, { encoding: "buffer" });
-    });
-    names.sort(Buffer.compare);
-    for (const name of names) {
+  const opened: { readonly folder: Buffer; readonly mode: number }[] = [];
+  const hash = createHash("sha256");
+
+  const visit = (folder: Buffer, relative: Buffer, mode: number): void => {
+    for (const name of namesIn(folder, mode)) {
       const absolute = Buffer.concat([folder, Buffer.from("/"), name]);
       const path = relative.length === 0 ? name : Buffer.concat([relative, Buffer.from("/"), name]);
-      const node = await describe(absolute, encodePath(path));
+      const node = describe(absolute, encodePath(path));
       if (!node) continue;
       nodes.push(node);
-      if (node.type === "folder") await visit(absolute, path);
+      hash.update(`${node.path}\0${stampOf(node)}\n`);
+      if (node.type === "folder") visit(absolute, path, node.mode);
     }
   };
-  await visit(Buffer.from(root), Buffer.alloc(0));
-  return nodes;
+  const namesIn = (folder: Buffer, mode: number): Buffer[] => {
+    let names: Buffer[];
+    try {
+      names = readdirSync(folder, { encoding: "buffer" });
+    } catch (error) {
+      if (isMissing(error)) return [];
+      if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+      names = openUp(folder, mode);
+    }
+    // Listed but not to be entered: its files could not even be looked at.
+    if ((mode & 0o100) === 0 && names.length > 0 && process.getuid?.() !== 0) openUp(folder, mode);
+    return names.sort(Buffer.compare);
+  };
+  const openUp = (folder: Buffer, mode: number): Buffer[] => {
+    chmodSync(folder, mode | 0o700);
+    opened.push({ folder, mode });
+    return readdirSync(folder, { encoding: "buffer" });
+  };
+
+  visit(Buffer.from(root), Buffer.alloc(0), 0o700);
+  const close = () => {
+    for (const { folder, mode } of opened.toReversed()) unlessMissing(() => chmodSync(folder, mode));
+  };
+  return { nodes, stamp: hash.digest("hex"), close };
 }
 
-async function describe(absolute: Buffer, path: string): Promise<TreeNode | undefined> {
-  const stats = await lstat(absolute, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (!stats) return undefined;
+/** Says whether a path is still what it was. A file's inode time moves with every change of it, and nobody can set it. */
+export function stampOf(node: TreeNode): string {
+  const common = `${node.type}:${node.mode}:${node.mtimeNs}`;
+  if (node.type === "file") return `${common}:${node.inode}:${node.sizeBytes}:${node.ctimeNs}`;
+  return node.type === "link" ? `${common}:${node.target}` : common;
+}
+
+function describe(absolute: Buffer, path: string): TreeNode | undefined {
+  const stats = unlessMissing(() => lstatSync(absolute, { bigint: true }));
+  return stats && nodeOf(absolute, path, stats);
+}
+
+export function nodeOf(absolute: Buffer, path: string, stats: BigIntStats): TreeNode | undefined {
   // On a folder set-gid and sticky say how its files are shared; on a file they would lend somebody's rights.
   const kept = stats.isDirectory() ? 0o3777n : 0o777n;
-  const common = { path, absolute, mode: Number(stats.mode & kept), mtimeMs: millisecondsOf(stats) };
-  if (stats.isFile()) return { ...common, type: "file", sizeBytes: Number(stats.size) };
+  const { mtimeNs, ctimeNs } = stats;
+  const common = { path, absolute, mode: Number(stats.mode & kept), mtimeNs, ctimeNs };
+  if (stats.isFile()) {
+    const isSparse = stats.size >= sparseFromBytes && stats.blocks * bytesOfBlock < stats.size;
+    const sizes = { sizeBytes: Number(stats.size), isSparse };
+    return { ...common, type: "file", ...sizes, inode: stats.ino, links: Number(stats.nlink) };
+  }
   if (stats.isDirectory()) return { ...common, type: "folder" };
-  if (stats.isSymbolicLink())
-    return { ...common, type: "link", target: encodePath(await readlink(absolute, { encoding: "buffer" })) };
-  return { ...common, type: "other" };
+  if (!stats.isSymbolicLink()) return { ...common, type: "other" };
+  const target = unlessMissing(() => readlinkSync(absolute, { encoding: "buffer" }));
+  return target && { ...common, type: "link", target: encodePath(target) };
 }
 
-/** Whole microseconds: what a double holds for today's dates, and what can be set again without loss. */
-function millisecondsOf(stats: BigIntStats): number {
-  return Number(stats.mtimeNs / 1000n) / 1000;
+/** What was listed a moment ago may be gone. */
+export function unlessMissing<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOENT" || code === "ENOTDIR";
 }

@@ -64,6 +64,10 @@ export async function connectEditor(accessUrl: string, ticket: string, timeoutMs
         output += String((await next((frame) => frame.event === "terminalResponse")).data);
       return output;
     },
+    /** Resolves when the other side has closed the connection. */
+    async closed(): Promise<void> {
+      if (socket.readyState !== WebSocket.CLOSED) await once(socket, "close");
+    },
     async close(): Promise<void> {
       if (socket.readyState === WebSocket.CLOSED) return;
       socket.close();

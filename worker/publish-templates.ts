@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { objectKey } from "../domain/naming.ts";
 import type { ObjectStore } from "../domain/ports.ts";
-import type { FileEntry, SaveEntry, SaveManifest } from "../domain/save.ts";
+import { createManifest, writeSaveManifest, type SaveEntry } from "../domain/save.ts";
 import type { LoadedTemplate } from "../config/templates.ts";
 
 /**
@@ -16,31 +16,28 @@ export async function publishTemplate(store: ObjectStore, template: LoadedTempla
   const prefix = objectKey.template(template.name, template.digest);
   const entries = await Promise.all(
     template.nodes.map(async (node): Promise<SaveEntry> => {
-      const common = { path: node.path, mode: node.mode, mtimeMs: 0 };
+      const common = { path: node.path, mode: node.mode, mtimeNs: "0" };
       if (node.type === "folder") return { ...common, type: "folder" };
       const body = await readFile(node.absolute);
       const sha256 = createHash("sha256").update(body).digest("hex");
       const key = prefix + node.path;
       const stored = await store.putFile(key, body, sha256);
-      return {
-        ...common,
-        type: "file",
-        sizeBytes: body.byteLength,
-        sha256,
-        key,
-        version: stored.version,
-      } satisfies FileEntry;
+      return { ...common, type: "file", sizeBytes: body.byteLength, sha256, key, version: stored.version };
     }),
   );
-  const manifest: SaveManifest = {
-    format: 1,
-    replId: template.name,
-    generation: 0,
-    sessionId: "template",
-    createdAt: new Date().toISOString(),
+  const manifest = createManifest(
+    {
+      replId: template.name,
+      generation: 0,
+      parent: 0,
+      sessionId: "template",
+      createdAt: new Date().toISOString(),
+      kind: "template",
+      leftOut: [],
+      inMotion: [],
+    },
     entries,
-    leftOut: [],
-  };
-  await store.putText(manifestKey, JSON.stringify(manifest));
+  );
+  await store.putText(manifestKey, writeSaveManifest(manifest));
   return "published";
 }

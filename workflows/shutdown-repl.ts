@@ -35,7 +35,9 @@ export async function shutdownRepl({ lastSave, ...input }: ShutdownInput): Promi
 
     setCurrentDetails("Step 4 of 4: updating the look-ups.");
     await withdrawSession({ session });
-    setCurrentDetails(`Closed with save ${save.generation}: ${save.files} files, ${save.bytes} bytes.`);
+    setCurrentDetails(
+      `Closed with save ${save.generation}: ${save.files} files, ${save.bytes} bytes. ${save.lost ?? ""}`.trim(),
+    );
     return { replId: input.replId, save };
   } catch (error) {
     throw asOutcome(error);

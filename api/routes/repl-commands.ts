@@ -181,8 +181,8 @@ export async function closeRepl(workflows: ReplWorkflows, repl: Repl): Promise<z
     owner: repl.owner,
     lastSave: repl.lastSave ?? nothing,
   });
-  const { generation, files, bytes } = save;
-  return { replId: repl.id, save: { generation, files, bytes } };
+  const { generation, files, bytes, lost } = save;
+  return { replId: repl.id, save: { generation, files, bytes }, ...(lost ? { lost } : {}) };
 }
 
 function wantsNoWait(c: Context<Env>): boolean {

@@ -1,8 +1,8 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { ObjectStore } from "../../domain/ports.ts";
+import { partBytes, type ObjectStore } from "../../domain/ports.ts";
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 const bytesOf = async (stream: AsyncIterable<Uint8Array> | undefined) => stream && buffer(Readable.from(stream));
@@ -57,18 +57,74 @@ export function describeObjectStore(makeStore: () => ObjectStore): void {
       expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     });
 
-    it("stores files from memory and from a stream, empty ones too", async () => {
+    it("stores files whole and in parts, empty ones too", async () => {
       for (const bytes of [Buffer.alloc(0), Buffer.from([0, 255, 10, 13]), Buffer.alloc(300_000, "x")]) {
         const key = `${prefix}file-${bytes.byteLength}`;
-        const fromMemory = await store.putFile(key, bytes, sha256(bytes));
-        expect(await bytesOf(await store.getStream(key, fromMemory.version))).toEqual(bytes);
-        const streamed = await store.putFile(
-          key,
-          { sizeBytes: bytes.byteLength, open: () => Readable.from(bytes.byteLength ? [bytes] : []) },
-          sha256(bytes),
-        );
-        expect(await bytesOf(await store.getStream(key, streamed.version))).toEqual(bytes);
+        const { version } = await store.putFile(key, bytes, sha256(bytes));
+        expect(await bytesOf(await store.getStream(key, version))).toEqual(bytes);
       }
+      const whole = randomBytes(partBytes * 2 + 5);
+      const parts = async function* () {
+        for (let start = 0; start < whole.byteLength; start += partBytes) {
+          const bytes = whole.subarray(start, start + partBytes);
+          yield { bytes, sha256: sha256(bytes) };
+        }
+      };
+      const { version } = await store.putParts(`${prefix}parts`, parts());
+      expect((await bytesOf(await store.getStream(`${prefix}parts`, version)))?.equals(whole)).toBe(true);
+    });
+
+    it("keeps nothing of a file whose parts do not all come", async () => {
+      const parts = async function* () {
+        yield { bytes: Buffer.alloc(partBytes, "x"), sha256: sha256(Buffer.alloc(partBytes, "x")) };
+        throw new Error("the disk broke");
+      };
+      await expect(store.putParts(`${prefix}broken`, parts())).rejects.toThrow("the disk broke");
+      expect(await store.getText(`${prefix}broken`)).toBeUndefined();
+    });
+
+    it("names versions, and removes those it is told to", async () => {
+      const key = `${prefix}named/a b`;
+      const first = await store.putText(key, "1");
+      const second = await store.putText(key, "2");
+      const listed = async () => {
+        const all = [];
+        for await (const page of store.listVersions(`${prefix}named/`)) all.push(...page);
+        return all;
+      };
+      expect((await listed()).map(({ version }) => version).sort()).toEqual([first.version, second.version].sort());
+      expect((await listed())[0]?.modifiedAt.getTime()).toBeGreaterThan(Date.now() - 60_000);
+      await store.removeVersions([{ key, version: first.version }]);
+      expect((await listed()).map(({ version }) => version)).toEqual([second.version]);
+      expect((await store.getText(key))?.text).toBe("2");
+    });
+
+    it("reads the beginning of an object alone", async () => {
+      await store.putText(`${prefix}long`, "begin, and much more");
+      expect(await store.getHead(`${prefix}long`, 5)).toBe("begin");
+      expect(await store.getHead(`${prefix}never`, 5)).toBeUndefined();
+    });
+
+    it("holds every key that a path can become", async () => {
+      for (const name of [
+        "a+b",
+        "a b",
+        "%41",
+        "ü",
+        "u\u0308",
+        "(x)!*'",
+        "a&b=c?d#e",
+        "~",
+        "emoji 😀",
+        "x".repeat(230),
+      ]) {
+        const bytes = Buffer.from(name);
+        const { version } = await store.putFile(`${prefix}names/${name}`, bytes, sha256(bytes));
+        expect((await store.getText(`${prefix}names/${name}`, version))?.text, name).toBe(name);
+      }
+      expect(await store.list(`${prefix}names/`)).toHaveLength(10);
+      await store.remove((await store.list(`${prefix}names/`)).reverse());
+      expect(await store.list(`${prefix}names/`)).toEqual([]);
     });
 
     it("refuses bytes that are not what their checksum says", async () => {
@@ -82,6 +138,18 @@ export function describeObjectStore(makeStore: () => ObjectStore): void {
       await store.putText(`${prefix}source ü`, "content");
       const copied = await store.copy(`${prefix}source ü`, `${prefix}target`);
       expect((await store.getText(`${prefix}target`, copied.version))?.text).toBe("content");
+      const bytes = Buffer.from("older");
+      const older = await store.putFile(`${prefix}source +`, bytes, sha256(bytes));
+      await store.putText(`${prefix}source +`, "newer");
+      const again = await store.copy(`${prefix}source +`, `${prefix}target`, {
+        version: older.version,
+        sha256: sha256(bytes),
+      });
+      expect((await store.getText(`${prefix}target`, again.version))?.text).toBe("older");
+      await store.copy(`${prefix}target`, `${prefix}copy of the copy`, { sha256: sha256(bytes) });
+      await expect(
+        store.copy(`${prefix}target`, `${prefix}other`, { sha256: sha256(Buffer.from("other")) }),
+      ).rejects.toMatchObject({ code: "unavailable" });
       await expect(store.copy(`${prefix}missing`, `${prefix}target`)).rejects.toMatchObject({ code: "not_found" });
     });
 

@@ -15,6 +15,7 @@ export function createFakeCluster(
   runContainer: (name: string) => { exitCode: number; message: string } = () => ({ exitCode: 0, message: "{}" }),
 ) {
   const pods = new Map<string, FakePod>();
+  const losses = new Map<string, string>();
   const podOf = (session: Session) => {
     const pod = pods.get(session.replId);
     return pod?.session.id === session.id ? pod : undefined;
@@ -54,6 +55,8 @@ export function createFakeCluster(
     },
     async runInPod(session, containerFor, _signal, onProgress) {
       const pod = podOf(session);
+      const lost = losses.get(session.id);
+      if (lost) return { lost };
       if (!pod || pod.isHopeless) return undefined;
       const { name } = containerFor(`sync-${++pod.attempts}`);
       onProgress(name);
@@ -64,5 +67,10 @@ export function createFakeCluster(
     },
     async check() {},
   };
-  return { cluster, pods };
+  return {
+    cluster,
+    pods,
+    /** The session's pod is gone with all that was in it. */
+    lose: ({ id }: Session, reason: string) => void losses.set(id, reason),
+  };
 }

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { buffer } from "node:stream/consumers";
 import { Readable } from "node:stream";
 import { ReplError } from "../../domain/errors.ts";
-import type { FileBody, ObjectStore, PutCondition, StoredObject } from "../../domain/ports.ts";
+import type { ObjectStore, PutCondition, StoredObject } from "../../domain/ports.ts";
 
 interface Version extends StoredObject {
   readonly body: Buffer;
+  readonly modifiedAt: Date;
   /** A delete marker hides what is below it. */
   readonly isMarker: boolean;
 }
@@ -14,6 +14,7 @@ interface Version extends StoredObject {
 export function createFakeObjectStore() {
   const objects = new Map<string, Version[]>();
   let counter = 0;
+  let loss: ((operation: string, key: string) => boolean) | undefined;
   let failure: ((operation: string, key: string) => Error | undefined) | undefined;
 
   const current = (key: string): Version | undefined => {
@@ -35,7 +36,8 @@ export function createFakeObjectStore() {
     if (condition && "ifMatch" in condition && existing?.etag !== condition.ifMatch)
       throw new ReplError("conflict", `${key} has changed`);
     const stored = { etag: createHash("md5").update(body).digest("hex"), version: `v${++counter}` };
-    objects.set(key, [...(objects.get(key) ?? []), { ...stored, body, isMarker: false }]);
+    objects.set(key, [...(objects.get(key) ?? []), { ...stored, body, modifiedAt: new Date(), isMarker: false }]);
+    if (loss?.("put", key)) throw new ReplError("unavailable", `${key}: the answer was lost`);
     return stored;
   }
 
@@ -45,9 +47,15 @@ export function createFakeObjectStore() {
       check("put", key);
       return put(key, Buffer.from(text), condition);
     },
-    async putFile(key, body: Uint8Array | FileBody, sha256) {
+    async putParts(key, parts) {
+      const bytes: Buffer[] = [];
+      for await (const part of parts) bytes.push(Buffer.from(part.bytes));
       check("put", key);
-      const bytes = "open" in body ? await buffer(body.open()) : Buffer.from(body);
+      return put(key, Buffer.concat(bytes));
+    },
+    async putFile(key, body, sha256) {
+      check("put", key);
+      const bytes = Buffer.from(body);
       if (createHash("sha256").update(bytes).digest("hex") !== sha256)
         throw new ReplError("unavailable", `${key}: checksum differs`);
       return put(key, bytes);
@@ -62,10 +70,12 @@ export function createFakeObjectStore() {
       const object = find(key, version);
       return object && Readable.from([object.body]);
     },
-    async copy(fromKey, toKey) {
+    async copy(fromKey, toKey, { version, sha256 } = {}) {
       check("copy", fromKey);
-      const object = current(fromKey);
+      const object = find(fromKey, version);
       if (!object) throw new ReplError("not_found", `${fromKey}: nothing there`);
+      if (sha256 && createHash("sha256").update(object.body).digest("hex") !== sha256)
+        throw new ReplError("unavailable", `copy ${fromKey}: checksum differs`);
       return put(toKey, object.body);
     },
     async list(prefix) {
@@ -78,8 +88,26 @@ export function createFakeObjectStore() {
         if (current(key))
           objects.set(key, [
             ...(objects.get(key) ?? []),
-            { etag: "", version: `v${++counter}`, body: Buffer.alloc(0), isMarker: true },
+            { etag: "", version: `v${++counter}`, body: Buffer.alloc(0), modifiedAt: new Date(), isMarker: true },
           ]);
+      }
+    },
+    async getHead(key, bytes) {
+      check("get", key);
+      return current(key)?.body.subarray(0, bytes).toString("utf8");
+    },
+    async *listVersions(prefix) {
+      check("list", prefix);
+      yield [...objects].flatMap(([key, versions]) =>
+        key.startsWith(prefix) ? versions.map(({ version, modifiedAt }) => ({ key, version, modifiedAt })) : [],
+      );
+    },
+    async removeVersions(versions) {
+      for (const { key, version } of versions) {
+        check("remove", key);
+        const kept = (objects.get(key) ?? []).filter((candidate) => candidate.version !== version);
+        if (kept.length > 0) objects.set(key, kept);
+        else objects.delete(key);
       }
     },
     async purge(prefix) {
@@ -92,6 +120,19 @@ export function createFakeObjectStore() {
     store,
     /** Every key that holds anything, deleted ones with older versions included. */
     allKeys: () => [...objects.keys()].sort(),
+    /** The call does its work, and its caller hears of a failure. */
+    loseAnswerWhen(rule: typeof loss) {
+      loss = rule;
+    },
+    /** Changes the stored bytes of all versions of keys that end so. */
+    bend(end: string) {
+      for (const [key, versions] of objects)
+        if (key.endsWith(end))
+          objects.set(
+            key,
+            versions.map((version) => ({ ...version, body: Buffer.alloc(version.body.byteLength) })),
+          );
+    },
     failWhen(rule: typeof failure) {
       failure = rule;
     },

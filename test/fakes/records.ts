@@ -48,6 +48,7 @@ export const testSettings: ClusterSettings = {
   runnerUrl: "http://localhost:20008",
   runnerImage: "runner:1",
   syncImage: "sync:1",
+  checkpointSeconds: 10,
   allowedOrigins: ["http://localhost:3000"],
   objectStore: { endpoint: "http://s3", region: "r", bucket: "b" },
 };

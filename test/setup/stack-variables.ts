@@ -15,3 +15,14 @@ export function stackVariable(name: string): string {
   if (!value) throw new Error(`the stack gives no ${name}`);
   return value;
 }
+
+/** Where the stack's object store is, and its keys. */
+export function stackObjectStore() {
+  return {
+    endpoint: stackVariable("S3_ENDPOINT"),
+    region: stackVariable("S3_REGION"),
+    bucket: stackVariable("S3_BUCKET"),
+    accessKey: stackVariable("S3_ACCESS_KEY"),
+    secretKey: stackVariable("S3_SECRET_KEY"),
+  };
+}

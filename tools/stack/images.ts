@@ -71,11 +71,14 @@ export function buildRunnerImage(): Promise<Image> {
   });
 }
 
-/** The program of the restore and save containers. */
+/** The program of the restore, checkpoint and save containers; its C library calls keep their native part. */
 export function buildSyncImage(): Promise<Image> {
   return buildImage("sync", async (context) => {
-    await bundle(join(root, "sync", "main.ts"), join(context, "sync.mjs"), []);
-    copyFileSync(join(root, "sync", "Dockerfile"), join(context, "Dockerfile"));
+    await bundle(join(root, "sync", "main.ts"), join(context, "sync.mjs"), ["koffi"]);
+    for (const file of ["Dockerfile", "checkpoints.sh"]) copyFileSync(join(root, "sync", file), join(context, file));
+    for (const part of ["koffi", join("@koromix", `koffi-linux-${process.arch}`)]) {
+      cpSync(join(nodeModules, part), join(context, "node_modules", part), { recursive: true });
+    }
   });
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 import { CancelledFailure } from "@temporalio/common";
@@ -6,7 +7,7 @@ import { ReplError } from "../../../domain/errors.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { readRecord, readSave, updateRecord } from "../../../domain/registry.ts";
 import type { ReplRecord } from "../../../domain/repl.ts";
-import type { SaveManifest } from "../../../domain/save.ts";
+import { writeSaveManifest, type SaveManifest } from "../../../domain/save.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
 import { newSession, newStart, nodeTemplate } from "../../fakes/records.ts";
 
@@ -16,14 +17,19 @@ const template: SaveManifest = {
   generation: 0,
   sessionId: "template",
   createdAt: "2026-01-01T00:00:00.000Z",
+  parent: 0,
+  kind: "template",
+  files: 2,
+  bytes: 2,
   leftOut: [],
+  inMotion: [],
   entries: [
-    { type: "folder", path: "src", mode: 0o755, mtimeMs: 0 },
+    { type: "folder", path: "src", mode: 0o755, mtimeNs: "0" },
     ...["a", "src/b"].map((path) => ({
       type: "file" as const,
       path,
       mode: 0o644,
-      mtimeMs: 0,
+      mtimeNs: "0",
       sizeBytes: 1,
       sha256: "s",
       key: `${objectKey.template("node", nodeTemplate.digest)}${path}`,
@@ -49,9 +55,19 @@ describe("activities", () => {
     containerEnd = { exitCode: 0, message: "{}" };
     fakes = createFakePorts(() => containerEnd);
     activities = createActivities(fakes.ports);
-    for (const entry of template.entries)
-      if (entry.type === "file") await fakes.ports.store.putText(entry.key, entry.path);
-    await fakes.ports.store.putText(objectKey.templateManifest("node", nodeTemplate.digest), JSON.stringify(template));
+    const entries = await Promise.all(
+      template.entries.map(async (entry) => {
+        if (entry.type !== "file") return entry;
+        const sha256 = createHash("sha256").update(entry.path).digest("hex");
+        const { version } = await fakes.ports.store.putFile(entry.key, Buffer.from(entry.path), sha256);
+        return { ...entry, sha256, version };
+      }),
+    );
+    const published = { ...template, entries };
+    await fakes.ports.store.putText(
+      objectKey.templateManifest("node", nodeTemplate.digest),
+      writeSaveManifest(published),
+    );
   });
 
   describe("copyTemplate", () => {
@@ -247,6 +263,22 @@ describe("activities", () => {
       expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 1 });
       await activities.removeResources({ session: target.session });
       expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 1 });
+    });
+    it("says so where the pod was lost, or was replaced, before it could be saved", async () => {
+      const target = await open();
+      fakes.machines.lose(target.session, "Evicted, the node was low on disk");
+      const outcome = (await run(activities.saveWorkspace, target)) as { lost?: string };
+      expect(outcome).toMatchObject({ generation: 1, lost: expect.stringContaining("low on disk") as string });
+      expect(fakes.told.map(({ event }) => event)).toContainEqual(expect.objectContaining({ message: outcome.lost }));
+
+      const other = await open();
+      await updateRecord(fakes.ports.store, other.owner.id, other.replId, (record) => ({
+        ...record,
+        lastLoss: { sessionId: other.session.id, at: "2026-01-01T00:00:00.000Z", generation: 1 },
+      }));
+      expect(await run(activities.saveWorkspace, other)).toMatchObject({
+        lost: expect.stringContaining("started again from save 1") as string,
+      });
     });
     it("has nothing to keep where the registry does not know the REPL and no workspace was ever filled", async () => {
       const target = await open();

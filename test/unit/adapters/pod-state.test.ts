@@ -6,6 +6,7 @@ import {
   hopelessReason,
   isReady,
   livePod,
+  lostPod,
   nextSaveName,
   runningSave,
 } from "../../../adapters/pod-state.ts";
@@ -30,6 +31,14 @@ describe("pod state", () => {
     const leaving: V1Pod = { metadata: { deletionTimestamp: new Date() } };
     expect(livePod([leaving, pod({ phase: "Failed" }), pod({ phase: "Succeeded" })])).toBeUndefined();
     expect(livePod([leaving, pod({ phase: "Running" })])?.status?.phase).toBe("Running");
+  });
+  it("tells a pod that was lost with its work from one that never began", () => {
+    const evicted = pod(
+      { phase: "Failed", reason: "Evicted", message: "The node was low on disk.", startTime: new Date() },
+      { nodeName: "n1" },
+    );
+    expect(lostPod([evicted])).toBe("p on node n1: Evicted, The node was low on disk.");
+    expect(lostPod([pod({ phase: "Pending" }), pod({ phase: "Failed" })])).toBeUndefined();
   });
   it("is ready only when Kubernetes says so", () => {
     expect(isReady(pod({ conditions: [{ type: "Ready", status: "True" }] }))).toBe(true);

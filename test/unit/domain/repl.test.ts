@@ -46,7 +46,7 @@ describe("sameTree", () => {
     type: "file",
     path: "a",
     mode: 0o644,
-    mtimeMs: 1,
+    mtimeNs: "1",
     sizeBytes: 1,
     sha256: "x",
     key: "k",
@@ -54,13 +54,13 @@ describe("sameTree", () => {
   };
   it("looks at what people see, not at where the bytes are", () =>
     expect(sameTree([file], [{ ...file, version: "other", key: "other" }])).toBe(true));
-  it.each([{ mode: 0o755 }, { mtimeMs: 2 }, { sha256: "y" }, { sizeBytes: 2 }, { path: "b" }])(
+  it.each([{ mode: 0o755 }, { mtimeNs: "2" }, { sha256: "y" }, { sizeBytes: 2 }, { path: "b" }])(
     "sees a change of %j",
     (change) => expect(sameTree([file], [{ ...file, ...change }])).toBe(false),
   );
   it("sees what is new and what is gone", () => {
     expect(sameTree([file], [])).toBe(false);
     expect(sameTree([], [file])).toBe(false);
-    expect(sameTree([file], [{ type: "link", path: "a", mode: 0o644, mtimeMs: 1, target: "x" }])).toBe(false);
+    expect(sameTree([file], [{ type: "link", path: "a", mode: 0o644, mtimeNs: "1", target: "x" }])).toBe(false);
   });
 });

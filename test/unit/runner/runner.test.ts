@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -49,6 +50,7 @@ describe("runner", () => {
       shell: "/bin/bash",
       environment: { PATH: process.env["PATH"] ?? "", LANG: "C.UTF-8" },
       secure: false,
+      closingMarker: join(outside, "closing"),
     });
     url = `http://localhost:${port}/repl-x/`;
     program = createServer((request, response) => {
@@ -248,18 +250,18 @@ describe("runner", () => {
     });
   });
 
-  describe("access", () => {
-    const socketStatus = (path: string, headers: Record<string, string> = {}) =>
-      new Promise<number>((resolve) => {
-        const socket = new WebSocket(url.replace("http", "ws") + path, { headers });
-        socket.on("unexpected-response", (_request, response) => resolve(response.statusCode ?? 0));
-        socket.on("open", () => {
-          resolve(101);
-          socket.close();
-        });
-        socket.on("error", () => {});
+  const socketStatus = (path: string, headers: Record<string, string> = {}) =>
+    new Promise<number>((resolve) => {
+      const socket = new WebSocket(url.replace("http", "ws") + path, { headers });
+      socket.on("unexpected-response", (_request, response) => resolve(response.statusCode ?? 0));
+      socket.on("open", () => {
+        resolve(101);
+        socket.close();
       });
+      socket.on("error", () => {});
+    });
 
+  describe("access", () => {
     it("takes a ticket that is signed with two secrets while one replaces the other", async () => {
       const secrets = ["the next secret, which this runner does not know", "a secret for tests that is long enough"];
       const twice = await (await createTickets(secrets, 60)).issue("repl-x", "7");
@@ -336,6 +338,36 @@ describe("runner", () => {
       const waiting = await fetch(`${url}user-app/1024/`, { headers: headers() });
       expect(waiting.status).toBe(502);
       expect(await waiting.text()).toContain("Nothing answers on port 1024 yet");
+    });
+  });
+
+  describe("closing", () => {
+    const closingMarker = join(outside, "closing");
+    afterAll(() => rmSync(closingMarker, { force: true }));
+
+    it("is not for whoever asks", async () => {
+      const response = await fetch(`${url}stop`, { method: "POST" });
+      expect(response.status).toBe(403);
+      expect(await socketStatus(`api/v1/repl/ws?ticket=${ticket}`)).toBe(101);
+    });
+
+    it("ends everything, once what was typed before is on the disk, and lets nobody in again", async () => {
+      const typist = await connectEditor(url, ticket);
+      await typist.ask("createFolder", { path: "typed" });
+      const { sessionId } = await typist.ask("requestTerminal", {}, "terminalConnected");
+      await typist.type(sessionId, "echo rea''dy", "ready");
+      writeFileSync(closingMarker, "");
+      for (let file = 0; file < 50; file++) typist.send("createFile", { path: `typed/${file}` });
+      await typist.next(({ data }) => data?.["path"] === "typed/0");
+      const response = await fetch(`${url}stop`, { method: "POST" });
+      expect(await response.json()).toEqual({ killed: 0 });
+      const typed = readdirSync(join(root, "typed")).length;
+      expect(typed).toBeGreaterThan(0);
+      await typist.closed();
+      expect(readdirSync(join(root, "typed"))).toHaveLength(typed);
+      expect(await socketStatus(`api/v1/repl/ws?ticket=${ticket}`)).toBe(503);
+      const preview = await fetch(`${url}user-app/${programPort}/`, { headers: { cookie: `devex_repl=${ticket}` } });
+      expect(preview.status).toBe(503);
     });
   });
 });

@@ -1,0 +1,161 @@
+import { setTimeout as delay } from "node:timers/promises";
+import aws4 from "aws4";
+import { Pool, type Dispatcher } from "undici";
+import { ReplError } from "../domain/errors.ts";
+
+export interface S3Options {
+  readonly endpoint?: string | undefined;
+  readonly region: string;
+  readonly bucket: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly sessionToken?: string | undefined;
+  /** Requests at once. */
+  readonly connections?: number;
+}
+
+export interface S3Request {
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  readonly key: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+  /** Hex; of the empty body when absent. */
+  readonly sha256?: string;
+}
+
+export interface S3Answer {
+  readonly status: number;
+  readonly header: (name: string) => string | undefined;
+  readonly body: Dispatcher.ResponseData["body"];
+}
+
+const emptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const maximumAttempts = 4;
+const firstPauseMs = 100;
+const connectTimeoutMs = 3000;
+/** Silence of the store, not the length of a transfer. */
+const silenceTimeoutMs = 60_000;
+
+/**
+ * Signed requests to an S3 server, with retries where a repetition can help. The SDK's own client takes seven
+ * times as long for a small object (docs/decisions/0010), and a workspace is mostly those.
+ */
+export function createS3Requests(options: S3Options) {
+  const isAws = !options.endpoint;
+  const base = new URL(options.endpoint ?? `https://${options.bucket}.s3.${options.region}.amazonaws.com`);
+  const pathPrefix = isAws ? "/" : `${base.pathname.replace(/\/$/, "")}/${options.bucket}/`;
+  const pool = new Pool(base.origin, {
+    connections: options.connections ?? 32,
+    connect: { timeout: connectTimeoutMs },
+    headersTimeout: silenceTimeoutMs,
+    bodyTimeout: silenceTimeoutMs,
+  });
+  const credentials = {
+    accessKeyId: options.accessKey,
+    secretAccessKey: options.secretKey,
+    ...(options.sessionToken ? { sessionToken: options.sessionToken } : {}),
+  };
+
+  async function once({ method, key, query, headers, body, sha256 }: S3Request): Promise<S3Answer> {
+    const search = query ? `?${new URLSearchParams(query).toString().replaceAll("+", "%20")}` : "";
+    const path = pathPrefix + encodeKey(key) + search;
+    const signed = aws4.sign(
+      {
+        method,
+        host: base.host,
+        path,
+        service: "s3",
+        region: options.region,
+        headers: {
+          ...headers,
+          "x-amz-content-sha256": sha256 ?? emptySha256,
+          ...(body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) }),
+        },
+      },
+      credentials,
+    );
+    const answer = await pool.request({
+      method,
+      path,
+      headers: signed.headers as Record<string, string>,
+      ...(body === undefined ? {} : { body }),
+    });
+    return {
+      status: answer.statusCode,
+      header: (name) => {
+        const value = answer.headers[name];
+        return typeof value === "string" ? value : value?.[0];
+      },
+      body: answer.body,
+    };
+  }
+
+  /** The answer, whatever its status, but for those that another try may turn into a good one. */
+  async function send(request: S3Request): Promise<S3Answer> {
+    for (let attempt = 1; ; attempt++) {
+      const last = attempt === maximumAttempts;
+      try {
+        const answer = await once(request);
+        if (answer.status < 500 && answer.status !== 429) return answer;
+        if (last) return answer;
+        await answer.body.dump();
+      } catch (error) {
+        if (last)
+          throw new ReplError(
+            "unavailable",
+            `${request.method} ${request.key}: the object store does not answer (${reasonOf(error)})`,
+            {
+              cause: error,
+            },
+          );
+      }
+      await delay(firstPauseMs * 2 ** (attempt - 1) * (0.5 + Math.random()));
+    }
+  }
+
+  return {
+    send,
+
+    /** Bucket and key of an object, as a copy's source names it. */
+    pathOf: (key: string) => `/${options.bucket}/${encodeKey(key)}`,
+
+    /** The answer when its status is one of those; otherwise throws what the status means. */
+    async expect(request: S3Request, ...good: readonly number[]): Promise<S3Answer> {
+      const answer = await send(request);
+      if (good.includes(answer.status)) return answer;
+      throw await meaningOf(request, answer);
+    },
+  };
+}
+
+async function meaningOf({ method, key }: S3Request, answer: S3Answer): Promise<ReplError> {
+  const text = await answer.body.text().catch(() => "");
+  const code = textOf(text, "Code") ?? `status ${answer.status}`;
+  const what = `${method} ${key}`;
+  if (answer.status === 404) return new ReplError("not_found", `${what}: nothing there`);
+  if (answer.status === 412 || answer.status === 409)
+    return new ReplError("conflict", `${what}: changed by somebody else`);
+  if (answer.status === 403)
+    return new ReplError("unavailable", `${what}: the object store refuses our keys (${code})`);
+  return new ReplError("unavailable", `${what}: the object store answers ${code}`);
+}
+
+/** What an element of a small XML answer holds. */
+export function textOf(xml: string, element: string): string | undefined {
+  return new RegExp(`<${element}>([^<]*)</${element}>`).exec(xml)?.[1];
+}
+
+function encodeKey(key: string): string {
+  const rest = (sign: string) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`;
+  return key
+    .split("/")
+    .map((segment) => encodeURIComponent(segment).replace(/[!'()*]/g, rest))
+    .join("/");
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" ? code : (error.message.split("\n")[0] ?? error.name);
+}

@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Programs may write their last words in this time. */
+const graceMs = 1000;
+const pauseMs = 10;
+
+/**
+ * Ends every other process of this container, politely and then not. The first process of a container alone may
+ * do that: anywhere else it would end processes that are not the REPL's. Returns how many had to be killed.
+ */
+export async function endPrograms(): Promise<number> {
+  if (process.pid !== 1) return 0;
+  const tell = (signal: NodeJS.Signals) => {
+    try {
+      process.kill(-1, signal);
+    } catch {
+      // Nobody was left to hear it.
+    }
+  };
+  // A shell that somebody types into ignores the second, a server often the first.
+  tell("SIGHUP");
+  tell("SIGTERM");
+  for (const over = Date.now() + graceMs; livingPrograms() > 0 && Date.now() < over;) await delay(pauseMs);
+  const killed = livingPrograms();
+  // One that is stopped hears nothing else; one that forks all the time cannot outrun it.
+  while (livingPrograms() > 0) {
+    tell("SIGKILL");
+    await delay(pauseMs);
+  }
+  return killed;
+}
+
+/** All but this process and those that have ended and wait to be noticed. */
+function livingPrograms(): number {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && name !== "1" && isAlive(name)).length;
+}
+
+function isAlive(processId: string): boolean {
+  try {
+    const stat = readFileSync(`/proc/${processId}/stat`, "utf8");
+    // The name before the state may hold anything, also ")".
+    return !["Z", "X"].includes(stat.slice(stat.lastIndexOf(")") + 2)[0] ?? "X");
+  } catch {
+    return false;
+  }
+}
