@@ -4,13 +4,14 @@ import type { SessionInput, StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
 /** Makes the session's Secret, Deployment, Service and Ingress so. Throws `conflict` when another session's are there. May be repeated. */
-export function createApplyManifests({ cluster, credentials, settings }: Ports) {
+export function createApplyManifests({ cluster, credentials, runnerTokenFor, settings }: Ports) {
   return async ({ repl, session, template, ticketKey }: StartInput): Promise<void> => {
     const [running, keys] = await Promise.all([cluster.findSession(repl.id), credentials.issue(repl)]);
     // Applying over another session would replace its pod, and the work in it.
     if (running && running.id !== session.id)
       throw new ReplError("conflict", "Another session of this REPL is running.");
-    await cluster.apply(sessionObjects({ repl, session, template, ticketKey }, keys, settings));
+    const plan = { repl, session, template, ticketKey, runnerToken: runnerTokenFor(session) };
+    await cluster.apply(sessionObjects(plan, keys, settings));
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Cluster, Credentials, Limits, ObjectStore, ReplDirectory, ReplEvents } from "../domain/ports.ts";
+import type { Session } from "../domain/repl.ts";
 import type { ClusterSettings } from "../manifests/settings.ts";
 import type { KubernetesObject, V1EphemeralContainer } from "@kubernetes/client-node";
 
@@ -9,6 +10,7 @@ export interface Ports {
   readonly directory: ReplDirectory;
   readonly events: Pick<ReplEvents, "publish">;
   readonly credentials: Credentials;
+  readonly runnerTokenFor: (session: Session) => string;
   readonly settings: ClusterSettings;
   readonly limits: Limits;
   /** Asks the access path from outside; true when the runner answers. */

@@ -84,5 +84,5 @@ function lossOf({ lastLoss, lastSave }: ReplRecord, session: Session, gone: stri
   if (gone)
     return `The container was lost before its files could be saved (${gone}). What was written after save ${lastSave?.generation} (${lastSave?.savedAt}) is gone.`;
   if (lastLoss?.sessionId !== session.id) return undefined;
-  return `The container was lost at ${lastLoss.at} and started again from save ${lastLoss.generation}. What was written between the two is gone.`;
+  return `The container was lost at ${lastLoss.at} and started again from save ${lastLoss.generation}. What was written after that save is gone.`;
 }

@@ -135,9 +135,16 @@ export function createRedisReplDirectory(redis: Redis, options: ReplDirectoryOpt
       if (outcome === "ok") await mirror.writeSession(session, view);
     },
 
-    async touch(session, report) {
-      const [outcome] = await ask(touchSession, session.userId, [session.replId, session.id, expiry()]);
-      if (outcome === "ok") await mirror.writeReport(session, report);
+    async touch(session, report, record) {
+      const unsaved = report.save?.unsaved;
+      const [outcome] = await ask(touchSession, session.userId, [
+        session.replId,
+        session.id,
+        expiry(),
+        unsaved ? JSON.stringify(unsaved) : "",
+        record ? JSON.stringify(record) : "",
+      ]);
+      if (outcome === "ok") await mirror.writeReport(session, report, record);
       return outcome === "ok";
     },
 

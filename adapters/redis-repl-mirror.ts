@@ -42,9 +42,17 @@ export function createReplMirror(redis: Redis, sessionTtlSeconds: number) {
 
     writeSession,
 
-    async writeReport({ replId }: Session, { connections, lastActivityAt }: RunnerReport): Promise<void> {
+    async writeReport(
+      { replId }: Session,
+      { connections, lastActivityAt }: RunnerReport,
+      record: ReplRecord | undefined,
+    ): Promise<void> {
       const fields = flat({ connections: String(connections), lastActivityAt });
-      await setFields([redisKey.activeSession(replId)], [sessionTtlSeconds, ...fields]);
+      const lastSave = record?.lastSave ? JSON.stringify(record.lastSave) : undefined;
+      await Promise.all([
+        setFields([redisKey.activeSession(replId)], [sessionTtlSeconds, ...fields]),
+        lastSave && setFields([redisKey.replMeta(replId)], [0, ...flat({ lastSave })]),
+      ]);
     },
 
     async removeSession({ replId }: Session, repl: ReplRecord | undefined, failure: string | undefined) {

@@ -1,4 +1,5 @@
 import type { KnownRepl, KnownSession, ReplRecord } from "../domain/repl.ts";
+import type { UnsavedWork } from "../domain/save.ts";
 
 /** How a user's REPLs are written in the index that the scripts in adapters/lua work on. */
 
@@ -26,14 +27,19 @@ export function readIndex(pairs: readonly string[], now: number): (KnownRepl & {
     if (!field.startsWith("record:")) continue;
     const record = JSON.parse(text) as ReplRecord;
     const note = JSON.parse(fields.get(`note:${record.id}`) ?? "{}") as Pick<KnownRepl, "isCreating" | "failure">;
-    const session = readSession(fields.get(`session:${record.id}`));
+    const session = readSession(fields.get(`session:${record.id}`), fields.get(`unsaved:${record.id}`));
     known.push({ record, ...note, ...(session && session.until > now ? { session } : {}) });
   }
   return known;
 }
 
-function readSession(text: string | undefined): IndexedSession | undefined {
+function readSession(text: string | undefined, unsaved: string | undefined): IndexedSession | undefined {
   const [, id, until, view] = /^([^|]*)\|(\d+)\|(.*)$/s.exec(text ?? "") ?? [];
   if (id === undefined || view === undefined) return undefined;
-  return { id, until: Number(until), ...(JSON.parse(view) as Pick<KnownSession, "state" | "url" | "reason">) };
+  return {
+    id,
+    until: Number(until),
+    ...(JSON.parse(view) as Pick<KnownSession, "state" | "url" | "reason">),
+    ...(unsaved ? { unsaved: JSON.parse(unsaved) as UnsavedWork } : {}),
+  };
 }

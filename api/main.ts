@@ -11,6 +11,7 @@ import { createLogger, createRequestLogger } from "../config/logger.ts";
 import { githubOptions, objectStoreOptions } from "../config/settings.ts";
 import { runMain } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
+import { readRecord } from "../domain/registry.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { createApp } from "./app.ts";
 import { createGithub } from "./github.ts";
@@ -19,7 +20,7 @@ import { createRateLimits } from "./rate-limits.ts";
 import { createReplReader } from "./repl-reader.ts";
 import { createReplWorkflows } from "./repl-workflows.ts";
 import { createRevocations } from "./revocations.ts";
-import { createRunnerTokens } from "./runner-tokens.ts";
+import { createRunnerTokens } from "../config/runner-tokens.ts";
 import { createSessions } from "./sessions.ts";
 import { createTickets } from "./tickets.ts";
 
@@ -52,6 +53,7 @@ await runMain(async () => {
   const app = createApp({
     reader: createReplReader({ directory, readTruth }),
     directory,
+    recordOf: ({ userId, replId }) => readRecord(store, userId, replId),
     workflows,
     events,
     templates: loadTemplates(),
@@ -85,22 +87,25 @@ await runMain(async () => {
       { event: "development" },
       "anybody may sign in by a name alone: set NODE_ENV=production to refuse that",
     );
-  const server = serve(
-    {
-      fetch: app.fetch,
-      hostname: config.HOST,
-      port: config.PORT,
-      serverOptions: { maxHeaderSize: maximumHeaderBytes, requestTimeout: receiveTimeoutMs },
-    },
-    ({ address, port }) => {
-      logger.info({ event: "api ready", address, port }, `API ready on http://${address}:${port}`);
-    },
-  );
-  server.on("error", (error: NodeJS.ErrnoException) => {
-    console.error(
-      error.code === "EADDRINUSE" ? `Port ${config.PORT} is taken. Set PORT to another one.` : error.message,
+  const servers = config.HOST.map((hostname) => {
+    const server = serve(
+      {
+        fetch: app.fetch,
+        hostname,
+        port: config.PORT,
+        serverOptions: { maxHeaderSize: maximumHeaderBytes, requestTimeout: receiveTimeoutMs },
+      },
+      ({ address, port }) => {
+        logger.info({ event: "api ready", address, port }, `API ready on http://${address}:${port}`);
+      },
     );
-    process.exit(1);
+    server.on("error", (error: NodeJS.ErrnoException) => {
+      console.error(
+        error.code === "EADDRINUSE" ? `Port ${config.PORT} is taken. Set PORT to another one.` : error.message,
+      );
+      process.exit(1);
+    });
+    return server;
   });
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -108,7 +113,7 @@ await runMain(async () => {
       logger.info({ event: "stopping", signal });
       stopping.abort();
       // Requests in flight end first; a workflow that one of them waits for goes on without us anyway.
-      server.close(() => {
+      void Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))).then(() => {
         events.close();
         tokens.close();
         redis.disconnect();

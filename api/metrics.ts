@@ -1,3 +1,4 @@
+import type { UnsavedWork } from "../domain/save.ts";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 
 /** Seconds; look-ups take milliseconds, a close some seconds. */
@@ -28,6 +29,18 @@ export function createMetrics(gauges: { readonly eventListeners: () => number })
     help: "Open event streams",
     registers,
   });
+  const unsavedAge = new Histogram({
+    name: "devex_unsaved_age_seconds",
+    help: "How long the oldest unsaved change of a session had waited, at each report of a runner",
+    buckets: [0, 1, 5, 10, 15, 20, 30, 60, 300],
+    registers,
+  });
+  const unsavedBytes = new Histogram({
+    name: "devex_unsaved_bytes",
+    help: "Size of the files of a session that were not saved yet, at each report of a runner",
+    buckets: [0, 1024, 65_536, 2 ** 20, 2 ** 24, 2 ** 28, 2 ** 32],
+    registers,
+  });
   return {
     contentType: registry.contentType,
     render(): Promise<string> {
@@ -36,6 +49,11 @@ export function createMetrics(gauges: { readonly eventListeners: () => number })
     },
     countRequest(method: string, route: string, status: number, seconds: number): void {
       requests.observe({ method, route, status }, seconds);
+    },
+    observeUnsaved(unsaved: UnsavedWork | undefined): void {
+      const age = unsaved ? (Date.now() - Date.parse(unsaved.since)) / 1000 : 0;
+      unsavedAge.observe(Math.max(0, age));
+      unsavedBytes.observe(unsaved?.bytes ?? 0);
     },
     countRefusal(code: string): void {
       refusals.inc({ code });

@@ -59,6 +59,15 @@ const saveSchema = z
   .object({ generation: z.int(), files: z.int(), bytes: z.int(), savedAt: time })
   .openapi("Save", { description: "One whole save of the workspace; generations count from 1." });
 
+const unsavedSchema = z
+  .object({
+    bytes: z.int().min(0),
+    files: z.int().min(0),
+    since: time,
+    reason: z.string().max(2000).optional().openapi({ description: "Why the last checkpoint failed" }),
+  })
+  .openapi("Unsaved");
+
 export const replSchema = z
   .object({
     id: z.string().openapi({ example: exampleId }),
@@ -72,6 +81,7 @@ export const replSchema = z
     createdAt: time,
     lastOpenedAt: time.optional(),
     lastSave: saveSchema.optional(),
+    unsaved: unsavedSchema.optional().openapi({ description: "What would be lost with its container now" }),
   })
   .openapi("Repl");
 
@@ -133,7 +143,17 @@ export const templateSchema = z
   .openapi("Template");
 
 export const runnerReportSchema = z
-  .object({ connections: z.int().min(0).max(100_000), lastActivityAt: time })
+  .object({
+    connections: z.int().min(0).max(100_000),
+    lastActivityAt: time,
+    save: z
+      .object({
+        lastSave: z.object({ generation: z.int().min(0), savedAt: time }).optional(),
+        unsaved: unsavedSchema.optional(),
+      })
+      .optional()
+      .openapi({ description: "What the checkpoints know" }),
+  })
   .openapi("RunnerReport");
 
 export const pingSchema = z
@@ -173,7 +193,7 @@ export const createHeaders = preferHeader.extend({
 });
 
 export function replJson(repl: Repl): z.infer<typeof replSchema> {
-  const { owner, id, name, template, status, statusReason, url, createdAt, lastOpenedAt, lastSave } = repl;
+  const { owner, id, name, template, status, statusReason, url, createdAt, lastOpenedAt, lastSave, unsaved } = repl;
   return {
     id,
     name,
@@ -195,6 +215,7 @@ export function replJson(repl: Repl): z.infer<typeof replSchema> {
           },
         }
       : {}),
+    ...(unsaved ? { unsaved } : {}),
   };
 }
 

@@ -12,7 +12,16 @@ const seconds = (minimum: number, maximum: number, standard: number) =>
 /** Every setting with its bounds and default; the README's table says the same in words. */
 const schema = z.object({
   NODE_ENV: z.enum(["development", "test", "production"]).default("development"),
-  HOST: z.string().default("127.0.0.1"),
+  /** Addresses to listen on, separated by commas. */
+  HOST: z
+    .string()
+    .default("127.0.0.1")
+    .transform((value) =>
+      value
+        .split(",")
+        .map((host) => host.trim())
+        .filter(Boolean),
+    ),
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   FRONTEND_URL: url.default("http://localhost:3000"),
   RUNNER_URL: url,
@@ -30,6 +39,8 @@ const schema = z.object({
   GITHUB_API_URL: url.optional(),
   /** Where browsers reach this API; GitHub is asked to send people back there. */
   API_URL: url.optional(),
+  /** Where the pods reach this API; without it runners report nothing. */
+  RUNNER_API_URL: url.optional(),
   RATE_LIMIT_PER_USER: z.coerce.number().int().min(1).max(1_000_000).default(600),
   RATE_LIMIT_PER_ADDRESS: z.coerce.number().int().min(1).max(1_000_000).default(60),
   TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),

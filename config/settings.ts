@@ -14,6 +14,7 @@ export function clusterSettings(config: Config): ClusterSettings {
     runnerUrl: config.RUNNER_URL,
     runnerImage: config.RUNNER_IMAGE,
     syncImage: config.SYNC_IMAGE,
+    runnerApiUrl: config.RUNNER_API_URL,
     checkpointSeconds: config.CHECKPOINT_SECONDS,
     runtimeClass: config.RUNTIME_CLASS,
     allowedOrigins: [...origins],

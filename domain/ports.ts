@@ -1,4 +1,5 @@
 import type { ReplEvent } from "./events.ts";
+import type { SaveStatus } from "./save.ts";
 import type { KnownRepl, KnownSession, Repl, ReplId, ReplRecord, Session, SessionState } from "./repl.ts";
 
 /** One stored version of an object. */
@@ -146,8 +147,11 @@ export interface ReplDirectory {
    */
   publish(session: Session, url: string, repl: ReplRecord, place: Place, limits: Limits): Promise<void>;
   setState(session: Session, state: SessionState, reason?: string): Promise<void>;
-  /** The session lives, and this is what its runner reports. False when it is no longer the REPL's. */
-  touch(session: Session, report: RunnerReport): Promise<boolean>;
+  /**
+   * The session lives, and this is what its runner reports; `record` is what the registry says since. False when it
+   * is no longer the REPL's.
+   */
+  touch(session: Session, report: RunnerReport, record?: ReplRecord): Promise<boolean>;
   /** Frees the session's place, if it is still this session's. `failure` is what the owner should read. */
   withdraw(session: Session, outcome: { readonly repl?: ReplRecord; readonly failure?: string }): Promise<void>;
   /** Removes every key of a REPL. */
@@ -161,6 +165,7 @@ export interface ReplDirectory {
 export interface RunnerReport {
   readonly connections: number;
   readonly lastActivityAt: string;
+  readonly save?: SaveStatus | undefined;
 }
 
 /** Reads a user's REPLs where they cannot be lost: the registry and the cluster. */

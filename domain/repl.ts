@@ -1,5 +1,5 @@
 import { ReplError } from "./errors.ts";
-import type { SaveSummary } from "./save.ts";
+import type { SaveSummary, UnsavedWork } from "./save.ts";
 
 export type ReplId = string;
 
@@ -43,6 +43,8 @@ export interface Repl extends ReplRecord {
   readonly status: ReplStatus;
   readonly statusReason?: string;
   readonly url?: string;
+  /** What would be lost with its container now. */
+  readonly unsaved?: UnsavedWork;
 }
 
 /** What is known of a REPL at a moment: its record, and what holds only now. */
@@ -60,6 +62,7 @@ export interface KnownSession {
   readonly state: SessionState;
   readonly url?: string;
   readonly reason?: string;
+  readonly unsaved?: UnsavedWork;
 }
 
 export function replFrom({ record, session, isCreating, failure }: KnownRepl): Repl {
@@ -69,6 +72,7 @@ export function replFrom({ record, session, isCreating, failure }: KnownRepl): R
     status: statusFrom(session?.state, isCreating, failure),
     ...(reason ? { statusReason: reason } : {}),
     ...(session?.state === "running" && session.url ? { url: session.url } : {}),
+    ...(session?.unsaved ? { unsaved: session.unsaved } : {}),
   };
 }
 

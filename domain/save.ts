@@ -85,9 +85,9 @@ export interface SaveReport extends SaveSummary {
 
 /** What is at risk while people work, as the checkpoints of a session know it. */
 export interface SaveStatus {
-  readonly lastSave?: Pick<SaveSummary, "generation" | "savedAt">;
+  readonly lastSave?: Pick<SaveSummary, "generation" | "savedAt"> | undefined;
   /** Absent while everything that was seen is saved. */
-  readonly unsaved?: UnsavedWork;
+  readonly unsaved?: UnsavedWork | undefined;
 }
 
 export interface UnsavedWork {
@@ -96,7 +96,7 @@ export interface UnsavedWork {
   readonly files: number;
   readonly since: string;
   /** Why the last checkpoint failed. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
 }
 
 /** Files and bytes are counted here and nowhere else. */

@@ -1,9 +1,10 @@
-import type { V1Deployment } from "@kubernetes/client-node";
+import type { V1Deployment, V1EnvVar } from "@kubernetes/client-node";
 import {
   basePathOf,
   closingMarker,
   restoredMarker,
   runnerPort,
+  saveStatusFile,
   stateFolder,
   workspaceFolder,
 } from "../domain/naming.ts";
@@ -30,6 +31,15 @@ const waitForListener = `for i in {1..200}; do (exec 3<>/dev/tcp/127.0.0.1/${run
 
 /** What is known of each file takes some 600 bytes: enough for 400,000 of them. */
 const knownTreeLimit = "256Mi";
+
+function heartbeatEnvironment(secretName: string, { runnerApiUrl }: ClusterSettings): V1EnvVar[] {
+  if (!runnerApiUrl) return [];
+  return [
+    { name: "DEVEX_API_URL", value: runnerApiUrl },
+    { name: "DEVEX_SAVE_STATUS", value: saveStatusFile },
+    { name: "DEVEX_RUNNER_TOKEN", valueFrom: { secretKeyRef: { name: secretName, key: "runnerToken" } } },
+  ];
+}
 
 /** The pod of a session: restore fills the workspace, then the runner serves it. */
 export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings): V1Deployment {
@@ -76,6 +86,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
                 { name: "DEVEX_WORKSPACE", value: workspaceFolder },
                 { name: "DEVEX_RESTORED_MARKER", value: restoredMarker },
                 { name: "DEVEX_CLOSING_MARKER", value: closingMarker },
+                ...heartbeatEnvironment(session.replId, settings),
                 ...Object.entries(template.environment).map(([name, value]) => ({ name, value })),
               ],
               lifecycle: { postStart: { exec: { command: ["bash", "-c", waitForListener] } } },

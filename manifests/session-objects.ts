@@ -19,9 +19,9 @@ export function sessionObjects(
   ];
 }
 
-/** Keys of the object store for the restore and save containers; the user's container never mounts it. */
+/** Keys of the object store for the sync containers, and the runner's token, which is all that the user's container sees of it. */
 export function secretManifest(
-  { session }: SessionPlan,
+  { session, runnerToken }: SessionPlan,
   credentials: SyncCredentials,
   settings: ClusterSettings,
 ): V1Secret {
@@ -33,6 +33,7 @@ export function secretManifest(
     stringData: {
       accessKey: credentials.accessKey,
       secretKey: credentials.secretKey,
+      runnerToken,
       ...(credentials.sessionToken ? { sessionToken: credentials.sessionToken } : {}),
     },
   };

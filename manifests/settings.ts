@@ -8,6 +8,8 @@ export interface ClusterSettings {
   readonly runnerUrl: string;
   readonly runnerImage: string;
   readonly syncImage: string;
+  /** Where runners reach the API; without it they report nothing. */
+  readonly runnerApiUrl?: string | undefined;
   /** How long a change waits for its checkpoint at most, but for the time the checkpoint itself takes. */
   readonly checkpointSeconds: number;
   readonly runtimeClass?: string | undefined;
@@ -23,4 +25,6 @@ export interface SessionPlan {
   readonly template: PublishedTemplate;
   /** Public half of the key that signs access tickets, as a JWK in JSON. */
   readonly ticketKey: string;
+  /** With which the session's runner speaks to the API. */
+  readonly runnerToken: string;
 }

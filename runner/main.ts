@@ -1,4 +1,5 @@
 import { fileExists } from "./file-exists.ts";
+import { startHeartbeats } from "./heartbeats.ts";
 import { startRunner } from "./server.ts";
 
 /** Variables of the runner's own that the user's programs do not need. */
@@ -27,8 +28,21 @@ const runner = await startRunner({
     ),
   ),
 });
+const apiUrl = process.env["DEVEX_API_URL"];
+const stopHeartbeats = apiUrl
+  ? startHeartbeats({
+      apiUrl,
+      replId: required("DEVEX_REPL_ID"),
+      token: required("DEVEX_RUNNER_TOKEN"),
+      saveStatusFile: required("DEVEX_SAVE_STATUS"),
+      activity: runner.activity,
+    })
+  : () => {};
 console.log(JSON.stringify({ event: "runner ready", replId: process.env["DEVEX_REPL_ID"] }));
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.once(signal, () => void runner.stop().finally(() => process.exit(0)));
+  process.once(signal, () => {
+    stopHeartbeats();
+    void runner.stop().finally(() => process.exit(0));
+  });
 }

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
-import { ownServers, stackEnvironment } from "./stack/environment.ts";
+import { apiAddresses, ownServers, stackEnvironment } from "./stack/environment.ts";
 import { readOrCreateSettings } from "./stack/settings.ts";
 import { bringUp, loadedImages } from "./stack/up.ts";
 
@@ -27,7 +27,7 @@ async function main(): Promise<void> {
 
   const port = process.env["PORT"] ?? "8080";
   const variables = stackEnvironment(stack, loadedImages(stack));
-  const environment = { ...process.env, ...variables, PORT: port };
+  const environment = { ...process.env, ...variables, ...apiAddresses(stack, port) };
   const programs = [run("worker", environment), run("api", environment)];
   const stop = () => programs.forEach((program) => program.kill("SIGTERM"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);

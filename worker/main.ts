@@ -8,8 +8,9 @@ import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { createStaticCredentials } from "../adapters/static-credentials.ts";
 import { probeAccessPath } from "../adapters/access-path.ts";
-import { loadConfig } from "../config/config.ts";
+import { loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger } from "../config/logger.ts";
+import { createRunnerTokens } from "../config/runner-tokens.ts";
 import { clusterSettings, objectStoreOptions } from "../config/settings.ts";
 import { runMain, untilAvailable } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
@@ -61,6 +62,7 @@ await runMain(async () => {
     directory,
     events,
     credentials: createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
+    runnerTokenFor: createRunnerTokens(sessionSecrets(config)).issue,
     settings: clusterSettings(config),
     limits: { maxRepls: config.MAX_REPLS_PER_USER, maxActive: config.MAX_ACTIVE_PER_USER },
     probe: probeAccessPath,

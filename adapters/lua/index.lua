@@ -1,5 +1,5 @@
 -- Every script begins with this. KEYS: userRepls, index of the same slot   ARGV[1]: now in ms
--- index: count, epoch, version, and for each REPL record:<id>, note:<id>, session:<id> = "sessionId|until in ms|json"
+-- index: count, epoch, version, and for each REPL record:<id>, note:<id>, unsaved:<id>, session:<id> = "sessionId|until in ms|json"
 local repls, index, now = KEYS[1], KEYS[2], tonumber(ARGV[1])
 
 -- False after a flush, also of one of the two keys. Whoever meets that fills them from the truth and asks

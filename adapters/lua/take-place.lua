@@ -22,6 +22,7 @@ end
 redis.call('ZADD', repls, ARGV[4], id)
 redis.call(earlier == '' and 'HSETNX' or 'HSET', index, 'record:' .. id, ARGV[7])
 redis.call('HSET', index, 'session:' .. id, ARGV[8])
+if not current then redis.call('HDEL', index, 'unsaved:' .. id) end
 setOrClear('note:' .. id, ARGV[9])
 changed()
 return { 'ok', epoch }

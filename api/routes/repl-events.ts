@@ -10,7 +10,7 @@ import type { Sessions } from "../sessions.ts";
 
 export interface ReplEventsOptions {
   readonly reader: ReplReader;
-  readonly events: Pick<ReplEvents, "follow">;
+  readonly events: Pick<ReplEvents, "publish" | "follow">;
   readonly sessions: Sessions;
   /** Ends all streams, so that the process can stop. */
   readonly stopping: AbortSignal;

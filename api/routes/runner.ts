@@ -1,21 +1,27 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ReplError } from "../../domain/errors.ts";
-import type { ReplDirectory } from "../../domain/ports.ts";
-import type { Session } from "../../domain/repl.ts";
+import { errorEvent, saveEvent } from "../../domain/events.ts";
+import type { ReplDirectory, ReplEvents } from "../../domain/ports.ts";
+import type { ReplRecord, Session } from "../../domain/repl.ts";
 import type { Env } from "../env.ts";
+import type { Metrics } from "../metrics.ts";
 import { bearerOf } from "../middleware/require-session.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems } from "../openapi.ts";
 import type { RateLimits } from "../rate-limits.ts";
 import type { ReplReader } from "../repl-reader.ts";
 import type { ReplWorkflows } from "../repl-workflows.ts";
-import type { RunnerTokens } from "../runner-tokens.ts";
+import type { RunnerTokens } from "../../config/runner-tokens.ts";
 import { closeAnswerSchema, replParams, runnerReportSchema } from "../schemas.ts";
 import { closeRepl } from "./repl-commands.ts";
 
 export interface RunnerRoutesOptions {
   readonly runnerTokens: RunnerTokens;
-  readonly directory: Pick<ReplDirectory, "touch" | "activeSession">;
+  readonly directory: Pick<ReplDirectory, "touch" | "activeSession" | "list">;
+  /** What the registry says of a session's REPL. */
+  readonly recordOf: (session: Session) => Promise<ReplRecord | undefined>;
+  readonly events: Pick<ReplEvents, "publish" | "follow">;
+  readonly metrics: Pick<Metrics, "observeUnsaved">;
   readonly reader: ReplReader;
   readonly workflows: ReplWorkflows;
   readonly limits: RateLimits;
@@ -43,7 +49,8 @@ const closeRoute = createRoute({
 });
 
 /** What a session's own runner may ask for. */
-export function runnerRoutes({ runnerTokens, directory, reader, workflows, limits }: RunnerRoutesOptions) {
+export function runnerRoutes(options: RunnerRoutesOptions) {
+  const { runnerTokens, directory, recordOf, events, metrics, reader, workflows, limits } = options;
   const sessionOf = (c: Context<Env>, replId: string): Promise<Session> =>
     limits.admit(c, async () => runnerTokens.verify(bearerOf(c) ?? "", replId));
 
@@ -52,7 +59,17 @@ export function runnerRoutes({ runnerTokens, directory, reader, workflows, limit
   return createRoutes()
     .openapi(heartbeatRoute, async (c) => {
       const session = await sessionOf(c, c.req.valid("param").id);
-      if (!(await directory.touch(session, c.req.valid("json")))) throw ended();
+      const report = c.req.valid("json");
+      const known = (await directory.list(session.userId)).find(({ id }) => id === session.replId);
+      // The runner is beside the user's programs: it says when to look, and the registry what there is.
+      const isNewSave = (report.save?.lastSave?.generation ?? 0) > (known?.lastSave?.generation ?? 0);
+      const record = isNewSave ? await recordOf(session) : undefined;
+      if (!(await directory.touch(session, report, record))) throw ended();
+      if (record?.lastSave) events.publish(session.replId, saveEvent(record.lastSave));
+      const reason = report.save?.unsaved?.reason;
+      if (reason && reason !== known?.unsaved?.reason)
+        events.publish(session.replId, errorEvent(`A checkpoint failed and is tried again: ${reason}`));
+      metrics.observeUnsaved(report.save?.unsaved);
       return c.body(null, 204);
     })
     .openapi(closeRoute, async (c) => {

@@ -30,7 +30,7 @@ describeCluster(() => {
       await createCopyTemplate({ store } as Ports)(start);
       return {
         session: start.session,
-        manifests: sessionObjects(start, keys, settings),
+        manifests: sessionObjects({ ...start, runnerToken: "token" }, keys, settings),
         saveContainer: (name) => saveContainer(start.session, settings, name),
       };
     },

@@ -147,6 +147,17 @@ export function describeReplDirectory(make: (readTruth: ReadTruth) => Promise<Un
       expect(await directory.touch(stale, { connections: 1, lastActivityAt: at(1) })).toBe(false);
       expect(await directory.touch(session, { connections: 1, lastActivityAt: at(1) })).toBe(true);
       expect(await find(record)).toMatchObject({ status: "running", url });
+
+      const unsaved = { bytes: 10, files: 1, since: at(2) };
+      const report = { connections: 1, lastActivityAt: at(2) };
+      await directory.touch(session, { ...report, save: { unsaved } });
+      expect(await find(record)).toMatchObject({ status: "running", url, unsaved });
+      const lastSave = { generation: 9, version: "v9", files: 3, bytes: 30, savedAt: at(3) };
+      await directory.touch(session, { ...report, save: {} }, { ...record, lastSave });
+      expect(await find(record)).toMatchObject({ status: "running", url, lastSave });
+      expect((await find(record))?.unsaved).toBeUndefined();
+      await directory.touch(session, { ...report, save: { unsaved } });
+
       expect(await directory.activeSession(record.owner.id, record.id)).toMatchObject({
         id: session.id,
         state: "running",

@@ -6,13 +6,13 @@ import { createRateLimits } from "../../api/rate-limits.ts";
 import { createReplReader } from "../../api/repl-reader.ts";
 import type { ReplWorkflows, Started } from "../../api/repl-workflows.ts";
 import { createRevocations } from "../../api/revocations.ts";
-import { createRunnerTokens } from "../../api/runner-tokens.ts";
+import { createRunnerTokens } from "../../config/runner-tokens.ts";
 import { createSessions } from "../../api/sessions.ts";
 import { createTickets } from "../../api/tickets.ts";
 import type { Checks } from "../../api/routes/health.ts";
 import { createLogger } from "../../config/logger.ts";
 import { objectKey } from "../../domain/naming.ts";
-import { createRecord } from "../../domain/registry.ts";
+import { createRecord, readRecord } from "../../domain/registry.ts";
 import { createReadTruth } from "../../domain/truth.ts";
 import { createAnswerCheck } from "./documented-answers.ts";
 import { createFakeCluster } from "./cluster.ts";
@@ -103,6 +103,7 @@ export async function startApi({
   const app = createApp({
     reader: createReplReader({ directory, readTruth }),
     directory,
+    recordOf: ({ userId, replId }) => readRecord(store, userId, replId),
     workflows,
     events: events.events,
     templates: [nodeTemplate],

@@ -18,6 +18,7 @@ export function createFakePorts(runContainer?: Parameters<typeof createFakeClust
     directory: lookUps.directory,
     events: { publish: (replId, event) => told.push({ replId, event }) },
     credentials: { issue: async () => ({ accessKey: "AK", secretKey: "SK" }) },
+    runnerTokenFor: ({ id }) => `token of ${id}`,
     settings: testSettings,
     limits: { maxRepls: 3, maxActive: 2 },
     probe: async () => true,

@@ -73,9 +73,16 @@ export function createFakeReplDirectory(readTruth: ReadTruth = async () => []) {
         session: { id: session.id, state, ...(reason ? { reason } : {}) },
       }));
     },
-    async touch(session) {
+    async touch(session, { save }, record) {
       const known = (await lookUpsOf(session.userId)).repls.get(session.replId);
-      return known?.session?.id === session.id;
+      if (known?.session?.id !== session.id) return false;
+      const { unsaved: _, ...rest } = known.session;
+      const unsaved = save?.unsaved ? { unsaved: save.unsaved } : {};
+      return change(session, (before) => ({
+        ...before,
+        record: record ?? before.record,
+        session: { ...rest, ...unsaved },
+      }));
     },
     async withdraw(session, { repl, failure }) {
       await change(session, ({ record }) => ({ record: repl ?? record, ...(failure ? { failure } : {}) }));

@@ -50,6 +50,7 @@ export function createFakeReplEvents() {
     flush() {
       logs = new Map();
     },
+    told: (replId: string) => (logs.get(replId) ?? []).map(({ event }) => event),
     listeners: () => [...listeners.values()].reduce((sum, group) => sum + group.size, 0),
   };
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { TestProject } from "vitest/node";
 import { isReady, startProgram } from "./program.ts";
 import { freePort } from "../../tools/free-port.ts";
-import { stackEnvironment } from "../../tools/stack/environment.ts";
+import { apiAddresses, stackEnvironment } from "../../tools/stack/environment.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { loadedImages } from "../../tools/stack/up.ts";
 
@@ -17,7 +17,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const environment = {
     ...process.env,
     ...stackEnvironment(stack, loadedImages(stack)),
-    PORT: String(port),
+    ...apiAddresses(stack, port),
     MAX_ACTIVE_PER_USER: "3",
     // All people of the tests come from one address.
     RATE_LIMIT_PER_ADDRESS: "100000",

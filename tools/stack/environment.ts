@@ -58,3 +58,9 @@ export function stackEnvironment(
   }
   return variables;
 }
+
+/** Where an API listens so that the stack's pods reach it too: on loopback, and on the bridge they hang on. */
+export function apiAddresses(stack: StackSettings, port: string | number): Record<string, string> {
+  if (ownServers(process.env).cluster) return { PORT: String(port) };
+  return { HOST: `127.0.0.1,${stack.gateway}`, PORT: String(port), RUNNER_API_URL: `http://${stack.gateway}:${port}` };
+}

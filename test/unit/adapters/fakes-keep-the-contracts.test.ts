@@ -26,7 +26,7 @@ describeCluster(() => ({
     const start = newStart();
     return {
       session: start.session,
-      manifests: sessionObjects(start, { accessKey: "a", secretKey: "b" }, testSettings),
+      manifests: sessionObjects({ ...start, runnerToken: "token" }, { accessKey: "a", secretKey: "b" }, testSettings),
       saveContainer: (name) => saveContainer(start.session, testSettings, name),
     };
   },

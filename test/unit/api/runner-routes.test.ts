@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { updateRecord } from "../../../domain/registry.ts";
 import { startApi } from "../../fakes/api.ts";
 import { problemOf } from "./problem-of.ts";
 
@@ -20,6 +21,31 @@ describe("a session's runner", () => {
     const { as, id, session, runnerTokens } = await running();
     const response = await as(runnerTokens.issue(session), "POST", `/api/runner/${id}/heartbeat`, report);
     expect(response.status).toBe(204);
+  });
+
+  it("tells what is not saved yet, and when to look for a new save", async () => {
+    const { as, id, session, runnerTokens, store, person, events } = await running();
+    const told = () => events.told(id).filter(({ type }) => type !== "status");
+    const beat = (save: object) =>
+      as(runnerTokens.issue(session), "POST", `/api/runner/${id}/heartbeat`, { ...report, save });
+    const seen = async () => (await (await (await person("alice")).as("GET", `/api/repl/${id}`)).json()) as object;
+    const unsaved = { bytes: 12, files: 1, since: "2026-01-01T00:00:00.000Z", reason: "no room" };
+    await beat({ unsaved });
+    await beat({ unsaved });
+    expect(await seen()).toMatchObject({ unsaved });
+    expect(told()).toEqual([
+      expect.objectContaining({ type: "error", message: expect.stringContaining("no room") as string }),
+    ]);
+
+    // A save that the registry does not have is not believed.
+    await beat({ lastSave: { generation: 1000, savedAt: report.lastActivityAt } });
+    expect(await seen()).not.toHaveProperty("unsaved");
+    expect(await seen()).not.toHaveProperty("lastSave");
+    const lastSave = { generation: 4, version: "v", files: 5, bytes: 6, savedAt: "2026-01-02T00:00:00.000Z" };
+    await updateRecord(store, session.userId, id, (record) => ({ ...record, lastSave }));
+    await beat({ lastSave: { generation: 4, savedAt: lastSave.savedAt } });
+    expect(await seen()).toMatchObject({ lastSave: { generation: 4, files: 5, bytes: 6 } });
+    expect(told()).toContainEqual(expect.objectContaining({ type: "save", generation: 4 }));
   });
 
   it("can ask to be closed, which is the close of the owner", async () => {
@@ -66,6 +92,7 @@ describe("a session's runner", () => {
   it.each([
     [{}, "connections"],
     [{ ...report, connections: -1 }, "connections"],
+    [{ ...report, save: { unsaved: { bytes: -1 } } }, "save.unsaved.bytes"],
     [{ ...report, lastActivityAt: "yesterday" }, "lastActivityAt"],
   ])("is told what is wrong with %j", async (body, field) => {
     const { as, id, session, runnerTokens } = await running();

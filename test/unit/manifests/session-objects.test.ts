@@ -4,7 +4,7 @@ import { sessionObjects } from "../../../manifests/session-objects.ts";
 import { saveContainer } from "../../../manifests/sync-container.ts";
 import { newStart, testSettings as settings } from "../../fakes/records.ts";
 
-const plan = newStart({ ticketKey: '{"kty":"OKP"}' });
+const plan = { ...newStart({ ticketKey: '{"kty":"OKP"}' }), runnerToken: "RT-very-secret" };
 const keys = { accessKey: "AK", secretKey: "SK-very-secret" };
 const objects = sessionObjects(plan, keys, settings);
 const deployment = objects.find((object) => object.kind === "Deployment") as V1Deployment;
@@ -46,12 +46,25 @@ describe("the objects of a session", () => {
     expect(pod?.hostNetwork ?? pod?.hostPID ?? pod?.shareProcessNamespace).toBeUndefined();
   });
 
+  it("save beside the user's container, which can neither change what the saves know nor see it", () => {
+    const [restore, checkpoint] = pod?.initContainers ?? [];
+    expect(checkpoint).toMatchObject({ name: "checkpoint", restartPolicy: "Always" });
+    expect(checkpoint?.env).toContainEqual({ name: "CHECKPOINT_SECONDS", value: "10" });
+    const runner = pod?.containers.find(({ name }) => name === "runner");
+    const mounts = (container: typeof runner) =>
+      Object.fromEntries((container?.volumeMounts ?? []).map((mount) => [mount.name, mount.readOnly ?? false]));
+    expect(mounts(runner)).toEqual({ workspace: false, state: true });
+    for (const container of [restore, checkpoint])
+      expect(mounts(container)).toEqual({ workspace: false, state: false, sync: false });
+  });
+
   it("give the object store's keys to the restore and save containers only, and never in plain sight", () => {
     const secret = objects.find((object) => object.kind === "Secret") as V1Secret;
-    expect(secret.stringData).toEqual(keys);
+    expect(secret.stringData).toEqual({ ...keys, runnerToken: plan.runnerToken });
     const runner = pod?.containers.find(({ name }) => name === "runner");
-    expect(JSON.stringify(runner)).not.toMatch(/S3_|secretKeyRef/);
-    expect(JSON.stringify(objects.filter((object) => object !== secret))).not.toContain(keys.secretKey);
+    expect(JSON.stringify(runner)).not.toMatch(/S3_|accessKey|secretKey"/);
+    for (const value of [keys.secretKey, plan.runnerToken])
+      expect(JSON.stringify(objects.filter((object) => object !== secret))).not.toContain(value);
     expect(
       saveContainer(plan.session, settings, "sync-1").env?.some(
         ({ valueFrom }) => valueFrom?.secretKeyRef?.key === "secretKey",

@@ -1,0 +1,67 @@
+import { setTimeout as delay } from "node:timers/promises";
+import * as k8s from "@kubernetes/client-node";
+import { describe, expect, it, vi } from "vitest";
+import { stackVariable } from "../setup/stack-variables.ts";
+import { newPerson, openEditor, shell } from "./flow.ts";
+
+function pods() {
+  const config = new k8s.KubeConfig();
+  config.loadFromFile(stackVariable("KUBECONFIG"));
+  const core = config.makeApiClient(k8s.CoreV1Api);
+  const namespace = stackVariable("REPL_NAMESPACE");
+  return {
+    of: async (replId: string) =>
+      (await core.listNamespacedPod({ namespace, labelSelector: `devex.dev/repl-id=${replId}` })).items,
+    kill: (name: string) => core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 0 }),
+  };
+}
+
+describe("saves", () => {
+  it("keeps what was written while people work, also when the pod is gone from one moment to the next", async () => {
+    const api = await newPerson();
+    const { id, lastSave: first } = await api.create("node", "Checkpoints");
+    const editor = await openEditor(api, id);
+    await shell(editor, "echo kept > kept.txt");
+    await vi.waitFor(
+      async () =>
+        expect((await api.get(id)).lastSave).toMatchObject({ generation: (first?.generation ?? 0) + 1, files: 4 }),
+      { timeout: 30_000, interval: 200 },
+    );
+    expect((await api.get(id)).unsaved).toBeUndefined();
+
+    const [pod] = await pods().of(id);
+    await pods().kill(pod?.metadata?.name ?? "");
+    await vi.waitFor(
+      async () => {
+        const others = (await pods().of(id)).filter(({ metadata }) => metadata?.uid !== pod?.metadata?.uid);
+        expect(others.some(({ status }) => status?.containerStatuses?.every(({ ready }) => ready))).toBe(true);
+      },
+      { timeout: 60_000, interval: 200 },
+    );
+    const again = await vi.waitFor(() => openEditor(api, id), { timeout: 15_000, interval: 200 });
+    expect(await shell(again, "cat kept.txt")).toBe("kept");
+    const closed = await api.close(id);
+    expect(closed.lost).toContain("The container was lost");
+    await api.remove(id);
+  });
+
+  it("ends what runs before the last save, so that it holds one moment of the files", async () => {
+    const api = await newPerson();
+    const { id } = await api.create("python", "Restless");
+    const editor = await openEditor(api, id);
+    const restless = `trap "" TERM HUP INT; for (( i = 0; ; i++ )); do echo $i > a; echo $i > b; done`;
+    await shell(editor, `(setsid bash -c '${restless}' > /dev/null 2>&1 &)`);
+    // Checkpoints do what they can meanwhile.
+    await delay(1000);
+    const { save, lost } = await api.close(id);
+    expect(lost).toBeUndefined();
+    expect(save.files).toBe(4);
+    const again = await openEditor(api, id);
+    const [a, b] = (await shell(again, "cat a b")).split("\n").map(Number);
+    // Whoever is killed between the two writes leaves them one apart, and a file cut short at most.
+    expect(a).toBeGreaterThan(10);
+    expect((a ?? 0) - (b ?? 0)).toBeLessThanOrEqual(1);
+    await api.close(id);
+    await api.remove(id);
+  });
+});
