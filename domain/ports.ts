@@ -49,8 +49,8 @@ export interface FilePart {
   readonly sha256: string;
 }
 
-/** S3 takes at most 10,000 parts, of at least 5 MiB each but the last: this is enough for 80 GB. */
-export const partBytes = 8 * 1024 * 1024;
+/** S3 takes at most 10,000 parts, of at least 5 MiB each but the last: this is enough for 50 GB. */
+export const partBytes = 5 * 1024 * 1024;
 
 /** One version of an object, as a listing of versions names it. */
 export interface ListedVersion {

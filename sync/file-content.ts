@@ -1,8 +1,12 @@
 import { hash, createHash } from "node:crypto";
 import { chmodSync, closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from "node:fs";
 import { partBytes, type FilePart, type FileStore, type StoredObject } from "../domain/ports.ts";
+import { giveBuffer, takeBuffer } from "./buffers.ts";
 import { cleanPages } from "./native.ts";
 import { unlessMissing, type FileNode } from "./walk.ts";
+
+/** Two parts on their way, one that waits for them, and one that is read. */
+const buffersInTurn = 4;
 
 /** A file opened for saving. Nothing is followed and nothing is waited for: it may have become a link or a pipe. */
 export interface OpenFile {
@@ -39,18 +43,19 @@ export function openFile({ absolute, mode }: FileNode): OpenFile | undefined {
   };
 }
 
-/** All bytes of a small file, at most `sizeBytes` and one: more than it should have shows that it grows. */
-export function readWhole({ descriptor }: OpenFile, sizeBytes: number): { bytes: Buffer; sha256: string } {
-  const buffer = Buffer.allocUnsafe(sizeBytes + 1);
-  let length = 0;
-  for (;;) {
-    const read = readSync(descriptor, buffer, length, buffer.byteLength - length, length);
-    if (read === 0) break;
-    length += read;
-    if (length === buffer.byteLength) break;
+/** All bytes of a small file, at most one more than it should have: that shows that it grows. */
+export async function withWhole<Result>(
+  { descriptor }: OpenFile,
+  sizeBytes: number,
+  use: (bytes: Buffer, sha256: string) => Promise<Result>,
+): Promise<Result> {
+  const buffer = takeBuffer(sizeBytes + 1);
+  try {
+    const bytes = buffer.subarray(0, readFully(descriptor, buffer.subarray(0, sizeBytes + 1), 0));
+    return await use(bytes, hash("sha256", bytes));
+  } finally {
+    giveBuffer(buffer);
   }
-  const bytes = buffer.subarray(0, length);
-  return { bytes, sha256: hash("sha256", bytes) };
 }
 
 /** Hash and size of a big file, without keeping it. */
@@ -85,21 +90,29 @@ export async function storeParts(
 
 /** Buffers are used in turn, so that a file of any size takes the same memory. */
 async function* partsOf({ descriptor }: OpenFile): AsyncGenerator<Buffer> {
-  const buffers = Array.from({ length: 4 }, () => Buffer.allocUnsafeSlow(0));
-  for (let number = 0, position = 0; ; number++) {
-    const turn = number % buffers.length;
-    if (buffers[turn]?.byteLength === 0) buffers[turn] = Buffer.allocUnsafeSlow(partBytes);
-    const buffer = buffers[turn] as Buffer;
-    let length = 0;
-    while (length < buffer.byteLength) {
-      const read = readSync(descriptor, buffer, length, buffer.byteLength - length, position + length);
-      if (read === 0) break;
-      length += read;
+  const buffers = Array.from({ length: buffersInTurn }, () => takeBuffer(partBytes));
+  try {
+    for (let number = 0, position = 0; ; number++) {
+      const buffer = (buffers[number % buffersInTurn] as Buffer).subarray(0, partBytes);
+      const length = readFully(descriptor, buffer, position);
+      if (length > 0) yield buffer.subarray(0, length);
+      if (length < buffer.byteLength) return;
+      position += length;
+      // Lets the other files' transfers go on.
+      await new Promise((resolve) => setImmediate(resolve));
     }
-    if (length > 0) yield buffer.subarray(0, length);
-    if (length < buffer.byteLength) return;
-    position += length;
-    // Lets the other files' transfers go on.
-    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    for (const buffer of buffers) giveBuffer(buffer);
   }
+}
+
+/** Fills a buffer from a place in a file; returns how much there was. */
+function readFully(descriptor: number, buffer: Buffer, position: number): number {
+  let length = 0;
+  while (length < buffer.byteLength) {
+    const read = readSync(descriptor, buffer, length, buffer.byteLength - length, position + length);
+    if (read === 0) break;
+    length += read;
+  }
+  return length;
 }

@@ -23,7 +23,8 @@ export interface KnownTree {
   isUnchanged(tree: Tree): boolean;
   /** The save it describes. */
   readonly save: SaveSummary;
-  files(): Map<string, KnownFile>;
+  /** Undefined when the list was not written to its end. */
+  files(): Map<string, KnownFile> | undefined;
 }
 
 const looseForMs = 3600_000;
@@ -51,8 +52,8 @@ export function readKnownTree(folder: string): KnownTree | undefined {
     isUnchanged: ({ stamp }) => summary.stamp !== "" && summary.stamp === stamp,
     files: () => {
       const files = readJson(`${folder}/files.json`) as FilesFile | undefined;
-      const usable = files?.version === summary.save.version ? files.files : [];
-      return new Map(usable.map((file) => [file.entry.path, file]));
+      if (files?.version !== summary.save.version) return undefined;
+      return new Map(files.files.map((file) => [file.entry.path, file]));
     },
   };
 }

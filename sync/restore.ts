@@ -1,16 +1,6 @@
 import { createHash, hash } from "node:crypto";
-import {
-  chmodSync,
-  closeSync,
-  fchmodSync,
-  ftruncateSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  symlinkSync,
-  writeSync,
-} from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { chmodSync, fchmodSync, ftruncateSync, linkSync, mkdirSync, symlinkSync, writeSync } from "node:fs";
+import { open, readdir, rm } from "node:fs/promises";
 import { requireWriter } from "../domain/commit-save.ts";
 import { ReplError } from "../domain/errors.ts";
 import type { FileStore } from "../domain/ports.ts";
@@ -121,7 +111,9 @@ function noteTree(root: string, knownFolder: string, save: SaveSummary, entries:
 async function download(store: FileStore, entry: FileEntry, target: Buffer): Promise<void> {
   const stream = await store.getStream(entry.key, entry.version);
   if (!stream) throw new ReplError("unavailable", `${entry.path}: version ${entry.version} of ${entry.key} is missing`);
-  const file = openSync(target, "wx", 0o600);
+  // Making files waits for the disk; in the background the others go on.
+  const handle = await open(target, "wx", 0o600);
+  const file = handle.fd;
   try {
     let sizeBytes = 0;
     let sha256: string | undefined;
@@ -139,7 +131,7 @@ async function download(store: FileStore, entry: FileEntry, target: Buffer): Pro
     fchmodSync(file, entry.mode);
     setTime(target, BigInt(entry.mtimeNs));
   } finally {
-    closeSync(file);
+    await handle.close();
   }
 }
 

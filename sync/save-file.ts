@@ -2,7 +2,7 @@ import { ReplError } from "../domain/errors.ts";
 import { partBytes, type FileStore, type StoredObject } from "../domain/ports.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import type { FileEntry } from "../domain/save.ts";
-import { hashParts, openFile, readWhole, storeParts, type OpenFile } from "./file-content.ts";
+import { hashParts, openFile, withWhole, storeParts, type OpenFile } from "./file-content.ts";
 import { keyOfFile, oddKey } from "./paths.ts";
 import { nodeOf, type FileNode } from "./walk.ts";
 
@@ -65,11 +65,12 @@ async function storeContent(
   };
 
   if (node.sizeBytes < partBytes) {
-    const { bytes, sha256 } = readWhole(file, node.sizeBytes);
-    const kept = keptAs(sha256);
-    if (kept) return kept;
-    const stored = await putWhereItFits(record, node, (key) => store.putFile(key, bytes, sha256));
-    return noted({ ...stored, sha256, sizeBytes: bytes.byteLength });
+    return withWhole(file, node.sizeBytes, async (bytes, sha256) => {
+      const kept = keptAs(sha256);
+      if (kept) return kept;
+      const stored = await putWhereItFits(record, node, (key) => store.putFile(key, bytes, sha256));
+      return noted({ ...stored, sha256, sizeBytes: bytes.byteLength });
+    });
   }
   // Reading is cheaper than sending: a big file that may be the same is read once more for it.
   if (candidates.some((entry) => entry.sizeBytes === node.sizeBytes)) {

@@ -29,7 +29,7 @@ export interface SaveOptions {
 }
 
 const concurrentFiles = 24;
-const maximumBytesInMemory = 24 * 1024 * 1024;
+const maximumBytesInMemory = 16 * 1024 * 1024;
 /** A tree that changes while it is saved is walked again for what changed. */
 const maximumPasses = 3;
 const maximumPathsReported = 10;
@@ -97,9 +97,9 @@ export async function saveWorkspace(store: FileStore, session: Session, options:
     tree.close();
     return report(lastSave, 0, []);
   }
-  const before = lastSave ? (await readSave(store, session.replId, lastSave)).entries : [];
-  let files = isCurrent ? known.files() : filesOf(before);
-  if (files.size === 0) files = filesOf(before);
+  const readBefore = async () => (lastSave ? (await readSave(store, session.replId, lastSave)).entries : []);
+  let files = isCurrent ? known.files() : undefined;
+  files ??= filesOf(await readBefore());
   options.onUnsaved?.(changesIn(tree, files));
 
   try {
@@ -116,8 +116,9 @@ export async function saveWorkspace(store: FileStore, session: Session, options:
       }
       const leftOut = tree.nodes.flatMap((node) => (node.type === "other" ? [node.path] : []));
       giveUpIfTold(options);
+      const mayBeSame = lastSave && uploads.length + deleted + inMotion.length === 0;
       const summary =
-        lastSave && inMotion.length === 0 && sameTree(before, entries)
+        mayBeSame && sameTree(await readBefore(), entries)
           ? lastSave
           : await commitSave(store, record, entries, { sessionId: session.id, kind, leftOut, inMotion });
       writeKnownTree(knownFolder, summary, tree, entries, readAtNs);

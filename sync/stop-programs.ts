@@ -1,4 +1,6 @@
-import { request } from "undici";
+import { once } from "node:events";
+import { request, type IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
 import { basePathOf, runnerPort } from "../domain/naming.ts";
 import { messageOf } from "../domain/errors.ts";
 
@@ -11,14 +13,13 @@ const timeoutMs = 15_000;
  * not be done; the files are saved all the same then, in passes.
  */
 export async function stopPrograms(replId: string): Promise<string | undefined> {
+  const path = `${basePathOf(replId)}/stop`;
+  const asking = request({ host: "127.0.0.1", port: runnerPort, path, method: "POST", timeout: timeoutMs });
   try {
-    const answer = await request(`http://127.0.0.1:${runnerPort}${basePathOf(replId)}/stop`, {
-      method: "POST",
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-    });
-    const text = await answer.body.text();
-    return answer.statusCode === 200 ? undefined : `the runner answered ${answer.statusCode}: ${text.slice(0, 200)}`;
+    asking.on("timeout", () => asking.destroy(new Error(`silent for ${timeoutMs / 1000} s`)));
+    const [answer] = (await once(asking.end(), "response")) as [IncomingMessage];
+    const words = await text(answer);
+    return answer.statusCode === 200 ? undefined : `the runner answered ${answer.statusCode}: ${words.slice(0, 200)}`;
   } catch (error) {
     return `the runner does not answer (${messageOf(error)})`;
   }

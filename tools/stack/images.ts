@@ -115,7 +115,7 @@ async function buildImage(name: string, fill: (context: string) => Promise<void>
   }
 }
 
-async function bundle(entry: string, outfile: string, external: string[]): Promise<void> {
+export async function bundle(entry: string, outfile: string, external: string[]): Promise<void> {
   await build({
     entryPoints: [entry],
     outfile,

@@ -1,0 +1,24 @@
+import { subscribe } from "node:diagnostics_channel";
+import { createS3FileStore } from "../adapters/s3-file-store.ts";
+import type { S3Options } from "../adapters/s3-requests.ts";
+import type { Session } from "../domain/repl.ts";
+import { restoreWorkspace } from "../sync/restore.ts";
+import { saveWorkspace } from "../sync/save.ts";
+
+/** One save or one restore in a process of its own, as in a pod; says what it took. */
+export interface SyncProgramInput {
+  readonly command: "save" | "restore";
+  readonly store: S3Options;
+  readonly session: Session;
+  readonly root: string;
+  readonly knownFolder: string;
+}
+
+const { command, store, session, root, knownFolder } = JSON.parse(process.argv[2] ?? "") as SyncProgramInput;
+let requests = 0;
+subscribe("undici:request:create", () => void requests++);
+const files = createS3FileStore(store);
+if (command === "save") await saveWorkspace(files, session, { root, knownFolder, kind: "checkpoint" });
+else await restoreWorkspace(files, session, { root, knownFolder, pod: "bench" });
+console.log(JSON.stringify({ requests, peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024) }));
+process.exit(0);
