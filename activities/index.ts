@@ -3,6 +3,7 @@ import { createClaimSession } from "./claim-session.ts";
 import { createCopyTemplate, createRemoveFiles, createRemoveNewFiles } from "./copy-template.ts";
 import { createFindSession } from "./find-session.ts";
 import type { Ports } from "./ports.ts";
+import { createPruneSaves } from "./prune-saves.ts";
 import { createPublishSession, createWithdrawSession } from "./publish-session.ts";
 import {
   createForgetRepl,
@@ -11,6 +12,7 @@ import {
   createReserveRepl,
   createReserveSession,
 } from "./reserve-repl.ts";
+import { createRestoreSave } from "./restore-save.ts";
 import { createSaveWorkspace } from "./save-workspace.ts";
 import { createWaitUntilReady } from "./wait-until-ready.ts";
 
@@ -35,5 +37,7 @@ export function createActivities(ports: Ports) {
     withdrawSession: createWithdrawSession(ports),
     findSession: createFindSession(ports),
     saveWorkspace: createSaveWorkspace(ports),
+    restoreSave: createRestoreSave(ports),
+    pruneOldSaves: createPruneSaves(ports),
   };
 }

@@ -22,6 +22,14 @@ export interface ReplInput {
   readonly owner: User;
 }
 
+export interface RestoreSaveInput extends ReplInput {
+  /** A fresh one: whoever wrote before is fenced by it. */
+  readonly sessionId: string;
+  readonly generation: number;
+  /** One file or folder; everything when absent. */
+  readonly path?: string;
+}
+
 export interface OpenedRepl {
   readonly replId: string;
   readonly replName: string;

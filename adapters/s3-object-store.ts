@@ -5,6 +5,8 @@ import {
   HeadBucketCommand,
   ListObjectVersionsCommand,
   ListObjectsV2Command,
+  type DeleteMarkerEntry,
+  type ObjectVersion,
   PutBucketVersioningCommand,
   S3Client,
   S3ServiceException,
@@ -92,9 +94,11 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
       const page = await attempt(`list ${prefix}`, () =>
         client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...current })),
       );
-      yield [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key, VersionId, LastModified }) =>
-        Key ? [{ key: Key, version: VersionId ?? "null", modifiedAt: LastModified ?? new Date() }] : [],
-      );
+      const listed = (isMarker: boolean) => (entry: ObjectVersion | DeleteMarkerEntry) => {
+        const { Key: key, VersionId: version = "null", LastModified: modifiedAt = new Date() } = entry;
+        return key === undefined ? [] : [{ key, version, modifiedAt, isMarker }];
+      };
+      yield [...(page.Versions ?? []).flatMap(listed(false)), ...(page.DeleteMarkers ?? []).flatMap(listed(true))];
       marker =
         page.IsTruncated && page.NextKeyMarker
           ? {

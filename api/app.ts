@@ -16,11 +16,13 @@ import { healthRoutes, type Checks } from "./routes/health.ts";
 import { replCommands, type ReplCommandsOptions } from "./routes/repl-commands.ts";
 import { replEvents, type ReplEventsOptions } from "./routes/repl-events.ts";
 import { replLookUps } from "./routes/repl-lookups.ts";
+import { replSaves, type ReplSavesOptions } from "./routes/repl-saves.ts";
 import { runnerRoutes, type RunnerRoutesOptions } from "./routes/runner.ts";
 import { sessionCookie } from "./sessions.ts";
 import { templateJson, templateSchema } from "./schemas.ts";
 
-export interface AppOptions extends AuthOptions, ReplCommandsOptions, ReplEventsOptions, RunnerRoutesOptions {
+export interface AppOptions
+  extends AuthOptions, ReplCommandsOptions, ReplEventsOptions, ReplSavesOptions, RunnerRoutesOptions {
   readonly checks: Checks;
   readonly metrics: Metrics;
   readonly logger: Logger;
@@ -73,6 +75,7 @@ export function createApp(options: AppOptions) {
     .openapi(templatesRoute, (c) => c.json(options.templates.map(templateJson), 200))
     .route("/api/repl", replLookUps(options.reader))
     .route("/api/repl", replCommands(options))
+    .route("/api/repl", replSaves(options))
     .route("/api/repl", replEvents(options))
     .route("/api/runner", runnerRoutes(options));
 

@@ -53,6 +53,7 @@ await runMain(async () => {
   const app = createApp({
     reader: createReplReader({ directory, readTruth }),
     directory,
+    store,
     recordOf: ({ userId, replId }) => readRecord(store, userId, replId),
     workflows,
     events,

@@ -11,14 +11,15 @@ import {
   type WorkflowHandle,
 } from "@temporalio/client";
 import { defineSearchAttributeKey } from "@temporalio/common";
-import type { ClosedRepl, OpenedRepl, ReplInput, StartInput } from "../activities/inputs.ts";
+import type { ClosedRepl, OpenedRepl, ReplInput, RestoreSaveInput, StartInput } from "../activities/inputs.ts";
 import { isReplErrorCode, messageOf, ReplError } from "../domain/errors.ts";
 import { taskQueue, workflowIdOf } from "../domain/naming.ts";
+import type { SaveSummary } from "../domain/save.ts";
 import type * as workflows from "../workflows/index.ts";
 import type { ShutdownInput } from "../workflows/shutdown-repl.ts";
 
 type Workflows = typeof workflows;
-type WorkflowName = keyof Workflows;
+type WorkflowName = Exclude<keyof Workflows, "pruneSaves">;
 
 const requestTimeoutMs = 5000;
 const safeToReset =
@@ -33,6 +34,7 @@ const doing: Readonly<Record<WorkflowName, string>> = {
   openRepl: "being opened",
   shutdownRepl: "being closed",
   deleteRepl: "being deleted",
+  restoreRepl: "being taken back to an older save",
 };
 
 /** A command that Temporal has accepted: it ends as promised even when this process dies. */
@@ -183,6 +185,16 @@ export function createReplWorkflows(client: Client) {
         return running === "deleteRepl" ? "attach" : refuse(running);
       });
       await resultOf(handle);
+    },
+
+    async restore(input: RestoreSaveInput): Promise<{ replId: string; save: SaveSummary }> {
+      const what = input.path === undefined ? "" : ` of ${plain(input.path)}`;
+      const about = {
+        replId: input.replId,
+        userId: input.owner.id,
+        summary: `Go back to save ${input.generation}${what} of ${input.replId} for ${input.owner.login}`,
+      };
+      return resultOf(await startOrMeet("restoreRepl", input, about, async (running) => refuse(running)));
     },
 
     async check(): Promise<void> {

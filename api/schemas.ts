@@ -55,7 +55,7 @@ export const githubSignIn = z
   })
   .openapi("GithubSignIn");
 
-const saveSchema = z
+export const saveSchema = z
   .object({ generation: z.int(), files: z.int(), bytes: z.int(), savedAt: time })
   .openapi("Save", { description: "One whole save of the workspace; generations count from 1." });
 
@@ -104,7 +104,14 @@ const documentedName = replName.openapi({
 /** `replName` is the name the existing front end gives it; what else it sends is ignored. */
 export const createRequest = z
   .object({
-    template: z.string().min(1).max(100).openapi({ example: "node" }),
+    template: z.string().min(1).max(100).optional().openapi({ example: "node" }),
+    from: z
+      .object({ replId: z.string().max(100).openapi({ example: exampleId }), generation: z.int().min(1).optional() })
+      .optional()
+      .openapi({
+        description:
+          "A save of another REPL of yours to begin with, in place of a template; the newest one when no generation is given",
+      }),
     name: documentedName.optional(),
     replName: documentedName.optional().openapi({ description: "Another word for name", deprecated: true }),
   })

@@ -24,6 +24,8 @@ interface Tool {
   readonly name: string;
   /** Starts over with an empty place in the bucket. */
   reset(): Promise<void>;
+  /** Removes all that it left there, old versions too. */
+  clear(): Promise<void>;
   save(root: string): Promise<Measured>;
   restore(root: string): Promise<Measured>;
 }
@@ -38,6 +40,7 @@ export async function benchSync({ environment, rounds }: BenchOptions, print: (r
   const store = objectStoreOptions(loadConfig(environment));
   const work = mkdtempSync(join(process.env["DEVEX_BENCH_FOLDER"] ?? tmpdir(), "devex-bench-"));
   try {
+    await createS3ObjectStore(store).prepare();
     const rclone = await buildRclone();
     const program = join(work, "sync.mjs");
     await bundle(fileURLToPath(new URL("sync-program.ts", import.meta.url)), program, ["koffi"]);
@@ -64,6 +67,7 @@ export async function benchSync({ environment, rounds }: BenchOptions, print: (r
           await measure(cases[2], () => tool.save(root));
           mkdirSync(target);
           await measure(cases[3], () => tool.restore(target));
+          await tool.clear();
         }
       }
       const median = (runs: readonly Measured[]) =>
@@ -164,6 +168,7 @@ function ownTool(program: string, work: string, store: Store): Tool {
         sessionId: session.id,
       });
     },
+    clear: () => purge(store, `bench/${session.replId}/`, `.devex/saves/${session.replId}/`, ".devex/repls/bench/"),
     save: (root) => run({ command: "save", root, knownFolder: saved }),
     restore: (root) => run({ command: "restore", root, knownFolder: restored }),
   };
@@ -176,6 +181,7 @@ function rcloneTool(rclone: string, store: Store): Tool {
     async reset() {
       place = `bench:${store.bucket}/bench-rclone/${randomUUID()}`;
     },
+    clear: () => purge(store, "bench-rclone/"),
     save: (root) => timed(store, rclone, ["sync", root, place, ...rcloneFlags]),
     restore: (root) => timed(store, rclone, ["sync", place, root, ...rcloneFlags]),
   };
@@ -189,9 +195,14 @@ function archiveTool(rclone: string, store: Store): Tool {
     async reset() {
       place = `bench:${store.bucket}/bench-archive/${randomUUID()}`;
     },
+    clear: () => purge(store, "bench-archive/"),
     save: (root) => shell(`tar -C ${root} -c . | zstd -q -T0 | ${rclone} rcat --s3-no-check-bucket ${place}`),
     restore: (root) => shell(`${rclone} cat ${place} | zstd -q -d | tar -C ${root} -x`),
   };
+}
+
+async function purge(store: Store, ...prefixes: readonly string[]): Promise<void> {
+  for (const prefix of prefixes) await createS3ObjectStore(store).purge(prefix);
 }
 
 /** Runs a command and reads from the kernel how much memory its biggest process took. */

@@ -52,6 +52,7 @@ export const stepTitles: Readonly<Record<string, string>> = {
   publishSession: "Publish the access path",
   findSession: "Find what runs",
   saveWorkspace: "Save the files",
+  restoreSave: "Go back to an older save",
   removeResources: "Remove the container",
   withdrawSession: "Note the end",
   removeFiles: "Remove all files and saves",

@@ -19,6 +19,7 @@ export const objectKey = {
   oddFiles: (replId: ReplId) => `${internalPrefix}odd/${replId}/`,
   template: (name: string, digest: string) => `${internalPrefix}templates/${name}/${digest}/`,
   templateManifest: (name: string, digest: string) => `${internalPrefix}templates/${name}/${digest}.json`,
+  allRecords: `${internalPrefix}repls/`,
   records: (userId: string) => `${internalPrefix}repls/${userId}/`,
   record: (userId: string, replId: ReplId) => `${internalPrefix}repls/${userId}/${replId}.json`,
   revokedToken: (tokenId: string) => `${internalPrefix}revoked/${tokenId}`,

@@ -57,6 +57,8 @@ export interface ListedVersion {
   readonly key: string;
   readonly version: string;
   readonly modifiedAt: Date;
+  /** Hides the versions before it. */
+  readonly isMarker: boolean;
 }
 
 /** A versioned bucket, whole. */

@@ -147,6 +147,12 @@ export function parseSaveManifest(text: string): SaveManifest {
   return value as SaveManifest;
 }
 
+/** Reads a manifest's first line alone; undefined when `head` does not hold all of it. */
+export function parseSaveHeader(head: string): SaveHeader | undefined {
+  const end = head.indexOf(',"entries":[\n');
+  return end < 0 ? undefined : (JSON.parse(`${head.slice(0, end)}}`) as SaveHeader);
+}
+
 /** Why a restore or save container failed, from its last words: its own account, or whatever else it left. */
 export function failureReported(message: string): string {
   return wordsOf<{ error?: string }>(message)?.error ?? (message.trim().slice(0, 500) || "it left no word");

@@ -28,6 +28,16 @@ export async function signIn(baseUrl: string, login: string) {
       if (!("ticket" in answer)) throw new Error("an open that waits is answered with a ticket");
       return answer;
     },
+    copy: (from: { replId: string; generation?: number }, name: string): Promise<ReplAnswer> =>
+      succeeded(repl.create.$post({ json: { from, name }, header: {} })),
+    saves: (id: string) => succeeded(repl[":id"].saves.$get({ ...of(id), query: {} })),
+    goBack: (id: string, generation: number, path?: string) =>
+      succeeded(
+        repl[":id"].saves[":generation"].restore.$post({
+          param: { id, generation: String(generation) },
+          json: path === undefined ? {} : { path },
+        }),
+      ),
     close: (id: string) => succeeded(repl.session[":id"].$delete(of(id))),
     remove: (id: string) => succeeded(repl[":id"].$delete(of(id))),
   };

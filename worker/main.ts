@@ -16,6 +16,7 @@ import { runMain, untilAvailable } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { createWorker } from "./create-worker.ts";
+import { ensureSchedules } from "./schedules.ts";
 import { publishTemplate } from "./publish-templates.ts";
 import { installTemporalLogger } from "./temporal-logger.ts";
 
@@ -67,6 +68,7 @@ await runMain(async () => {
     limits: { maxRepls: config.MAX_REPLS_PER_USER, maxActive: config.MAX_ACTIVE_PER_USER },
     probe: probeAccessPath,
   });
+  await untilAvailable(logger, "schedule of pruneSaves", () => ensureSchedules(config));
   const worker = await createWorker({ connection, namespace: config.TEMPORAL_NAMESPACE, activities, logger, events });
   hasWorker = true;
   logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS }, "worker ready");

@@ -45,3 +45,18 @@ export const { saveWorkspace } = proxyActivities<Activities>({
   heartbeatTimeout: "10 seconds",
   retry,
 });
+
+/** Copies within the object store: long, but nothing waits in a pod for it. */
+export const { restoreSave } = proxyActivities<Activities>({
+  startToCloseTimeout: "30 minutes",
+  scheduleToCloseTimeout: "1 hour",
+  heartbeatTimeout: "1 minute",
+  retry: { ...retry, maximumAttempts: 5 },
+});
+
+/** The next run of its Schedule goes on where this one gave up. */
+export const { pruneOldSaves } = proxyActivities<Activities>({
+  startToCloseTimeout: "6 hours",
+  heartbeatTimeout: "5 minutes",
+  retry: { ...retry, maximumAttempts: 3 },
+});

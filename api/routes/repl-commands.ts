@@ -2,6 +2,9 @@ import { createRoute, type z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { setCookie } from "hono/cookie";
 import { ReplError } from "../../domain/errors.ts";
+import type { StartInput } from "../../activities/inputs.ts";
+import { findSave } from "../../domain/save-history.ts";
+import type { ObjectStore } from "../../domain/ports.ts";
 import { basePathOf } from "../../domain/naming.ts";
 import type { Repl, ReplRecord, User } from "../../domain/repl.ts";
 import type { PublishedTemplate } from "../../domain/template.ts";
@@ -27,6 +30,7 @@ export interface ReplCommandsOptions {
   readonly reader: ReplReader;
   readonly workflows: ReplWorkflows;
   readonly templates: readonly PublishedTemplate[];
+  readonly store: Pick<ObjectStore, "list" | "getHead" | "getText" | "getStream">;
   readonly tickets: Tickets;
   readonly cookieDomain?: string | undefined;
   readonly isProduction: boolean;
@@ -42,7 +46,11 @@ const createReplRoute = createRoute({
   summary: "Create a REPL from a template and open it",
   middleware: jsonOnly,
   request: { headers: createHeaders, body: jsonBody(createRequest) },
-  responses: { 201: jsonContent(replSchema, "It is ready at its url"), 202: accepted, ...problems(400, 401, 403, 409) },
+  responses: {
+    201: jsonContent(replSchema, "It is ready at its url"),
+    202: accepted,
+    ...problems(400, 401, 403, 404, 409),
+  },
 });
 /** As the existing front end calls it. */
 const createAliasRoute = createRoute({ ...createReplRoute, path: "/new", hide: true });
@@ -108,8 +116,10 @@ export function replCommands(options: ReplCommandsOptions) {
   async function create(c: Context<Env>, request: z.output<typeof createRequest>, key: string | undefined) {
     const name = request.name ?? request.replName;
     if (name === undefined) throw new ReplError("invalid", "name: is missing");
-    const template = templateOf(request.template);
     const owner = ownerOf(c);
+    const source = request.from && (await reader.get(owner, request.from.replId));
+    if (!source && request.template === undefined) throw new ReplError("invalid", "template: is missing");
+    const template = templateOf(source?.template ?? request.template ?? "");
     const id = key === undefined ? newReplId() : replIdFor(owner, key);
     const existing = key === undefined ? undefined : await reader.find(owner, id);
     if (existing && (existing.name !== name || existing.template !== template.name))
@@ -118,6 +128,7 @@ export function replCommands(options: ReplCommandsOptions) {
       await letIn(c, id);
       return c.json(replJson(existing), 201);
     }
+    const copyOf = source && (await copyOfSave(source, request.from?.generation));
     const repl: ReplRecord = { id, name, owner, template: template.name, createdAt: new Date().toISOString() };
     const started = await workflows.create(
       {
@@ -125,6 +136,7 @@ export function replCommands(options: ReplCommandsOptions) {
         template: published(template),
         session: { id: newSessionId(), replId: id, userId: owner.id },
         ticketKey: tickets.publicKey,
+        ...(copyOf ? { copyOf } : {}),
       },
       { isOnlyOnce: key !== undefined },
     );
@@ -135,6 +147,13 @@ export function replCommands(options: ReplCommandsOptions) {
     await started.result();
     await letIn(c, id);
     return c.json(replJson(await reader.get(owner, id)), 201);
+  }
+
+  async function copyOfSave(source: Repl, generation: number | undefined): Promise<StartInput["copyOf"]> {
+    if (!source.lastSave) throw new ReplError("conflict", "from.replId: that REPL has no save yet.");
+    const save =
+      generation === undefined ? source.lastSave : (await findSave(options.store, source, generation)).summary;
+    return { replId: source.id, save };
   }
 
   async function open(c: Context<Env>, id: string) {

@@ -96,6 +96,10 @@ export async function startApi({
       await store.purge(objectKey.record(input.owner.id, input.replId));
       await directory.forget(input.owner.id, input.replId);
     },
+    async restore(input) {
+      begin("restore");
+      return { replId: input.replId, save };
+    },
     async check() {},
   };
   const ok = async () => {};
@@ -103,6 +107,7 @@ export async function startApi({
   const app = createApp({
     reader: createReplReader({ directory, readTruth }),
     directory,
+    store,
     recordOf: ({ userId, replId }) => readRecord(store, userId, replId),
     workflows,
     events: events.events,

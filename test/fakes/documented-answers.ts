@@ -28,7 +28,7 @@ export function createAnswerCheck(document: unknown) {
     const plain = path.replace(/\?.*$/, "").replace(/(?<=.)\/$/, "");
     const known = aliases[plain] ?? plain;
     const candidates = Object.keys(paths).filter((template) =>
-      new RegExp(`^${template.replace(/\{[^}]+\}/g, "[^/]+")}$`).test(known),
+      new RegExp(`^${template.replace("{path}", ".+").replace(/\{[^}]+\}/g, "[^/]+")}$`).test(known),
     );
     // A literal segment goes before a parameter.
     return candidates.sort((a, b) => a.split("{").length - b.split("{").length)[0];

@@ -99,7 +99,9 @@ export function createFakeObjectStore() {
     async *listVersions(prefix) {
       check("list", prefix);
       yield [...objects].flatMap(([key, versions]) =>
-        key.startsWith(prefix) ? versions.map(({ version, modifiedAt }) => ({ key, version, modifiedAt })) : [],
+        key.startsWith(prefix)
+          ? versions.map(({ version, modifiedAt, isMarker }) => ({ key, version, modifiedAt, isMarker }))
+          : [],
       );
     },
     async removeVersions(versions) {

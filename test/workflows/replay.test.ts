@@ -28,7 +28,7 @@ describe("recorded histories", () => {
     Runtime.install({ logger: new DefaultLogger("ERROR", () => {}) });
   });
   it("are there for each workflow", () => {
-    for (const type of ["createRepl", "openRepl", "shutdownRepl", "deleteRepl"])
+    for (const type of ["createRepl", "openRepl", "shutdownRepl", "deleteRepl", "restoreRepl", "pruneSaves"])
       expect(
         files.some((file) => file.startsWith(type)),
         type,

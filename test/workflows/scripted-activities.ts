@@ -21,6 +21,7 @@ export function scriptActivities(script: Partial<Record<keyof Activities, Behavi
   const standard: Partial<Record<keyof Activities, Behaviour>> = {
     waitUntilReady: () => url,
     saveWorkspace: () => save,
+    restoreSave: () => save,
   };
   const names: (keyof Activities)[] = [
     "reserveRepl",
@@ -39,6 +40,8 @@ export function scriptActivities(script: Partial<Record<keyof Activities, Behavi
     "withdrawSession",
     "findSession",
     "saveWorkspace",
+    "restoreSave",
+    "pruneOldSaves",
   ];
   const activities = Object.fromEntries(
     names.map((name) => [

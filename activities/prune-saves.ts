@@ -1,0 +1,106 @@
+import { Context } from "@temporalio/activity";
+import { mapConcurrently } from "../domain/concurrency.ts";
+import { messageOf } from "../domain/errors.ts";
+import { objectKey } from "../domain/naming.ts";
+import type { ListedVersion } from "../domain/ports.ts";
+import type { ReplRecord } from "../domain/repl.ts";
+import { savesToKeep } from "../domain/retention.ts";
+import { parseSaveManifest } from "../domain/save.ts";
+import { listGenerations, readSaves } from "../domain/save-history.ts";
+import type { Ports } from "./ports.ts";
+
+export interface PruneResult {
+  readonly repls: number;
+  readonly savesRemoved: number;
+  readonly versionsRemoved: number;
+  /** REPLs that could not be looked at, and why; the first few. */
+  readonly failed: readonly string[];
+}
+
+/** What no save names may be of one that is being made. */
+const graceMs = 24 * 3_600_000;
+/** While a REPL has more saves than this its files are left for another day: each of their manifests has to be read. */
+const maximumManifests = 500;
+const maximumFailuresTold = 10;
+const concurrentRepls = 4;
+
+/**
+ * Removes the saves that the retention does not keep, and then every version of a file that no manifest names
+ * any more and that is older than a day. A REPL that cannot be looked at does not keep others from it. May be
+ * repeated.
+ */
+export function createPruneSaves({ store }: Ports) {
+  return async (): Promise<PruneResult> => {
+    const context = Context.current();
+    const result = { repls: 0, savesRemoved: 0, versionsRemoved: 0, failed: [] as string[] };
+    const keys = await store.list(objectKey.allRecords);
+    await mapConcurrently(keys, { items: concurrentRepls }, async (key) => {
+      context.cancellationSignal.throwIfAborted();
+      try {
+        const object = await store.getText(key);
+        if (!object) return;
+        const removed = await pruneRepl(JSON.parse(object.text) as ReplRecord);
+        result.savesRemoved += removed.saves;
+        result.versionsRemoved += removed.versions;
+      } catch (error) {
+        if (result.failed.length < maximumFailuresTold) result.failed.push(`${key}: ${messageOf(error)}`);
+      }
+      context.heartbeat(`${++result.repls} of ${keys.length}`);
+    });
+    return result;
+  };
+
+  async function pruneRepl(record: ReplRecord): Promise<{ saves: number; versions: number }> {
+    const now = new Date();
+    const all = await listGenerations(store, record);
+    const kept = savesToKeep(await readSaves(store, record, all, all), now);
+    const dropped = all.filter((generation) => !kept.has(generation) && generation !== record.lastSave?.generation);
+    const manifests = await removableManifests(record, dropped, now);
+    if (manifests.length === 0) return { saves: 0, versions: 0 };
+    await store.removeVersions(manifests);
+    const left = all.length - manifests.length;
+    const versions = left <= maximumManifests ? await removeUnnamed(record, now) : 0;
+    return { saves: manifests.length, versions };
+  }
+
+  /** An attempt that is still under way has a manifest that is no save yet. */
+  async function removableManifests(record: ReplRecord, generations: readonly number[], now: Date) {
+    const keys = new Set(generations.map((generation) => objectKey.save(record.id, generation)));
+    if (keys.size === 0) return [];
+    const found: ListedVersion[] = [];
+    for await (const page of store.listVersions(objectKey.saves(record.id)))
+      found.push(...page.filter((version) => keys.has(version.key) && isOld(version, now)));
+    return found;
+  }
+
+  async function removeUnnamed(record: ReplRecord, now: Date): Promise<number> {
+    const named = new Set<string>();
+    for (const key of await store.list(objectKey.saves(record.id))) {
+      const object = await store.getText(key);
+      if (!object) continue;
+      for (const entry of parseSaveManifest(object.text).entries) if (entry.type === "file") named.add(nameOf(entry));
+    }
+    let removed = 0;
+    for (const prefix of [objectKey.workspace(record.owner, record.id), objectKey.oddFiles(record.id)]) {
+      const byKey = new Map<string, ListedVersion[]>();
+      for await (const page of store.listVersions(prefix))
+        for (const version of page) byKey.set(version.key, [...(byKey.get(version.key) ?? []), version]);
+      for (const versions of byKey.values()) {
+        const unnamed = versions.filter((version) => !named.has(nameOf(version)) && isOld(version, now));
+        // A marker hides the versions that are kept below it.
+        const removable = unnamed.length === versions.length ? unnamed : unnamed.filter(({ isMarker }) => !isMarker);
+        await store.removeVersions(removable);
+        removed += removable.length;
+      }
+    }
+    return removed;
+  }
+}
+
+function nameOf({ key, version }: { readonly key: string; readonly version: string }): string {
+  return `${version} ${key}`;
+}
+
+function isOld({ modifiedAt }: ListedVersion, now: Date): boolean {
+  return now.getTime() - modifiedAt.getTime() > graceMs;
+}

@@ -1,0 +1,83 @@
+import { Context } from "@temporalio/activity";
+import { commitSave } from "../domain/commit-save.ts";
+import { mapConcurrently } from "../domain/concurrency.ts";
+import { ReplError } from "../domain/errors.ts";
+import { objectKey } from "../domain/naming.ts";
+import { readSave, updateRecord } from "../domain/registry.ts";
+import { sameTree, type FileEntry, type SaveEntry, type SaveSummary } from "../domain/save.ts";
+import { findSave } from "../domain/save-history.ts";
+import type { RestoreSaveInput } from "./inputs.ts";
+import type { Ports } from "./ports.ts";
+
+const concurrentCopies = 32;
+
+/**
+ * Makes an older save the newest one, whole or one path of it: its files are copied within the store over those
+ * that are there now, what it does not have is hidden, and a save of its own is made of it. Whoever was the
+ * writer before is so no more. Throws `conflict` while the REPL runs, `not_found` when there is no such save or
+ * path. May be repeated: a tree that is as it should be is left alone.
+ */
+export function createRestoreSave({ store, cluster, directory }: Ports) {
+  return async ({ replId, owner, sessionId, generation, path }: RestoreSaveInput): Promise<SaveSummary> => {
+    const context = Context.current();
+    if (await cluster.findSession(replId))
+      throw new ReplError("conflict", "This REPL is open. Close it first: what is written in it would be lost.");
+    const record = await updateRecord(store, owner.id, replId, (current) => ({ ...current, sessionId }));
+    if (!record.lastSave) throw new ReplError("not_found", "This REPL has no save.");
+    const now = (await readSave(store, replId, record.lastSave)).entries;
+    const then = (await findSave(store, record, generation)).manifest.entries;
+    const wanted = path === undefined ? then : withPath(now, then, path);
+    if (sameTree(now, wanted)) return record.lastSave;
+
+    const current = new Map(now.map((entry) => [entry.path, entry]));
+    let copied = 0;
+    const entries = await mapConcurrently(wanted, { items: concurrentCopies }, async (entry): Promise<SaveEntry> => {
+      const before = current.get(entry.path);
+      if (entry.type !== "file" || (before?.type === "file" && before.sha256 === entry.sha256))
+        return before?.type === "file" && entry.type === "file"
+          ? { ...entry, key: before.key, version: before.version }
+          : entry;
+      context.heartbeat(++copied);
+      return copyBack(entry, replId);
+    });
+    const files = new Set(entries.flatMap((entry) => (entry.type === "file" ? [entry.key] : [])));
+    const gone = now.flatMap((entry) => (entry.type === "file" && !files.has(entry.key) ? [entry.key] : []));
+    await store.remove(gone);
+    const save = await commitSave(store, record, entries, { sessionId, kind: "restored", leftOut: [], inMotion: [] });
+    await directory.withdraw({ id: sessionId, replId, userId: owner.id }, { repl: { ...record, lastSave: save } });
+    return save;
+  };
+
+  /** A version of its own: one that was replaced may be cleaned away as soon as no save names it. */
+  async function copyBack(entry: FileEntry, replId: string): Promise<FileEntry> {
+    try {
+      return { ...entry, version: (await store.copy(entry.key, entry.key, entry)).version };
+    } catch (error) {
+      if (!(error instanceof ReplError && error.code === "conflict")) throw error;
+      // The store cannot hold this key beside those that are there now.
+      const key = `${objectKey.oddFiles(replId)}${entry.sha256}`;
+      return { ...entry, key, version: (await store.copy(entry.key, key, entry)).version };
+    }
+  }
+}
+
+/** The tree of now, with a file or folder as it was then; folders above it that are gone come back too. */
+function withPath(now: readonly SaveEntry[], then: readonly SaveEntry[], path: string): SaveEntry[] {
+  const isWithin = (entry: SaveEntry) => entry.path === path || entry.path.startsWith(`${path}/`);
+  const isAbove = (entry: SaveEntry) => entry.type === "folder" && path.startsWith(`${entry.path}/`);
+  const restored = then.filter(isWithin);
+  if (restored.length === 0) throw new ReplError("not_found", `That save has no ${path}.`);
+  const kept = now.filter((entry) => !isWithin(entry));
+  const here = new Set(kept.map((entry) => entry.path));
+  const blocking = kept.find((entry) => entry.type !== "folder" && path.startsWith(`${entry.path}/`));
+  if (blocking) throw new ReplError("conflict", `${blocking.path} is no folder now; restore that path instead.`);
+  const above = then.filter((entry) => isAbove(entry) && !here.has(entry.path));
+  // Hard links lead to paths that come before them, and only within what is restored.
+  const paths = new Set(restored.map((entry) => entry.path));
+  const single = restored.map((entry) => {
+    if (entry.type !== "file" || entry.sameAs === undefined || paths.has(entry.sameAs)) return entry;
+    const { sameAs: _, ...alone } = entry;
+    return alone;
+  });
+  return [...kept, ...above, ...single].sort((a, b) => (a.path < b.path ? -1 : 1));
+}

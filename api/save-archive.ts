@@ -1,0 +1,82 @@
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { pack, type Header, type Pack } from "tar-stream";
+import yazl from "yazl";
+import { ReplError } from "../domain/errors.ts";
+import type { FileStore } from "../domain/ports.ts";
+import type { FileEntry, SaveEntry } from "../domain/save.ts";
+
+/** Formats of a whole save, and their content types. */
+export const archiveFormats = { tar: "application/x-tar", zip: "application/zip" } as const;
+
+type Store = Pick<FileStore, "getStream">;
+
+const symbolicLink = 0o120000;
+/** Dates of a zip begin with this. */
+const zipEpoch = Date.UTC(1980, 0, 1);
+
+/** A save as one archive, made while it is read: one file at a time, whatever their sizes. */
+export function streamArchive(
+  format: keyof typeof archiveFormats,
+  entries: readonly SaveEntry[],
+  store: Store,
+  signal: AbortSignal,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const output = format === "tar" ? tarOf(entries, store, signal) : zipOf(entries, store);
+  return Readable.toWeb(output) as ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+function tarOf(entries: readonly SaveEntry[], store: Store, signal: AbortSignal): Readable {
+  const archive = pack();
+  const output = Readable.from(archive);
+  const fill = async () => {
+    for (const entry of entries) {
+      signal.throwIfAborted();
+      await addToTar(archive, entry, store);
+    }
+    archive.finalize();
+  };
+  fill().catch((error: unknown) => archive.destroy(error instanceof Error ? error : new Error(String(error))));
+  return output;
+}
+
+async function addToTar(archive: Pack, entry: SaveEntry, store: Store): Promise<void> {
+  const header: Partial<Header> & Pick<Header, "name"> = { name: entry.path, mode: entry.mode, mtime: dateOf(entry) };
+  if (entry.type === "folder") return void archive.entry({ ...header, name: `${entry.path}/`, type: "directory" });
+  if (entry.type === "link") return void archive.entry({ ...header, type: "symlink", linkname: entry.target });
+  if (entry.sameAs !== undefined) return void archive.entry({ ...header, type: "link", linkname: entry.sameAs });
+  const place = archive.entry({ ...header, size: entry.sizeBytes });
+  await pipeline(await contentOf(entry, store), place);
+}
+
+function zipOf(entries: readonly SaveEntry[], store: Store): Readable {
+  const archive = new yazl.ZipFile();
+  const output = new Readable().wrap(archive.outputStream);
+  archive.on("error", (error: Error) => output.destroy(error));
+  for (const entry of entries) {
+    const mtime = new Date(Math.max(dateOf(entry).getTime(), zipEpoch));
+    const options = { mtime, mode: entry.mode };
+    if (entry.type === "folder") archive.addEmptyDirectory(entry.path, options);
+    else if (entry.type === "link")
+      archive.addBuffer(Buffer.from(entry.target), entry.path, { mtime, mode: symbolicLink | 0o777, compress: false });
+    else
+      archive.addReadStreamLazy(entry.path, { ...options, size: entry.sizeBytes }, (take) => {
+        contentOf(entry, store).then(
+          (content) => take(null, content),
+          (error: unknown) => take(error, Readable.from([])),
+        );
+      });
+  }
+  archive.end();
+  return output;
+}
+
+async function contentOf(entry: FileEntry, store: Store): Promise<Readable> {
+  const bytes = await store.getStream(entry.key, entry.version);
+  if (!bytes) throw new ReplError("unavailable", `${entry.path} is not in the object store any more.`);
+  return Readable.from(bytes, { objectMode: false });
+}
+
+function dateOf({ mtimeNs }: SaveEntry): Date {
+  return new Date(Number(BigInt(mtimeNs) / 1_000_000n));
+}

@@ -1,0 +1,69 @@
+import { z } from "@hono/zod-openapi";
+import { replParams, saveSchema } from "./schemas.ts";
+
+/** What requests about saves and their answers look like. */
+
+const generation = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(Number.MAX_SAFE_INTEGER)
+  .openapi({ type: "integer", example: 7, description: "A save's number" });
+
+export const saveParams = replParams.extend({
+  generation: generation.openapi({ param: { name: "generation", in: "path" } }),
+});
+
+export const savesQuery = z.object({
+  before: generation.optional().openapi({ description: "Only saves before this one" }),
+  limit: z.coerce.number().int().min(1).max(200).default(50).openapi({ type: "integer" }),
+});
+
+export const savesSchema = z
+  .object({
+    saves: z.array(
+      saveSchema.extend({
+        kind: z.enum(["template", "checkpoint", "close", "restored", "copy"]).openapi({
+          description: "What it was made for: a new REPL, while people worked, at a close, by going back, as a copy",
+        }),
+        isNewest: z.boolean(),
+      }),
+    ),
+    before: z.int().optional().openapi({ description: "Send it as `before` for the next page; absent on the last" }),
+  })
+  .openapi("Saves");
+
+export const saveFilesSchema = z
+  .object({
+    generation: z.int(),
+    entries: z.array(
+      z.object({
+        path: z.string().openapi({ description: "One that is not UTF-8: `base64:` and its bytes" }),
+        type: z.enum(["file", "folder", "link"]),
+        mode: z.int(),
+        modifiedAt: z.string(),
+        sizeBytes: z.int().optional(),
+        sha256: z.string().optional(),
+        target: z.string().optional(),
+      }),
+    ),
+    leftOut: z.array(z.string()).openapi({ description: "Sockets and the like, which have no content" }),
+    inMotion: z.array(z.string()).openapi({ description: "What changed while it was saved" }),
+  })
+  .openapi("SaveFiles");
+
+export const restoreRequest = z
+  .object({
+    path: z
+      .string()
+      .min(1)
+      .max(4096)
+      .refine((path) => !path.startsWith("/") && !path.endsWith("/"), "write it without a slash at its begin or end")
+      .optional()
+      .openapi({ description: "One file or folder; everything when absent", example: "src/main.py" }),
+  })
+  .openapi("RestoreRequest");
+
+export const restoreAnswerSchema = z
+  .object({ replId: z.string(), save: z.object({ generation: z.int(), files: z.int(), bytes: z.int() }) })
+  .openapi("RestoreAnswer");

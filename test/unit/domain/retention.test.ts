@@ -1,0 +1,45 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { savesToKeep } from "../../../domain/retention.ts";
+
+const now = new Date("2026-06-30T12:00:00.000Z");
+const hours = (count: number) => new Date(now.getTime() - count * 3_600_000).toISOString();
+
+describe("retention", () => {
+  it("keeps all of the last day, one of each day for a month, and the two newest", () => {
+    const saves = [0, 1, 23, 30, 31, 54, 24 * 29, 24 * 40, 24 * 90].map((age, index) => ({
+      generation: 100 - index,
+      createdAt: hours(age),
+    }));
+    expect([...savesToKeep(saves, now)].sort((a, b) => b - a)).toEqual([100, 99, 98, 95, 94]);
+  });
+
+  it("keeps the two newest, however old", () => {
+    const saves = [1, 2, 3].map((generation) => ({ generation, createdAt: hours(24 * (400 - generation)) }));
+    expect(savesToKeep(saves, now)).toEqual(new Set([3, 2]));
+    expect(savesToKeep([], now)).toEqual(new Set());
+  });
+
+  it("never drops one that it would keep, whatever else there is", () => {
+    const ages = fc.uniqueArray(fc.integer({ min: 0, max: 24 * 60 }), { maxLength: 60 });
+    fc.assert(
+      fc.property(ages, (all) => {
+        const saves = all
+          .toSorted((a, b) => b - a)
+          .map((age, index) => ({ generation: index + 1, createdAt: hours(age), age }));
+        const kept = savesToKeep(saves, now);
+        for (const { generation, age } of saves) if (age < 24) expect(kept.has(generation)).toBe(true);
+        for (const { generation } of saves.slice(-2)) expect(kept.has(generation)).toBe(true);
+        for (const { generation, age } of saves.slice(0, -2))
+          if (age > 24 * 31) expect(kept.has(generation)).toBe(false);
+        // Keeping is settled: what is kept stays kept when the rest is gone.
+        expect(
+          savesToKeep(
+            saves.filter(({ generation }) => kept.has(generation)),
+            now,
+          ),
+        ).toEqual(kept);
+      }),
+    );
+  });
+});

@@ -1,0 +1,48 @@
+import { createHash } from "node:crypto";
+import { GetObjectCommand, paginateListObjectsV2, S3Client } from "@aws-sdk/client-s3";
+
+/** Reads every REPL's newest save in a bucket, as docs/saves.md describes it, and checks each byte. Uses nothing else of this project. */
+
+const env = (name: string) => process.env[name] ?? fail(`set ${name}; for the local stack: npm run stack -- env`);
+const Bucket = env("S3_BUCKET");
+const s3 = new S3Client({
+  region: process.env["S3_REGION"] ?? "us-east-1",
+  credentials: { accessKeyId: env("S3_ACCESS_KEY"), secretAccessKey: env("S3_SECRET_KEY") },
+  ...(process.env["S3_ENDPOINT"] ? { endpoint: process.env["S3_ENDPOINT"], forcePathStyle: true } : {}),
+});
+
+function fail(text: string): never {
+  console.error(text);
+  process.exit(2);
+}
+
+async function read(Key: string, VersionId?: string): Promise<Uint8Array> {
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key, ...(VersionId ? { VersionId } : {}) }));
+  return (await Body?.transformToByteArray()) ?? new Uint8Array();
+}
+
+const json = async (key: string, version?: string) => JSON.parse(Buffer.from(await read(key, version)).toString());
+
+let [repls, files, bad] = [0, 0, 0];
+for await (const page of paginateListObjectsV2({ client: s3 }, { Bucket, Prefix: ".devex/repls/" })) {
+  for (const { Key: recordKey = "" } of page.Contents ?? []) {
+    const { id, lastSave } = await json(recordKey);
+    repls++;
+    if (!lastSave) continue;
+    try {
+      const manifest = await json(`.devex/saves/${id}/${lastSave.generation}.json`, lastSave.version);
+      for (const { type, path, key, version, sizeBytes, sha256 } of manifest.entries) {
+        if (type !== "file") continue;
+        files++;
+        const bytes = await read(key, version);
+        if (bytes.byteLength !== sizeBytes || createHash("sha256").update(bytes).digest("hex") !== sha256)
+          throw new Error(`${path} is not what was saved`);
+      }
+    } catch (error) {
+      bad++;
+      console.log(`✗ ${id}, save ${lastSave.generation}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+console.log(`${repls} REPLs, ${files} files in their newest saves, ${bad} saves that cannot be read whole`);
+process.exitCode = bad > 0 ? 1 : 0;

@@ -1,0 +1,19 @@
+import { setCurrentDetails } from "@temporalio/workflow";
+import type { RestoreSaveInput } from "../activities/inputs.ts";
+import type { SaveSummary } from "../domain/save.ts";
+import { restoreSave } from "./activities.ts";
+import { asOutcome } from "./failures.ts";
+
+/** Goes back to an older save. Until its one step has made a new save of it nothing has changed. Safe to reset to its first task. */
+export async function restoreRepl(input: RestoreSaveInput): Promise<{ replId: string; save: SaveSummary }> {
+  try {
+    setCurrentDetails(
+      `Copying the files of save ${input.generation} within the object store. If this repeats, the store does not answer.`,
+    );
+    const save = await restoreSave(input);
+    setCurrentDetails(`Save ${save.generation} is what save ${input.generation} was.`);
+    return { replId: input.replId, save };
+  } catch (error) {
+    throw asOutcome(error);
+  }
+}
