@@ -202,7 +202,11 @@ function archiveTool(rclone: string, store: Store): Tool {
 }
 
 async function purge(store: Store, ...prefixes: readonly string[]): Promise<void> {
-  for (const prefix of prefixes) await createS3ObjectStore(store).purge(prefix);
+  // Of some ten thousand versions the server sometimes refuses one, and takes it the second time.
+  for (const prefix of prefixes) {
+    const clear = () => createS3ObjectStore(store).purge(prefix);
+    await clear().catch(clear);
+  }
 }
 
 /** Runs a command and reads from the kernel how much memory its biggest process took. */

@@ -1,5 +1,7 @@
 import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TestProject } from "vitest/node";
 import { isReady, startProgram } from "./program.ts";
@@ -9,6 +11,11 @@ import { readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { loadedImages } from "../../tools/stack/up.ts";
 
 const startTimeoutMs = 60_000;
+
+/** Process ids of workers that tests have started in place of one that they killed. */
+function readSuccessors(file: string): number[] {
+  return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean).map(Number) : [];
+}
 
 /** Runs API and worker as `npm start` does, on a port of their own, with quotas that tests can work under. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -32,7 +39,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await delay(100);
   }
   project.provide("apiUrl", apiUrl);
+  const successors = join(mkdtempSync(join(tmpdir(), "devex-e2e-")), "workers");
+  project.provide("worker", { pid: programs[0]?.pid ?? 0, environment: { ...environment, successors } });
   return async () => {
+    for (const pid of readSuccessors(successors)) process.kill(pid, "SIGTERM");
     for (const program of programs) program.kill("SIGTERM");
     await Promise.all(programs.map(async (program) => (program.exitCode === null ? once(program, "exit") : undefined)));
   };

@@ -5,6 +5,7 @@ declare module "vitest" {
     /** Addresses and keys of the stack under test. */
     stack: Record<string, string>;
     apiUrl: string;
+    worker: { pid: number; environment: Record<string, string | undefined> };
     workflowBundle: string;
     testServer: string;
   }
