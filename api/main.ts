@@ -57,7 +57,7 @@ await runMain(async () => {
     recordOf: ({ userId, replId }) => readRecord(store, userId, replId),
     workflows,
     events,
-    templates: loadTemplates(),
+    templates: loadTemplates(config.TEMPLATES_FOLDER),
     tickets: await createTickets(secrets, config.MAX_LIFETIME),
     sessions: createSessions(secrets, createRevocations(store, tokens)),
     runnerTokens: createRunnerTokens(secrets),

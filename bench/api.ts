@@ -1,6 +1,5 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { json } from "node:stream/consumers";
@@ -10,11 +9,11 @@ import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { loadConfig } from "../config/config.ts";
 import { objectStoreOptions } from "../config/settings.ts";
 import { createRecord } from "../domain/registry.ts";
+import { answers, endPrograms, startProgram as start } from "./programs.ts";
 import { freePort } from "../tools/free-port.ts";
 import { signIn, type Person } from "../tools/api-client.ts";
 import { rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const autocannon = fileURLToPath(new URL("../node_modules/autocannon/autocannon.js", import.meta.url));
 const connections = 32;
 const warmUpSeconds = 3;
@@ -75,8 +74,7 @@ export async function benchApi({ environment, rounds }: BenchOptions, print: (ro
       megabytes: [before, residentMegabytes(pid)],
     });
   } finally {
-    for (const program of programs) program.kill("SIGTERM");
-    await Promise.all(programs.map((program) => once(program, "exit")));
+    await endPrograms(programs);
   }
 }
 
@@ -164,20 +162,6 @@ async function load(
       errors: number;
     };
   }
-}
-
-function start(program: string, env: Record<string, string | undefined>): ChildProcess {
-  return spawn(process.execPath, [program], { cwd: root, env, stdio: ["ignore", "ignore", "inherit"] });
-}
-
-async function answers(url: string): Promise<void> {
-  while (
-    !(await fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    ))
-  )
-    await delay(100);
 }
 
 function residentMegabytes(pid: number): number {

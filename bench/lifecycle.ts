@@ -1,7 +1,14 @@
 import { randomUUID } from "node:crypto";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { signIn, type Person } from "../tools/api-client.ts";
+import { freePort } from "../tools/free-port.ts";
+import { apiAddresses } from "../tools/stack/environment.ts";
 import { connectEditor } from "../tools/editor-client.ts";
+import { answers, endPrograms, startProgram } from "./programs.ts";
 import { createFloors, settledMs } from "./floors.ts";
 import { percentile, rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 import { readWorkflowSteps, type Step } from "./workflow-steps.ts";
@@ -40,8 +47,41 @@ export async function benchFloors(
   return { podFloor: percentile(bare, 0.5), ephemeralFloor: percentile(bareEphemeral, 0.5) };
 }
 
-export async function benchLifecycle(
-  { apiUrl, environment, rounds }: BenchOptions,
+/** Runs API and worker for itself, with templates of any size. */
+export async function benchLifecycle(options: BenchOptions, print: (row: Row) => void): Promise<void> {
+  const port = await freePort();
+  const templates = makeTemplates();
+  const environment = { ...process.env, ...options.environment, ...apiAddresses(options.stack, port) };
+  const limits = { TEMPLATES_FOLDER: templates, RATE_LIMIT_PER_ADDRESS: "100000", MAX_ACTIVE_PER_USER: "4" };
+  const programs = ["worker/main.ts", "api/main.ts"].map((main) => startProgram(main, { ...environment, ...limits }));
+  try {
+    const apiUrl = `http://localhost:${port}`;
+    await answers(`${apiUrl}/readyz`);
+    // The worker answers nobody; its first REPL shows that it works.
+    const api = await signIn(apiUrl, `bench-${randomUUID().slice(0, 8)}`);
+    await api.remove((await api.create("node", "First")).id);
+    await measureLifecycle({ ...options, apiUrl }, print);
+  } finally {
+    await endPrograms(programs);
+    rmSync(templates, { recursive: true });
+  }
+}
+
+/** The template `node`, and templates that have more files. */
+function makeTemplates(): string {
+  const folder = mkdtempSync(join(tmpdir(), "devex-templates-"));
+  cpSync(fileURLToPath(new URL("../templates/node", import.meta.url)), join(folder, "node"), { recursive: true });
+  for (const files of [500, 1000]) {
+    const template = join(folder, `files-${files}`);
+    cpSync(join(folder, "node"), template, { recursive: true });
+    mkdirSync(join(template, "files"));
+    for (let file = 3; file < files; file++) writeFileSync(join(template, "files", `${file}`), "x".repeat(200));
+  }
+  return folder;
+}
+
+async function measureLifecycle(
+  { apiUrl, environment, stack, rounds }: BenchOptions & { readonly apiUrl: string },
   print: (row: Row) => void,
 ): Promise<void> {
   const floors = createFloors(environment);
@@ -57,7 +97,7 @@ export async function benchLifecycle(
     ratioToFloor: Math.round((percentile(times, 0.5) / floor) * 100) / 100,
   });
 
-  const { podFloor, ephemeralFloor } = await benchFloors({ apiUrl, environment, rounds }, print);
+  const { podFloor, ephemeralFloor } = await benchFloors({ environment, stack, rounds }, print);
 
   for (const files of [10, 1000]) {
     const api = await signIn(apiUrl, `bench-${randomUUID().slice(0, 8)}`);
@@ -74,28 +114,38 @@ export async function benchLifecycle(
       times.unchanged.push((await timed(() => api.close(id)))[0]);
       steps.close.push(await readWorkflowSteps(environment, id));
       await delay(settleMs);
-      if (files === 10) {
-        const [createMs, made] = await timed(() => api.create("node", `Bench ${round}`));
-        times.create.push(createMs);
-        await api.remove(made.id);
-        await delay(settleMs);
-      } else if (round < rounds / 2) {
-        await api.open(id);
-        await writeFiles(api, id, files, `round ${round}`);
-        times.changed.push((await timed(() => api.close(id)))[0]);
-        await delay(settleMs);
-      }
+      const [createMs, made] = await timed(() => api.create(templateOf(files), `Bench ${round}`));
+      times.create.push(createMs);
+      await api.remove(made.id);
+      await delay(settleMs);
+      await api.open(id);
+      await writeFiles(api, id, files, `round ${round}`);
+      times.changed.push((await timed(() => api.close(id)))[0]);
+      await delay(settleMs);
     }
     await api.remove(id);
-    if (times.create.length > 0) row("create from template node, ready", times.create, ratio(times.create, podFloor));
+    row(
+      `create from a template of ${files === 10 ? 3 : files} files, ready`,
+      times.create,
+      ratio(times.create, podFloor),
+    );
     row(`open, ${files} files`, times.open, { ...ratio(times.open, podFloor), stepsP50Ms: medianSteps(steps.open) });
     row(`close, ${files} files, nothing changed`, times.unchanged, {
       ...ratio(times.unchanged, ephemeralFloor),
       stepsP50Ms: medianSteps(steps.close),
     });
-    if (times.changed.length > 0)
-      row(`close, ${files} files, all changed`, times.changed, ratio(times.changed, ephemeralFloor));
+    row(`close, ${files} files, all changed`, times.changed, ratio(times.changed, ephemeralFloor));
   }
+
+  const creates: number[] = [];
+  const creator = await signIn(apiUrl, `bench-${randomUUID().slice(0, 8)}`);
+  for (let round = 0; round < rounds; round++) {
+    const [ms, made] = await timed(() => creator.create("files-500", `Bench ${round}`));
+    creates.push(ms);
+    await creator.remove(made.id);
+    await delay(settleMs);
+  }
+  row("create from a template of 500 files, ready", creates, ratio(creates, podFloor));
 
   const people = await Promise.all(
     Array.from({ length: 4 }, () => signIn(apiUrl, `bench-${randomUUID().slice(0, 8)}`)),
@@ -103,7 +153,7 @@ export async function benchLifecycle(
   const repls = await Promise.all(people.map((api) => api.create("node", "Bench")));
   const together: number[] = [];
   const bareTogether: number[] = [];
-  for (let round = 0; round < Math.max(3, rounds / 4); round++) {
+  for (let round = 0; round < rounds; round++) {
     await Promise.all(people.map((api, index) => api.close(repls[index]?.id ?? "")));
     await delay(settleMs);
     bareTogether.push(
@@ -119,6 +169,8 @@ export async function benchLifecycle(
   row("floor: four bare pods at once, until the last is Ready", bareTogether);
   row("four opens at once, until the last answers", together, ratio(together, percentile(bareTogether, 0.5)));
 }
+
+const templateOf = (files: number) => (files === 10 ? "node" : `files-${files}`);
 
 /** Writes files of 200 bytes in a terminal of the REPL. */
 async function writeFiles(api: Person, id: string, count: number, text: string): Promise<void> {

@@ -17,7 +17,7 @@ const help = `Usage: npm run bench -- lifecycle|floors|api|sync [--rounds 20]
   sync        saves and restores of trees, next to rclone (built once) and to one archive; needs the stack only
   api         look-ups of one API process under load, next to what Hono alone does; flushes the stack's Redis
 
-Measures against the running system (npm start), one JSON row a case, and keeps the rows in bench/results.
+Measures on the running stack (npm run stack -- up) with programs of its own, one JSON row a case, and keeps the rows in bench/results.
 Let nothing else run meanwhile.`;
 
 const { values, positionals } = parseArgs({
@@ -38,7 +38,6 @@ if (values.help || !bench) {
   process.exit(values.help ? 0 : 2);
 }
 const stack = readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
-const apiUrl = process.env["API_URL"] ?? `http://localhost:${process.env["PORT"] ?? "8080"}`;
 const rows: string[] = [];
 const note = (row: object) => {
   const text = JSON.stringify(row);
@@ -54,6 +53,6 @@ note({
   processor: cpus()[0]?.model,
   node: process.version,
 });
-await bench({ apiUrl, environment: stackEnvironment(stack, loadedImages(stack)), rounds: Number(values.rounds) }, note);
+await bench({ stack, environment: stackEnvironment(stack, loadedImages(stack)), rounds: Number(values.rounds) }, note);
 writeFileSync(`${folder}/${name}.jsonl`, `${rows.join("\n")}\n`);
 process.exit(0);

@@ -1,6 +1,7 @@
+import type { StackSettings } from "../tools/stack/settings.ts";
+
 export interface BenchOptions {
-  /** The running API; the benches of the API itself start their own. */
-  readonly apiUrl: string;
+  readonly stack: StackSettings;
   readonly environment: Readonly<Record<string, string>>;
   readonly rounds: number;
 }

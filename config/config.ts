@@ -58,6 +58,8 @@ const schema = z.object({
   RUNTIME_CLASS: z.string().optional(),
   RUNNER_IMAGE: z.string().default("devex/runner:latest"),
   SYNC_IMAGE: z.string().default("devex/sync:latest"),
+  /** Another folder of templates; the project's own when absent. */
+  TEMPLATES_FOLDER: z.string().optional(),
   CHECKPOINT_SECONDS: seconds(1, 30, 10),
   MAX_LIFETIME: seconds(60, 30 * 24 * hour, 12 * hour),
   MAX_REPLS_PER_USER: z.coerce.number().int().min(1).max(10_000).default(10),

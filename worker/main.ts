@@ -41,7 +41,7 @@ await runMain(async () => {
   const directory = announceChanges(lookUps, events);
 
   await untilAvailable(logger, "object store", () => store.prepare());
-  for (const template of loadTemplates()) {
+  for (const template of loadTemplates(config.TEMPLATES_FOLDER)) {
     const outcome = await untilAvailable(logger, `publish template ${template.name}`, () =>
       publishTemplate(store, template),
     );
