@@ -5,6 +5,7 @@ import type { SaveAttempt } from "../domain/ports.ts";
 import { readRecord, readSave } from "../domain/registry.ts";
 import type { ReplId, ReplRecord, Session, User } from "../domain/repl.ts";
 import { failureReported, saveReported, type SaveReport, type SaveSummary } from "../domain/save.ts";
+import { secretManifest } from "../manifests/session-objects.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
 import type { ReplInput, SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -25,7 +26,17 @@ export type SaveOutcome = SaveSummary & { readonly lost?: string };
  * with all that was in it, and the answer says so. Repeated without end by its retry policy: until it succeeds,
  * nothing is removed.
  */
-export function createSaveWorkspace({ cluster, store, directory, events, settings }: Ports) {
+export function createSaveWorkspace(ports: Ports) {
+  const { cluster, store, directory, events, settings } = ports;
+  /** Those that the session began with may be over by now. */
+  async function renewKeys(session: Session, owner: User, replId: ReplId): Promise<void> {
+    if (!ports.credentials.areShortLived) return;
+    const record = await readRecord(store, owner.id, replId);
+    if (!record) return;
+    const plan = { session, runnerToken: ports.runnerTokenFor(session) };
+    await cluster.apply([secretManifest(plan, await ports.credentials.issue(record), settings)]);
+  }
+
   async function provenSave(owner: User, replId: ReplId, report: SaveReport | undefined): Promise<ReplRecord> {
     const record = await readRecord(store, owner.id, replId);
     if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
@@ -40,6 +51,7 @@ export function createSaveWorkspace({ cluster, store, directory, events, setting
     const beating = setInterval(() => context.heartbeat(state), 1000);
     let state = "looking for the pod";
     try {
+      await renewKeys(session, owner, replId);
       const attempt = await cluster.runInPod(
         session,
         (name) => saveContainer(session, settings, name),

@@ -18,12 +18,14 @@ import { replEvents, type ReplEventsOptions } from "./routes/repl-events.ts";
 import { replLookUps } from "./routes/repl-lookups.ts";
 import { replSaves, type ReplSavesOptions } from "./routes/repl-saves.ts";
 import { runnerRoutes, type RunnerRoutesOptions } from "./routes/runner.ts";
+import { wellKnownRoutes, type IssuerDocuments } from "./routes/well-known.ts";
 import { sessionCookie } from "./sessions.ts";
 import { templateJson, templateSchema } from "./schemas.ts";
 
 export interface AppOptions
   extends AuthOptions, ReplCommandsOptions, ReplEventsOptions, ReplSavesOptions, RunnerRoutesOptions {
   readonly checks: Checks;
+  readonly issuer?: IssuerDocuments | undefined;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** For the one line of each request, which holds no secret. */
@@ -81,6 +83,7 @@ export function createApp(options: AppOptions) {
 
   describeApi(app);
   app.route("/docs", docsRoutes());
+  app.route("/.well-known", wellKnownRoutes(options.issuer));
   app.notFound((c) => problem(c, new ReplError("not_found", `There is no ${c.req.method} ${c.req.path}.`)));
   app.onError((error, c) => {
     options.metrics.countRefusal(error instanceof ReplError ? error.code : "internal");

@@ -5,10 +5,11 @@ import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
 import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
 import { createRedisTokenCache } from "../adapters/redis-token-cache.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import { issuerDocuments } from "../adapters/sts-credentials.ts";
 import { createTemporalClient } from "../adapters/temporal-client.ts";
 import { loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger, createRequestLogger } from "../config/logger.ts";
-import { githubOptions, objectStoreOptions } from "../config/settings.ts";
+import { githubOptions, objectStoreOptions, stsOptions } from "../config/settings.ts";
 import { runMain } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { readRecord } from "../domain/registry.ts";
@@ -46,6 +47,7 @@ await runMain(async () => {
   const secrets = sessionSecrets(config);
   const tokens = createRedisTokenCache(redis);
   const github = githubOptions(config);
+  const sts = stsOptions(config);
   const stopping = new AbortController();
   const local = config.isProduction ? [] : [`http://localhost:${config.PORT}`];
   const ownUrls = [config.FRONTEND_URL, ...(config.API_URL ? [config.API_URL] : local)];
@@ -73,6 +75,7 @@ await runMain(async () => {
       redis: () => directory.check(),
       temporal: () => workflows.check(),
     },
+    issuer: sts && issuerDocuments(sts),
     metrics: createMetrics({ eventListeners: events.listeners }),
     logger,
     requestLogger: createRequestLogger("api", config.LOG_LEVEL),

@@ -54,13 +54,14 @@ function zipOf(entries: readonly SaveEntry[], store: Store): Readable {
   const output = new Readable().wrap(archive.outputStream);
   archive.on("error", (error: Error) => output.destroy(error));
   for (const entry of entries) {
+    const name = zipNameOf(entry.path);
     const mtime = new Date(Math.max(dateOf(entry).getTime(), zipEpoch));
     const options = { mtime, mode: entry.mode };
-    if (entry.type === "folder") archive.addEmptyDirectory(entry.path, options);
+    if (entry.type === "folder") archive.addEmptyDirectory(name, options);
     else if (entry.type === "link")
-      archive.addBuffer(Buffer.from(entry.target), entry.path, { mtime, mode: symbolicLink | 0o777, compress: false });
+      archive.addBuffer(Buffer.from(entry.target), name, { mtime, mode: symbolicLink | 0o777, compress: false });
     else
-      archive.addReadStreamLazy(entry.path, { ...options, size: entry.sizeBytes }, (take) => {
+      archive.addReadStreamLazy(name, { ...options, size: entry.sizeBytes }, (take) => {
         contentOf(entry, store).then(
           (content) => take(null, content),
           (error: unknown) => take(error, Readable.from([])),
@@ -69,6 +70,11 @@ function zipOf(entries: readonly SaveEntry[], store: Store): Readable {
   }
   archive.end();
   return output;
+}
+
+/** In a zip a backslash separates folders, and a letter with a colon is a drive. */
+function zipNameOf(path: string): string {
+  return path.replaceAll("\\", "_").replace(/^([a-zA-Z]):/, "$1_");
 }
 
 async function contentOf(entry: FileEntry, store: Store): Promise<Readable> {

@@ -18,7 +18,7 @@ const { command, store, session, root, knownFolder } = JSON.parse(process.argv[2
 let requests = 0;
 subscribe("undici:request:create", () => void requests++);
 const files = createS3FileStore(store);
-if (command === "save") await saveWorkspace(files, session, { root, knownFolder, kind: "checkpoint" });
+if (command === "save") await saveWorkspace(files, session, { root, knownFolder, pod: "bench", kind: "checkpoint" });
 else await restoreWorkspace(files, session, { root, knownFolder, pod: "bench" });
 console.log(JSON.stringify({ requests, peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024) }));
 process.exit(0);

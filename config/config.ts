@@ -52,6 +52,17 @@ const schema = z.object({
   S3_BUCKET: z.string().min(3).default("devex"),
   S3_ACCESS_KEY: z.string().min(1),
   S3_SECRET_KEY: z.string().min(1),
+  /** With these three, sessions get short-lived keys of their own. */
+  STS_ROLE_ARN: z.string().optional(),
+  STS_ISSUER: z
+    .url({ protocol: /^https$/ })
+    .transform((value) => value.replace(/\/+$/, ""))
+    .optional(),
+  STS_SIGNING_KEY: z.string().includes("PRIVATE KEY", "give an RSA private key as PEM").optional(),
+  /** AWS's own when absent. */
+  STS_ENDPOINT: url.optional(),
+  STS_AUDIENCE: z.string().default("sts.amazonaws.com"),
+  STS_DURATION: seconds(900, 12 * hour, 12 * hour),
   KUBECONFIG: z.string().optional(),
   REPL_NAMESPACE: z.string().default("devex-repls"),
   INGRESS_CLASS: z.string().default("traefik"),
@@ -105,6 +116,9 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   }
   if ((parsed.data?.GITHUB_ID === undefined) !== (parsed.data?.GITHUB_SECRET === undefined))
     problems.push("GITHUB_ID and GITHUB_SECRET: set both or neither");
+  const sts = ["STS_ROLE_ARN", "STS_ISSUER", "STS_SIGNING_KEY"] as const;
+  const given = sts.filter((name) => parsed.data?.[name] !== undefined).length;
+  if (parsed.data && given !== 0 && given !== sts.length) problems.push(`${sts.join(", ")}: set all of them or none`);
   if (problems.length > 0 || !parsed.data)
     throw new ConfigError(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
   return Object.freeze({ ...parsed.data, isProduction: parsed.data.NODE_ENV === "production" });

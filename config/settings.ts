@@ -41,3 +41,18 @@ export function githubOptions(config: Config) {
   const standard = url === "https://github.com" ? "https://api.github.com" : `${url}/api/v3`;
   return { clientId, clientSecret, url, apiUrl: config.GITHUB_API_URL ?? standard };
 }
+
+/** How sessions get short-lived keys; undefined where they get the store's own. */
+export function stsOptions(config: Config) {
+  const { STS_ROLE_ARN: roleArn, STS_ISSUER: issuer, STS_SIGNING_KEY: signingKey } = config;
+  if (!roleArn || !issuer || !signingKey) return undefined;
+  return {
+    endpoint: config.STS_ENDPOINT ?? `https://sts.${config.S3_REGION}.amazonaws.com`,
+    roleArn,
+    issuer,
+    audience: config.STS_AUDIENCE,
+    signingKey,
+    bucket: config.S3_BUCKET,
+    durationSeconds: config.STS_DURATION,
+  };
+}

@@ -16,7 +16,14 @@ import {
 /** Manifests that never became saves may stand in the way: their numbers are passed over, but not for ever. */
 const maximumNumbersPassed = 50;
 
-export type CommitDetails = Pick<SaveHeader, "sessionId" | "kind" | "leftOut" | "inMotion">;
+/** Who saves: a session, and which of its pods. */
+export interface Writer {
+  readonly sessionId: string;
+  /** Absent where no pod is behind it. */
+  readonly pod?: string | undefined;
+}
+
+export interface CommitDetails extends Writer, Pick<SaveHeader, "kind" | "leftOut" | "inMotion"> {}
 
 /**
  * Makes a tree the newest save: writes the manifest under a number that nobody has used, reads it back, and
@@ -30,17 +37,21 @@ export async function commitSave(
   details: CommitDetails,
 ): Promise<SaveSummary> {
   const { id: replId, owner } = record;
+  const { sessionId, kind, leftOut, inMotion } = details;
   const parent = record.lastSave?.generation ?? 0;
   const createdAt = new Date().toISOString();
   for (let generation = parent + 1; generation <= parent + maximumNumbersPassed; generation++) {
-    const manifest = createManifest({ replId, generation, parent, createdAt, ...details }, entries);
+    const manifest = createManifest(
+      { replId, generation, parent, createdAt, sessionId, kind, leftOut, inMotion },
+      entries,
+    );
     const version = await writeManifest(store, manifest);
     if (version === undefined) continue;
     const summary = summarize(manifest, version);
     await updateRecord(store, owner.id, replId, (current) => {
       // Our own write, whose answer was lost.
       if (current.lastSave?.version === version) return current;
-      requireWriter(current, details.sessionId);
+      requireWriter(current, details);
       if ((current.lastSave?.generation ?? 0) !== parent)
         throw new ReplError("conflict", `a save of ${replId} after ${parent} was made by somebody else`);
       return { ...current, lastSave: summary };
@@ -50,8 +61,14 @@ export async function commitSave(
   throw new ReplError("unavailable", `${replId}: too many manifests that never became a save`);
 }
 
-/** Throws `conflict` unless the session is the REPL's one writer. */
-export function requireWriter(record: ReplRecord, sessionId: string): void {
+/**
+ * Throws `conflict` unless it is the REPL's one writer: the session that claimed it last, in the pod that restored
+ * for it last. A pod that was given up for lost may live on where nobody reaches it.
+ */
+export function requireWriter(record: ReplRecord, { sessionId, pod }: Writer): void {
+  const { restored } = record;
+  if (pod !== undefined && restored?.sessionId === sessionId && restored.pod !== pod)
+    throw new ReplError("conflict", `${record.id} runs in another pod of this session now`);
   if (record.sessionId !== sessionId) throw new ReplError("conflict", `${record.id} belongs to another session now`);
 }
 

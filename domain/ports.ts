@@ -211,5 +211,7 @@ export interface SyncCredentials {
 }
 
 export interface Credentials {
+  /** Short-lived ones are issued anew before they are used for a last save. */
+  readonly areShortLived: boolean;
   issue(repl: ReplRecord): Promise<SyncCredentials>;
 }

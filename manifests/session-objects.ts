@@ -21,7 +21,7 @@ export function sessionObjects(
 
 /** Keys of the object store for the sync containers, and the runner's token, which is all that the user's container sees of it. */
 export function secretManifest(
-  { session, runnerToken }: SessionPlan,
+  { session, runnerToken }: Pick<SessionPlan, "session" | "runnerToken">,
   credentials: SyncCredentials,
   settings: ClusterSettings,
 ): V1Secret {

@@ -1,5 +1,14 @@
 import { hash, createHash } from "node:crypto";
-import { chmodSync, closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  type BigIntStats,
+} from "node:fs";
 import { partBytes, type FilePart, type FileStore, type StoredObject } from "../domain/ports.ts";
 import { giveBuffer, takeBuffer } from "./buffers.ts";
 import { cleanPages } from "./native.ts";
@@ -16,7 +25,10 @@ export interface OpenFile {
   readonly descriptor: number;
 }
 
-/** Undefined when it is no file any more. A file nobody may read is made readable for a moment. */
+/**
+ * Undefined when it is no file any more, or when a folder above it has become a link: that could lead out of the
+ * workspace, to what only this program may read. A file nobody may read is made readable for a moment.
+ */
 export function openFile({ absolute, mode }: FileNode): OpenFile | undefined {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const descriptor = unlessMissing(() => {
@@ -35,12 +47,21 @@ export function openFile({ absolute, mode }: FileNode): OpenFile | undefined {
     }
   });
   if (descriptor === undefined) return undefined;
+  if (!placeOf(descriptor).equals(absolute)) {
+    closeSync(descriptor);
+    return undefined;
+  }
   cleanPages(descriptor);
   return {
     descriptor,
     stats: () => fstatSync(descriptor, { bigint: true }),
     close: () => closeSync(descriptor),
   };
+}
+
+/** Where an open file really is, with no link in its path. */
+function placeOf(descriptor: number): Buffer {
+  return readlinkSync(`/proc/self/fd/${descriptor}`, { encoding: "buffer" });
 }
 
 /** All bytes of a small file, at most one more than it should have: that shows that it grows. */

@@ -70,7 +70,7 @@ async function restore(): Promise<number> {
 }
 
 async function checkpoint(): Promise<number> {
-  const options = { root: workspaceFolder, knownFolder: syncFolder };
+  const options = { root: workspaceFolder, knownFolder: syncFolder, pod: hostname() };
   if (!lock() || isSaved(options)) return exitCodes.done;
   const since = readStatus().unsaved?.since ?? new Date().toISOString();
   let unsaved = { files: 0, bytes: 0, since };
@@ -100,7 +100,7 @@ async function save(): Promise<number> {
   const notStopped = await stopPrograms(session.replId);
   for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
     if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
-  const options = { root: workspaceFolder, knownFolder: syncFolder, kind: "close" } as const;
+  const options = { root: workspaceFolder, knownFolder: syncFolder, pod: hostname(), kind: "close" } as const;
   const report: SaveReport = await saveWorkspace(openStore(), session, options);
   const durationMs = Math.round(performance.now() - started);
   lastWords({ ...report, ...(notStopped ? { notStopped } : {}), durationMs });

@@ -4,8 +4,8 @@ import { open, readdir, rm } from "node:fs/promises";
 import { requireWriter } from "../domain/commit-save.ts";
 import { ReplError } from "../domain/errors.ts";
 import type { FileStore } from "../domain/ports.ts";
-import { readRecord, readSave, updateRecord } from "../domain/registry.ts";
-import type { Session } from "../domain/repl.ts";
+import { readSave, updateRecord } from "../domain/registry.ts";
+import type { ReplRecord, Session } from "../domain/repl.ts";
 import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { writeKnownTree } from "./known-tree.ts";
@@ -44,9 +44,9 @@ export async function restoreWorkspace(
   session: Session,
   { root, knownFolder, pod, onProgress }: RestoreOptions,
 ): Promise<SaveSummary> {
-  const record = await readRecord(store, session.userId, session.replId);
-  if (!record?.lastSave) throw new ReplError("not_found", `${session.replId} has no save to restore`);
-  requireWriter(record, session.id);
+  // From here on no other pod of this session can save, so what is read now stays the newest.
+  const record = await becomeWriter(store, session, pod);
+  if (!record.lastSave) throw new ReplError("not_found", `${session.replId} has no save to restore`);
   const { entries, files: ofFiles, bytes: ofBytes } = await readSave(store, session.replId, record.lastSave);
   for (const name of await readdir(root)) await rm(`${root}/${name}`, { recursive: true, force: true });
 
@@ -60,9 +60,6 @@ export async function restoreWorkspace(
     progress.bytes += sizeBytes;
     onProgress?.(progress);
   };
-  const noted = noteRestore(store, session, pod, record.lastSave.generation);
-  // Waited for at the end; until then another failure may come first.
-  noted.catch(() => {});
   const own = files.filter(({ sameAs }) => sameAs === undefined);
   await mapConcurrently(own, { items: concurrentDownloads }, async (file) => {
     await download(store, file, place(file.path));
@@ -84,18 +81,17 @@ export async function restoreWorkspace(
     setTime(place(entry.path), BigInt(entry.mtimeNs));
     chmodSync(place(entry.path), entry.mode);
   }
-  await noted;
   noteTree(root, knownFolder, record.lastSave, entries);
   return record.lastSave;
 }
 
 /** A session that was restored in another pod before has lost that one, and what nobody saved of it. */
-async function noteRestore(store: FileStore, session: Session, pod: string, generation: number): Promise<void> {
-  await updateRecord(store, session.userId, session.replId, (current) => {
-    requireWriter(current, session.id);
-    const { restored } = current;
+function becomeWriter(store: FileStore, session: Session, pod: string): Promise<ReplRecord> {
+  return updateRecord(store, session.userId, session.replId, (current) => {
+    requireWriter(current, { sessionId: session.id });
+    const { restored, lastSave } = current;
     const isLoss = restored?.sessionId === session.id && restored.pod !== pod;
-    const lastLoss = { sessionId: session.id, at: new Date().toISOString(), generation };
+    const lastLoss = { sessionId: session.id, at: new Date().toISOString(), generation: lastSave?.generation ?? 0 };
     return { ...current, restored: { sessionId: session.id, pod }, ...(isLoss ? { lastLoss } : {}) };
   });
 }

@@ -8,6 +8,8 @@ import { nodeOf, type FileNode } from "./walk.ts";
 
 /** A file that changes while it is read is read again; after this many times it is taken as it is. */
 const maximumReads = 5;
+/** Each reading of a big one is an upload. */
+const maximumReadsOfBig = 2;
 
 export type FileContent = Pick<FileEntry, "key" | "version" | "sha256" | "sizeBytes">;
 
@@ -31,6 +33,7 @@ export async function saveFile(
   const file = openFile(node);
   if (!file) return undefined;
   try {
+    const maximum = node.sizeBytes < partBytes ? maximumReads : maximumReadsOfBig;
     for (let read = 1; ; read++) {
       const before = nodeOf(node.absolute, node.path, file.stats());
       if (before?.type !== "file") return undefined;
@@ -38,7 +41,7 @@ export async function saveFile(
       const after = nodeOf(node.absolute, node.path, file.stats());
       const rested =
         after?.type === "file" && after.ctimeNs === before.ctimeNs && content.sizeBytes === before.sizeBytes;
-      if (rested || read === maximumReads) return fileEntry(before, content);
+      if (rested || read >= maximum) return fileEntry(before, content);
     }
   } finally {
     file.close();

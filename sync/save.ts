@@ -21,14 +21,17 @@ export interface SaveOptions {
   readonly root: string;
   /** Where this pod's sync containers keep what they know of the files. */
   readonly knownFolder: string;
+  /** Names this pod among those of the session. */
+  readonly pod: string;
   readonly kind: SaveKind;
+  readonly concurrentFiles?: number;
   /** While this path exists a save gives up; nothing of it is visible then. */
   readonly giveUpMarker?: string;
   /** Hears what is to be saved, before it is. */
   readonly onUnsaved?: (unsaved: { readonly files: number; readonly bytes: number }) => void;
 }
 
-const concurrentFiles = 24;
+const standardConcurrentFiles = 24;
 const maximumBytesInMemory = 16 * 1024 * 1024;
 /** A tree that changes while it is saved is walked again for what changed. */
 const maximumPasses = 3;
@@ -42,10 +45,10 @@ const maximumPathShown = 150;
  * May be repeated: what an attempt has stored the next one does not store again.
  */
 export async function saveWorkspace(store: FileStore, session: Session, options: SaveOptions): Promise<SaveReport> {
-  const { root, knownFolder, kind } = options;
+  const { root, knownFolder, pod, kind, concurrentFiles = standardConcurrentFiles } = options;
   const record = await readRecord(store, session.userId, session.replId);
   if (!record) throw new ReplError("not_found", `${session.replId} is not in the registry`);
-  requireWriter(record, session.id);
+  requireWriter(record, { sessionId: session.id, pod });
   const { lastSave } = record;
   const uploads: FileEntry[] = [];
   let deleted = 0;
@@ -120,7 +123,7 @@ export async function saveWorkspace(store: FileStore, session: Session, options:
       const summary =
         mayBeSame && sameTree(await readBefore(), entries)
           ? lastSave
-          : await commitSave(store, record, entries, { sessionId: session.id, kind, leftOut, inMotion });
+          : await commitSave(store, record, entries, { sessionId: session.id, pod, kind, leftOut, inMotion });
       writeKnownTree(knownFolder, summary, tree, entries, readAtNs);
       return report(summary, leftOut.length, inMotion);
     }

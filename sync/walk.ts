@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, readdirSync, readlinkSync, type BigIntStats } from "node:fs";
+import { chmodSync, lstatSync, readdirSync, readlinkSync, realpathSync, type BigIntStats } from "node:fs";
 import { createHash } from "node:crypto";
 import { encodePath } from "./paths.ts";
 
@@ -36,8 +36,10 @@ export interface Tree {
   readonly close: () => void;
 }
 
-/** Every path below `root`, parents before children, in the order of their bytes. */
-export function walk(root: string): Tree {
+/** Every path below a folder, parents before children, in the order of their bytes. */
+export function walk(workspace: string): Tree {
+  // Files are told by their real places when they are opened.
+  const root = realpathSync(workspace);
   const nodes: TreeNode[] = [];
   const opened: { readonly folder: Buffer; readonly mode: number }[] = [];
   const hash = createHash("sha256");

@@ -7,11 +7,12 @@ import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
 import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { createStaticCredentials } from "../adapters/static-credentials.ts";
+import { createStsCredentials } from "../adapters/sts-credentials.ts";
 import { probeAccessPath } from "../adapters/access-path.ts";
 import { loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger } from "../config/logger.ts";
 import { createRunnerTokens } from "../config/runner-tokens.ts";
-import { clusterSettings, objectStoreOptions } from "../config/settings.ts";
+import { clusterSettings, objectStoreOptions, stsOptions } from "../config/settings.ts";
 import { runMain, untilAvailable } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { createReadTruth } from "../domain/truth.ts";
@@ -53,16 +54,25 @@ await runMain(async () => {
     NativeConnection.connect({ address: config.TEMPORAL_ADDRESS }),
   );
 
-  logger.warn(
-    { event: "credentials", mode: "static" },
-    "save containers use the object store's own keys; nothing short-lived is configured",
-  );
+  const sts = stsOptions(config);
+  if (!sts)
+    logger.warn(
+      { event: "credentials", mode: "static" },
+      "sync containers use the object store's own keys: set STS_ROLE_ARN, STS_ISSUER and STS_SIGNING_KEY",
+    );
+  else if (sts.durationSeconds < config.MAX_LIFETIME)
+    logger.warn(
+      { event: "credentials", mode: "sts" },
+      "STS_DURATION is shorter than MAX_LIFETIME: a session that lasts longer makes no checkpoints any more, only its last save",
+    );
   const activities = createActivities({
     store,
     cluster,
     directory,
     events,
-    credentials: createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
+    credentials: sts
+      ? createStsCredentials(sts)
+      : createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
     runnerTokenFor: createRunnerTokens(sessionSecrets(config)).issue,
     settings: clusterSettings(config),
     limits: { maxRepls: config.MAX_REPLS_PER_USER, maxActive: config.MAX_ACTIVE_PER_USER },

@@ -59,6 +59,8 @@ export function runnerRoutes(options: RunnerRoutesOptions) {
   return createRoutes()
     .openapi(heartbeatRoute, async (c) => {
       const session = await sessionOf(c, c.req.valid("param").id);
+      // The token lies beside the user's programs, and a report can cost a look into the registry.
+      await limits.countUser(c, `runner of ${session.userId}`);
       const report = c.req.valid("json");
       const known = (await directory.list(session.userId)).find(({ id }) => id === session.replId);
       // The runner is beside the user's programs: it says when to look, and the registry what there is.

@@ -60,7 +60,7 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
     });
     afterEach(removeFolders);
     const save = (options: Partial<SaveOptions> = {}) =>
-      saveWorkspace(store, session, { root, knownFolder: known, kind: "close", ...options });
+      saveWorkspace(store, session, { root, knownFolder: known, pod: "pod", kind: "close", ...options });
     const newestSave = async () => {
       const { lastSave } = (await readRecord(store, record.owner.id, record.id)) ?? {};
       if (!lastSave) throw new Error("nothing was saved");
@@ -282,6 +282,40 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       }
     });
 
+    it("follows nobody out of the workspace who swaps a folder for a link while it is saved", async () => {
+      const outside = newFolder();
+      writeFileSync(join(outside, "secret"), "of the sync container");
+      mkdirSync(join(root, "a"));
+      writeFileSync(join(root, "a/first"), "first");
+      writeFileSync(join(root, "a/secret"), "mine");
+      const { putFile } = store;
+      let swaps = 0;
+      const swapped = {
+        ...store,
+        putFile: (...put: Parameters<typeof putFile>) => {
+          if (swaps++ === 0) {
+            renameSync(join(root, "a"), join(root, "b"));
+            symlinkSync(outside, join(root, "a"));
+          }
+          return putFile(...put);
+        },
+        // Every file waits for the one before it, so that the second is opened after the swap.
+      };
+      const report = await saveWorkspace(swapped, session, {
+        root,
+        knownFolder: known,
+        pod: "pod",
+        kind: "checkpoint",
+        concurrentFiles: 1,
+      });
+      expect(report.files).toBe(2);
+      const target = await restored();
+      expect(readdirSync(join(target, "b")).sort()).toEqual(["first", "secret"]);
+      expect(readFileSync(join(target, "b/secret"), "utf8")).toBe("mine");
+      for (const { version, key } of (await newestSave()).entries.filter((entry) => entry.type === "file"))
+        expect((await store.getText(key, version))?.text).not.toContain("sync container");
+    });
+
     it("says what was in motion when a tree never rests, and saves the rest of it", async () => {
       writeFileSync(join(root, "still"), "still");
       writeFileSync(join(root, "log"), "");
@@ -290,7 +324,9 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
         ...store,
         putFile: (...put: Parameters<typeof putFile>) => (appendFileSync(join(root, "log"), "line"), putFile(...put)),
       };
-      expect(await saveWorkspace(restless, session, { root, knownFolder: known, kind: "checkpoint" })).toMatchObject({
+      expect(
+        await saveWorkspace(restless, session, { root, knownFolder: known, pod: "pod", kind: "checkpoint" }),
+      ).toMatchObject({
         inMotion: ["log"],
         files: 2,
       });
@@ -346,6 +382,23 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       expect(await lossNoted()).toBeUndefined();
       await restoreIn("second");
       expect(await lossNoted()).toMatchObject({ sessionId: session.id, generation: 1 });
+    });
+
+    it("refuses a pod that was given up for lost and lives on, as soon as another one restores", async () => {
+      writeFileSync(join(root, "a"), "a");
+      await save();
+      const [first, second] = [newFolder(), newFolder()];
+      const [knownToFirst, knownToSecond] = [newFolder(), newFolder()];
+      await restoreWorkspace(store, session, { root: first, knownFolder: knownToFirst, pod: "first" });
+      writeFileSync(join(first, "a"), "written in the first");
+      await restoreWorkspace(store, session, { root: second, knownFolder: knownToSecond, pod: "second" });
+      const inFirst = { root: first, knownFolder: knownToFirst, pod: "first" };
+      await expect(save(inFirst)).rejects.toMatchObject({ code: "conflict" });
+      writeFileSync(join(second, "a"), "written in the second");
+      await save({ root: second, knownFolder: knownToSecond, pod: "second" });
+      await expect(save(inFirst)).rejects.toMatchObject({ code: "conflict" });
+      const { lastSave } = (await readRecord(store, record.owner.id, record.id)) ?? {};
+      expect(lastSave?.generation).toBe(2);
     });
 
     it("makes way when it is told to, and leaves the save before as the newest", async () => {

@@ -17,7 +17,7 @@ export function createFakePorts(runContainer?: Parameters<typeof createFakeClust
     cluster: machines.cluster,
     directory: lookUps.directory,
     events: { publish: (replId, event) => told.push({ replId, event }) },
-    credentials: { issue: async () => ({ accessKey: "AK", secretKey: "SK" }) },
+    credentials: { areShortLived: false, issue: async () => ({ accessKey: "AK", secretKey: "SK" }) },
     runnerTokenFor: ({ id }) => `token of ${id}`,
     settings: testSettings,
     limits: { maxRepls: 3, maxActive: 2 },

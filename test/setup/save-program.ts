@@ -13,6 +13,6 @@ export interface SaveProgramInput {
 
 const { store, session, root, knownFolder } = JSON.parse(process.argv[2] ?? "") as SaveProgramInput;
 console.log("begins");
-await saveWorkspace(createS3FileStore(store), session, { root, knownFolder, kind: "checkpoint" });
+await saveWorkspace(createS3FileStore(store), session, { root, knownFolder, pod: "pod", kind: "checkpoint" });
 console.log("saved");
 process.exit(0);

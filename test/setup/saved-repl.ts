@@ -20,7 +20,7 @@ export async function savedRepl(store: FileStore, repl: { readonly id: string; r
     remove: (path: string) => rmSync(join(root, path), { recursive: true }),
     async save(kind: SaveKind = "close") {
       await updateRecord(store, repl.userId, repl.id, (record) => ({ ...record, sessionId: session.id }));
-      return saveWorkspace(store, session, { root, knownFolder, kind });
+      return saveWorkspace(store, session, { root, knownFolder, pod: "pod", kind });
     },
   };
 }

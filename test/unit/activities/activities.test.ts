@@ -280,6 +280,24 @@ describe("activities", () => {
         lost: expect.stringContaining("started again from save 1") as string,
       });
     });
+    it("takes keys of its own anew where they are short-lived, so that a close never fails for their age", async () => {
+      const target = await open();
+      const applied: string[] = [];
+      const { apply } = fakes.ports.cluster;
+      const cluster = {
+        ...fakes.ports.cluster,
+        apply: (manifests: Parameters<typeof apply>[0]) => {
+          applied.push(...manifests.map(({ kind = "" }) => kind));
+          return apply(manifests);
+        },
+      };
+      const credentials = { areShortLived: true, issue: async () => ({ accessKey: "new", secretKey: "new" }) };
+      const withKeys = createActivities({ ...fakes.ports, cluster, credentials });
+      await run(withKeys.saveWorkspace, target);
+      expect(applied).toEqual(["Secret"]);
+      await run(createActivities({ ...fakes.ports, cluster }).saveWorkspace, target);
+      expect(applied).toEqual(["Secret"]);
+    });
     it("has nothing to keep where the registry does not know the REPL and no workspace was ever filled", async () => {
       const target = await open();
       await fakes.ports.store.purge(objectKey.record(target.owner.id, target.replId));

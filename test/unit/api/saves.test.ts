@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { symlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { startApi } from "../../fakes/api.ts";
@@ -15,6 +15,8 @@ async function withSaves() {
   repl.write("src/main.py", "print('first')");
   repl.write("grün & <b>.txt", "text");
   symlinkSync("src/main.py", join(repl.root, "link"));
+  repl.write("..\\up", "no way up");
+  repl.write("c:drive", "no drive");
   await repl.save();
   repl.write("src/main.py", "print('second')");
   await repl.save("checkpoint");
@@ -29,8 +31,8 @@ describe("saves of a REPL", () => {
     const { alice, path } = await withSaves();
     const answer = (await (await alice.as("GET", path)).json()) as { saves: { generation: number }[] };
     expect(answer.saves).toMatchObject([
-      { generation: 2, kind: "checkpoint", files: 2, isNewest: true },
-      { generation: 1, kind: "close", files: 2, isNewest: false },
+      { generation: 2, kind: "checkpoint", files: 4, isNewest: true },
+      { generation: 1, kind: "close", files: 4, isNewest: false },
     ]);
     expect(await (await alice.as("GET", `${path}?limit=1`)).json()).toMatchObject({
       saves: [{ generation: 2 }],
@@ -44,6 +46,8 @@ describe("saves of a REPL", () => {
     expect(await (await alice.as("GET", `${path}/1/files`)).json()).toMatchObject({
       generation: 1,
       entries: [
+        { path: "..\\up", type: "file" },
+        { path: "c:drive", type: "file" },
         { path: "grün & <b>.txt", type: "file", sizeBytes: 4 },
         { path: "link", type: "link", target: "src/main.py" },
         { path: "src", type: "folder" },
@@ -94,6 +98,8 @@ describe("saves of a REPL", () => {
     expect(
       execFileSync("cat", [join(target, "src/main.py"), join(target, "grün & <b>.txt")], { encoding: "utf8" }),
     ).toBe("print('first')text");
+    const odd = format === "tar" ? ["..\\up", "c:drive"] : [".._up", "c_drive"];
+    expect(readdirSync(target)).toEqual(expect.arrayContaining(odd));
     if (format === "tar")
       expect(execFileSync("readlink", [join(target, "link")], { encoding: "utf8" }).trim()).toBe("src/main.py");
   });

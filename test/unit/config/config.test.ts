@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../config/config.ts";
+import { stsOptions } from "../../../config/settings.ts";
 import { loadTemplates } from "../../../config/templates.ts";
 
 const enough = { RUNNER_URL: "http://localhost:20008/", S3_ACCESS_KEY: "a", S3_SECRET_KEY: "b" };
@@ -27,6 +28,26 @@ describe("loadConfig", () => {
   it("refuses production without a secret of its own", () => {
     expect(() => loadConfig({ ...enough, NODE_ENV: "production" })).toThrow("SESSION_SECRET");
     expect(loadConfig({ ...enough, NODE_ENV: "production", SESSION_SECRET: "s".repeat(32) }).isProduction).toBe(true);
+  });
+  it("takes all that short-lived keys need, or nothing of it", () => {
+    const sts = {
+      STS_ROLE_ARN: "arn:aws:iam::1:role/devex",
+      STS_ISSUER: "https://api.example/",
+      STS_SIGNING_KEY: "-----BEGIN PRIVATE KEY-----",
+    };
+    expect(stsOptions(loadConfig(enough))).toBeUndefined();
+    expect(stsOptions(loadConfig({ ...enough, ...sts }))).toMatchObject({
+      endpoint: "https://sts.us-east-1.amazonaws.com",
+      issuer: "https://api.example",
+      durationSeconds: 43_200,
+    });
+    for (const name of Object.keys(sts))
+      expect(() => loadConfig({ ...enough, ...sts, [name]: "" }), name).toThrow("set all of them or none");
+    expect(() => loadConfig({ ...enough, ...sts, STS_ISSUER: "http://api.example" })).toThrow("STS_ISSUER: ");
+  });
+  it("listens on as many addresses as it is told", () => {
+    expect(loadConfig(enough).HOST).toEqual(["127.0.0.1"]);
+    expect(loadConfig({ ...enough, HOST: "127.0.0.1, 10.0.0.1" }).HOST).toEqual(["127.0.0.1", "10.0.0.1"]);
   });
   it("reads any variable from a file", () => {
     const file = join(mkdtempSync(join(tmpdir(), "devex-config-")), "key");

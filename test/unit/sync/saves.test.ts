@@ -26,7 +26,7 @@ describe("save and restore on a store that breaks", () => {
     known = newFolder();
   });
   afterEach(removeFolders);
-  const save = () => saveWorkspace(fake.store, session, { root, knownFolder: known, kind: "checkpoint" });
+  const save = () => saveWorkspace(fake.store, session, { root, knownFolder: known, pod: "pod", kind: "checkpoint" });
   const restored = async () => {
     const target = newFolder();
     await restoreWorkspace(fake.store, session, { root: target, knownFolder: newFolder(), pod: "pod" });
