@@ -40,6 +40,7 @@ async function runSave(input: SaveProgramInput, killAfterMs?: number): Promise<{
 
 it(`opens as the save before or the save after, never a mixture, when a save is killed at any of ${kills} points`, async () => {
   const store = createS3ObjectStore(stackObjectStore());
+  await store.prepare();
   const record = newRecord();
   const session = newSession(record);
   await createRecord(store, { ...record, sessionId: session.id });
