@@ -37,13 +37,14 @@ export function createSaveWorkspace(ports: Ports) {
     await cluster.apply([secretManifest(plan, await ports.credentials.issue(record), settings)]);
   }
 
-  async function provenSave(owner: User, replId: ReplId, report: SaveReport | undefined): Promise<ReplRecord> {
+  async function provenSave(owner: User, replId: ReplId, report: SaveReport | undefined) {
     const record = await readRecord(store, owner.id, replId);
     if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
-    const { generation } = await readSave(store, replId, record.lastSave);
+    const save = record.lastSave;
+    const { generation } = await readSave(store, replId, save);
     if (report && report.generation > generation)
       throw new ReplError("unavailable", `The registry does not name save ${report.generation}, which was reported.`);
-    return record;
+    return { record, save };
   }
 
   return async ({ session, owner, replId }: SessionInput & ReplInput): Promise<SaveOutcome> => {
@@ -64,8 +65,7 @@ export function createSaveWorkspace(ports: Ports) {
       // No workspace was ever filled, and the registry does not have the REPL: there is nothing to keep.
       if (!wasSaved && !(await readRecord(store, owner.id, replId)))
         return { generation: 0, version: "", files: 0, bytes: 0, savedAt: new Date().toISOString() };
-      const record = await provenSave(owner, replId, wasSaved ? saveReported(saved.message) : undefined);
-      const save = record.lastSave as SaveSummary;
+      const { record, save } = await provenSave(owner, replId, wasSaved ? saveReported(saved.message) : undefined);
       events.publish(replId, saveEvent(save));
       const lost = lossOf(record, session, attempt && "lost" in attempt ? attempt.lost : undefined);
       if (lost) events.publish(replId, errorEvent(lost));

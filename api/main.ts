@@ -12,7 +12,6 @@ import { createLogger, createRequestLogger } from "../config/logger.ts";
 import { githubOptions, objectStoreOptions, stsOptions } from "../config/settings.ts";
 import { runMain } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
-import { readRecord } from "../domain/registry.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { createApp } from "./app.ts";
 import { createGithub } from "./github.ts";
@@ -56,7 +55,6 @@ await runMain(async () => {
     reader: createReplReader({ directory, readTruth }),
     directory,
     store,
-    recordOf: ({ userId, replId }) => readRecord(store, userId, replId),
     workflows,
     events,
     templates: loadTemplates(config.TEMPLATES_FOLDER),

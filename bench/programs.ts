@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { responds } from "../tools/responds.ts";
 
 /** Programs that a bench runs for itself, and ends. */
 
@@ -13,13 +14,7 @@ export function startProgram(program: string, env: Record<string, string | undef
 
 /** Waits until somebody answers there with success. */
 export async function answers(url: string): Promise<void> {
-  while (
-    !(await fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    ))
-  )
-    await delay(100);
+  while (!(await responds(url))) await delay(100);
 }
 
 export async function endPrograms(programs: readonly ChildProcess[]): Promise<void> {

@@ -11,7 +11,11 @@ import { parseSaveManifest, type SaveManifest, type SaveSummary } from "./save.t
 
 const maximumTries = 8;
 
-export async function readRecord(store: FileStore, userId: string, replId: ReplId): Promise<ReplRecord | undefined> {
+export async function readRecord(
+  store: Pick<FileStore, "getText">,
+  userId: string,
+  replId: ReplId,
+): Promise<ReplRecord | undefined> {
   const object = await store.getText(objectKey.record(userId, replId));
   return object && (JSON.parse(object.text) as ReplRecord);
 }

@@ -14,6 +14,9 @@ import {
 
 type HistoryStore = Pick<ObjectStore, "list" | "getHead" | "getText">;
 
+/** What looking into saves takes of the object store, their files too. */
+export type SaveReads = HistoryStore & Pick<ObjectStore, "getStream">;
+
 export interface SavePage {
   /** Newest first. */
   readonly saves: readonly SaveHeader[];

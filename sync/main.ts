@@ -27,6 +27,7 @@ const lockTimeoutMs = 120_000;
 const lockPauseMs = 20;
 const progressEveryMs = 1000;
 
+const here = { root: workspaceFolder, knownFolder: syncFolder, pod: hostname() };
 const commands = { restore, checkpoint, save } as const;
 
 async function main(): Promise<number> {
@@ -58,25 +59,19 @@ async function restore(): Promise<number> {
     told = performance.now();
     console.log(JSON.stringify({ event: "restoring", ...progress }));
   };
-  const restored = await restoreWorkspace(openStore(), sessionOf(), {
-    root: workspaceFolder,
-    knownFolder: syncFolder,
-    pod: hostname(),
-    onProgress: tell,
-  });
+  const restored = await restoreWorkspace(openStore(), sessionOf(), { ...here, onProgress: tell });
   console.log(JSON.stringify({ event: "restored", ...restored, durationMs: Math.round(performance.now() - started) }));
   writeFileSync(restoredMarker, JSON.stringify(restored));
   return idle();
 }
 
 async function checkpoint(): Promise<number> {
-  const options = { root: workspaceFolder, knownFolder: syncFolder, pod: hostname() };
-  if (!lock() || isSaved(options)) return exitCodes.done;
+  if (!lock() || isSaved(here)) return exitCodes.done;
   const since = readStatus().unsaved?.since ?? new Date().toISOString();
   let unsaved = { files: 0, bytes: 0, since };
   try {
     const report = await saveWorkspace(openStore(), sessionOf(), {
-      ...options,
+      ...here,
       kind: "checkpoint",
       giveUpMarker: closingMarker,
       onUnsaved: (changes) => writeStatus({ ...readStatus(), unsaved: (unsaved = { ...changes, since }) }),
@@ -100,8 +95,7 @@ async function save(): Promise<number> {
   const notStopped = await stopPrograms(session.replId);
   for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
     if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
-  const options = { root: workspaceFolder, knownFolder: syncFolder, pod: hostname(), kind: "close" } as const;
-  const report: SaveReport = await saveWorkspace(openStore(), session, options);
+  const report: SaveReport = await saveWorkspace(openStore(), session, { ...here, kind: "close" });
   const durationMs = Math.round(performance.now() - started);
   lastWords({ ...report, ...(notStopped ? { notStopped } : {}), durationMs });
   return exitCodes.done;

@@ -33,6 +33,8 @@ const concurrentDownloads = 32;
 /** Shorter runs of zeros are written. */
 const holeBytes = 64 * 1024;
 const zeros = Buffer.alloc(holeBytes);
+/** After any change that a file can show. */
+const longAfterNs = 2n ** 64n;
 
 /**
  * Fills an empty folder with the newest save, every file checked by size and SHA-256. Throws when anything
@@ -100,8 +102,7 @@ function becomeWriter(store: FileStore, session: Session, pod: string): Promise<
 function noteTree(root: string, knownFolder: string, save: SaveSummary, entries: readonly SaveEntry[]): void {
   const tree = walk(root);
   tree.close();
-  const later = tree.nodes.reduce((latest, { ctimeNs }) => (ctimeNs > latest ? ctimeNs : latest), 0n);
-  writeKnownTree(knownFolder, save, tree, entries, later * 2n);
+  writeKnownTree(knownFolder, save, tree, entries, longAfterNs);
 }
 
 async function download(store: FileStore, entry: FileEntry, target: Buffer): Promise<void> {

@@ -51,6 +51,8 @@ export async function saveWorkspace(store: FileStore, session: Session, options:
   requireWriter(record, { sessionId: session.id, pod });
   const { lastSave } = record;
   const uploads: FileEntry[] = [];
+  const loose = readLooseUploads(knownFolder);
+  const fileOptions = { store, record, loose, onUpload: (entry: FileEntry) => void uploads.push(entry) };
   let deleted = 0;
 
   /** Stores what is new of one walk, and hides what is gone. */
@@ -74,12 +76,7 @@ export async function saveWorkspace(store: FileStore, session: Session, options:
     if (node.type === "other") return undefined;
     if (known?.stamp !== undefined && known.stamp === stampOf(node)) return fileEntry(node, known.entry);
     giveUpIfTold(options);
-    return saveFile(node, known?.entry, {
-      store,
-      record: record as NonNullable<typeof record>,
-      loose,
-      onUpload: (entry) => uploads.push(entry),
-    });
+    return saveFile(node, known?.entry, fileOptions);
   }
 
   const report = (summary: SaveSummary, leftOut: number, inMotion: readonly string[]): SaveReport => ({
@@ -93,14 +90,14 @@ export async function saveWorkspace(store: FileStore, session: Session, options:
 
   const known = readKnownTree(knownFolder);
   const isCurrent = known !== undefined && known.save.version === lastSave?.version;
-  const loose = readLooseUploads(knownFolder);
   let readAtNs = nanosecondsNow();
   let tree = walk(root);
   if (isCurrent && lastSave && known.isUnchanged(tree)) {
     tree.close();
     return report(lastSave, 0, []);
   }
-  const readBefore = async () => (lastSave ? (await readSave(store, session.replId, lastSave)).entries : []);
+  let before: readonly SaveEntry[] | undefined;
+  const readBefore = async () => (before ??= lastSave ? (await readSave(store, session.replId, lastSave)).entries : []);
   let files = isCurrent ? known.files() : undefined;
   files ??= filesOf(await readBefore());
   options.onUnsaved?.(changesIn(tree, files));
@@ -108,15 +105,16 @@ export async function saveWorkspace(store: FileStore, session: Session, options:
   try {
     for (let pass = 1; ; pass++) {
       const entries = await savePass(tree, files).finally(tree.close);
+      const readAgainAtNs = nanosecondsNow();
       const again = walk(root);
-      again.close();
       const inMotion = again.stamp === tree.stamp ? [] : pathsThatDiffer(tree, again);
       if (inMotion.length > 0 && pass < maximumPasses) {
         files = withStamps(entries, tree);
-        readAtNs = nanosecondsNow();
-        tree = walk(root);
+        readAtNs = readAgainAtNs;
+        tree = again;
         continue;
       }
+      again.close();
       const leftOut = tree.nodes.flatMap((node) => (node.type === "other" ? [node.path] : []));
       giveUpIfTold(options);
       const mayBeSame = lastSave && uploads.length + deleted + inMotion.length === 0;

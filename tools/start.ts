@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { responds } from "./responds.ts";
 import { apiAddresses, ownServers, stackEnvironment } from "./stack/environment.ts";
 import { readOrCreateSettings } from "./stack/settings.ts";
 import { bringUp, loadedImages } from "./stack/up.ts";
@@ -57,14 +58,7 @@ function run(name: "api" | "worker", env: Record<string, string | undefined>): C
 }
 
 async function untilReady(url: string): Promise<void> {
-  for (;;) {
-    const ready = await fetch(`${url}/readyz`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (ready) return;
-    await delay(200);
-  }
+  while (!(await responds(`${url}/readyz`))) await delay(200);
 }
 
 await main().catch((error: unknown) => {

@@ -3,8 +3,7 @@ import type { Context } from "hono";
 import { setCookie } from "hono/cookie";
 import { ReplError } from "../../domain/errors.ts";
 import type { StartInput } from "../../activities/inputs.ts";
-import { findSave } from "../../domain/save-history.ts";
-import type { ObjectStore } from "../../domain/ports.ts";
+import { findSave, type SaveReads } from "../../domain/save-history.ts";
 import { basePathOf } from "../../domain/naming.ts";
 import type { Repl, ReplRecord, User } from "../../domain/repl.ts";
 import type { PublishedTemplate } from "../../domain/template.ts";
@@ -30,7 +29,7 @@ export interface ReplCommandsOptions {
   readonly reader: ReplReader;
   readonly workflows: ReplWorkflows;
   readonly templates: readonly PublishedTemplate[];
-  readonly store: Pick<ObjectStore, "list" | "getHead" | "getText" | "getStream">;
+  readonly store: SaveReads;
   readonly tickets: Tickets;
   readonly cookieDomain?: string | undefined;
   readonly isProduction: boolean;

@@ -1,10 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ReplError } from "../../domain/errors.ts";
-import type { ObjectStore } from "../../domain/ports.ts";
-import type { ReplRecord, User } from "../../domain/repl.ts";
+import type { ReplRecord } from "../../domain/repl.ts";
 import type { SaveEntry, SaveHeader, SaveManifest } from "../../domain/save.ts";
-import { findSave, listSaves } from "../../domain/save-history.ts";
+import { findSave, listSaves, type SaveReads } from "../../domain/save-history.ts";
 import type { Env } from "../env.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems, sessionSecurity } from "../openapi.ts";
 import { newSessionId } from "../repl-ids.ts";
@@ -24,7 +23,7 @@ import { replParams } from "../schemas.ts";
 export interface ReplSavesOptions {
   readonly reader: ReplReader;
   readonly workflows: ReplWorkflows;
-  readonly store: Pick<ObjectStore, "list" | "getHead" | "getText" | "getStream">;
+  readonly store: SaveReads;
 }
 
 const common = { tags: ["Saves"], security: sessionSecurity };
@@ -93,10 +92,8 @@ const fileRoute = {
 export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
   const routes = createRoutes();
   routes.openAPIRegistry.registerPath({ ...fileRoute, path: fileRoute.path.replace("/api/repl", "") });
-  const ownerOf = (c: Context<Env>): User => ({ id: c.get("user").id, login: c.get("user").login });
-
   async function saveOf(c: Context<Env>, id: string, generation: number): Promise<[ReplRecord, SaveManifest]> {
-    const record = await reader.get(ownerOf(c), id);
+    const record = await reader.get(c.get("user"), id);
     return [record, (await findSave(store, record, generation)).manifest];
   }
 
@@ -119,7 +116,7 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
 
   return routes
     .openapi(listRoute, async (c) => {
-      const record = await reader.get(ownerOf(c), c.req.valid("param").id);
+      const record = await reader.get(c.get("user"), c.req.valid("param").id);
       const { saves, before } = await listSaves(store, record, c.req.valid("query"));
       const answer = {
         saves: saves.map((save) => saveJson(save, record)),
@@ -148,7 +145,7 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
     .openapi(restoreRoute, async (c) => {
       const { id, generation } = c.req.valid("param");
       const { path } = c.req.valid("json");
-      const repl = await reader.get(ownerOf(c), id);
+      const repl = await reader.get(c.get("user"), id);
       await findSave(store, repl, generation);
       const { save } = await workflows.restore({
         replId: repl.id,

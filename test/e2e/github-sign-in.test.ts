@@ -6,7 +6,8 @@ import { chromium, type Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { startGithub, type Github } from "../fakes/github.ts";
 import { freePort } from "../../tools/free-port.ts";
-import { isReady, startProgram } from "../setup/program.ts";
+import { startProgram } from "../setup/program.ts";
+import { responds } from "../../tools/responds.ts";
 import "../setup/stack-variables.ts";
 
 const patience = { timeout: 30_000, interval: 100 };
@@ -46,7 +47,7 @@ describe("sign-in with GitHub in a browser", () => {
       GITHUB_SECRET: secret,
       GITHUB_URL: github.url,
     });
-    await vi.waitUntil(() => isReady(apiUrl), patience);
+    await vi.waitUntil(() => responds(`${apiUrl}/readyz`), patience);
     browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
   });
   afterAll(async () => {

@@ -12,7 +12,7 @@ import { createTickets } from "../../api/tickets.ts";
 import type { Checks } from "../../api/routes/health.ts";
 import { createLogger } from "../../config/logger.ts";
 import { objectKey } from "../../domain/naming.ts";
-import { createRecord, readRecord } from "../../domain/registry.ts";
+import { createRecord } from "../../domain/registry.ts";
 import { createReadTruth } from "../../domain/truth.ts";
 import { createAnswerCheck } from "./documented-answers.ts";
 import { createFakeCluster } from "./cluster.ts";
@@ -108,7 +108,6 @@ export async function startApi({
     reader: createReplReader({ directory, readTruth }),
     directory,
     store,
-    recordOf: ({ userId, replId }) => readRecord(store, userId, replId),
     workflows,
     events: events.events,
     templates: [nodeTemplate],

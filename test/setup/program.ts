@@ -14,10 +14,3 @@ export function startProgram(name: string, env: Record<string, string | undefine
   program.stderr?.pipe(log);
   return program;
 }
-
-export async function isReady(url: string): Promise<boolean> {
-  return fetch(`${url}/readyz`).then(
-    (response) => response.ok,
-    () => false,
-  );
-}

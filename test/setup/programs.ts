@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TestProject } from "vitest/node";
-import { isReady, startProgram } from "./program.ts";
+import { startProgram } from "./program.ts";
+import { responds } from "../../tools/responds.ts";
 import { freePort } from "../../tools/free-port.ts";
 import { apiAddresses, stackEnvironment } from "../../tools/stack/environment.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
@@ -33,7 +34,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const programs = ["worker", "api"].map((name) => startProgram(name, environment));
   const apiUrl = `http://localhost:${port}`;
   const deadline = Date.now() + startTimeoutMs;
-  while (!(await isReady(apiUrl))) {
+  while (!(await responds(`${apiUrl}/readyz`))) {
     if (Date.now() > deadline || programs.some((program) => program.exitCode !== null))
       throw new Error(`API or worker did not start; see ${tmpdir()}/devex-e2e-*.log`);
     await delay(100);
