@@ -53,6 +53,10 @@ note({
   processor: cpus()[0]?.model,
   node: process.version,
 });
-await bench({ stack, environment: stackEnvironment(stack, loadedImages(stack)), rounds: Number(values.rounds) }, note);
+// The stack's identity server takes longer for a request the more keys there are (tools/stack/identity.ts), which
+// would measure how many rounds came before. The store's own keys are checked in the S3 server itself.
+const keyNames = new Set(["STS_ROLE_ARN", "STS_ISSUER", "STS_SIGNING_KEY_FILE"]);
+const variables = Object.entries(stackEnvironment(stack, loadedImages(stack))).filter(([key]) => !keyNames.has(key));
+await bench({ stack, environment: Object.fromEntries(variables), rounds: Number(values.rounds) }, note);
 writeFileSync(`${folder}/${name}.jsonl`, `${rows.join("\n")}\n`);
 process.exit(0);

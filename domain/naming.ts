@@ -65,6 +65,8 @@ export const closingMarker = "/run/devex/closing";
 export const saveStatusFile = "/run/devex/save-status.json";
 /** Shared by a pod's sync containers alone: what they know of the files, and who of them saves now. */
 export const syncFolder = "/run/devex-sync";
+/** Where the checkpoints find the object store's keys, which are renewed in a long session. */
+export const keysFolder = "/run/devex-keys";
 
 /** The runner serves under its own base path, so the ingress never rewrites one. */
 export function basePathOf(replId: ReplId): string {

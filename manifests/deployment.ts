@@ -12,6 +12,7 @@ import { podSelector, sessionLabels } from "./labels.ts";
 import type { ClusterSettings, SessionPlan } from "./settings.ts";
 import {
   checkpointContainer,
+  keysVolume,
   restoreContainer,
   restrictedContainer,
   stateVolume,
@@ -31,6 +32,9 @@ const waitForListener = `for i in {1..200}; do (exec 3<>/dev/tcp/127.0.0.1/${run
 
 /** What is known of each file takes some 600 bytes: enough for 400,000 of them. */
 const knownTreeLimit = "256Mi";
+
+/** What of the session's Secret opens the object store; the rest is the runner's. */
+const storeKeys = ["accessKey", "secretKey", "sessionToken"].map((key) => ({ key, path: key }));
 
 function heartbeatEnvironment(secretName: string, { runnerApiUrl }: ClusterSettings): V1EnvVar[] {
   if (!runnerApiUrl) return [];
@@ -110,6 +114,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
             { name: workspaceVolume, emptyDir: { sizeLimit: resources.diskLimit } },
             { name: stateVolume, emptyDir: { sizeLimit: "1Mi" } },
             { name: syncVolume, emptyDir: { sizeLimit: knownTreeLimit } },
+            { name: keysVolume, secret: { secretName: session.replId, items: storeKeys, defaultMode: 0o440 } },
           ],
         },
       },

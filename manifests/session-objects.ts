@@ -34,7 +34,7 @@ export function secretManifest(
       accessKey: credentials.accessKey,
       secretKey: credentials.secretKey,
       runnerToken,
-      ...(credentials.sessionToken ? { sessionToken: credentials.sessionToken } : {}),
+      sessionToken: credentials.sessionToken ?? "",
     },
   };
 }

@@ -5,7 +5,7 @@ import type {
   V1SecurityContext,
   V1VolumeMount,
 } from "@kubernetes/client-node";
-import { stateFolder, syncFolder, workspaceFolder } from "../domain/naming.ts";
+import { keysFolder, stateFolder, syncFolder, workspaceFolder } from "../domain/naming.ts";
 import type { Session } from "../domain/repl.ts";
 import type { ClusterSettings } from "./settings.ts";
 
@@ -13,6 +13,9 @@ export const workspaceVolume = "workspace";
 export const stateVolume = "state";
 /** Only the sync containers mount it. */
 export const syncVolume = "sync";
+
+/** The checkpoints mount it, because the kubelet keeps a volume up to date and an environment not. */
+export const keysVolume = "keys";
 
 const syncMounts: V1VolumeMount[] = [
   { name: workspaceVolume, mountPath: workspaceFolder },
@@ -32,10 +35,6 @@ export const restrictedContainer: V1SecurityContext = {
 
 function syncEnvironment(session: Session, settings: ClusterSettings): V1EnvVar[] {
   const { endpoint, region, bucket } = settings.objectStore;
-  const fromSecret = (name: string, key: string, optional = false): V1EnvVar => ({
-    name,
-    valueFrom: { secretKeyRef: { name: session.replId, key, ...(optional ? { optional } : {}) } },
-  });
   return [
     { name: "REPL_ID", value: session.replId },
     { name: "SESSION_ID", value: session.id },
@@ -43,9 +42,19 @@ function syncEnvironment(session: Session, settings: ClusterSettings): V1EnvVar[
     ...(endpoint ? [{ name: "S3_ENDPOINT", value: endpoint }] : []),
     { name: "S3_REGION", value: region },
     { name: "S3_BUCKET", value: bucket },
+  ];
+}
+
+/** For containers that use their keys as soon as they start: they get those that the Secret has then. */
+function keysEnvironment(session: Session): V1EnvVar[] {
+  const fromSecret = (name: string, key: string) => ({
+    name,
+    valueFrom: { secretKeyRef: { name: session.replId, key } },
+  });
+  return [
     fromSecret("S3_ACCESS_KEY", "accessKey"),
     fromSecret("S3_SECRET_KEY", "secretKey"),
-    fromSecret("S3_SESSION_TOKEN", "sessionToken", true),
+    fromSecret("S3_SESSION_TOKEN", "sessionToken"),
   ];
 }
 
@@ -61,7 +70,7 @@ export function restoreContainer(session: Session, settings: ClusterSettings): V
     imagePullPolicy: "IfNotPresent",
     args: ["restore"],
     restartPolicy: "Always",
-    env: syncEnvironment(session, settings),
+    env: [...syncEnvironment(session, settings), ...keysEnvironment(session)],
     volumeMounts: syncMounts,
     resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "1Gi" } },
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
@@ -78,9 +87,10 @@ export function checkpointContainer(session: Session, settings: ClusterSettings)
     restartPolicy: "Always",
     env: [
       ...syncEnvironment(session, settings),
+      { name: "S3_KEYS_FOLDER", value: keysFolder },
       { name: "CHECKPOINT_SECONDS", value: String(settings.checkpointSeconds) },
     ],
-    volumeMounts: syncMounts,
+    volumeMounts: [...syncMounts, { name: keysVolume, mountPath: keysFolder, readOnly: true }],
     resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { memory: "1Gi" } },
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
   };
@@ -93,7 +103,7 @@ export function saveContainer(session: Session, settings: ClusterSettings, name:
     image: settings.syncImage,
     imagePullPolicy: "IfNotPresent",
     args: ["save"],
-    env: syncEnvironment(session, settings),
+    env: [...syncEnvironment(session, settings), ...keysEnvironment(session)],
     volumeMounts: syncMounts,
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
   };

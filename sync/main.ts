@@ -106,10 +106,20 @@ function openStore() {
     endpoint: process.env["S3_ENDPOINT"],
     region: required("S3_REGION"),
     bucket: required("S3_BUCKET"),
-    accessKey: required("S3_ACCESS_KEY"),
-    secretKey: required("S3_SECRET_KEY"),
-    sessionToken: process.env["S3_SESSION_TOKEN"],
+    ...storeKeys(process.env["S3_KEYS_FOLDER"]),
   });
+}
+
+/** From files, which are renewed while a session lasts, or from the environment. */
+function storeKeys(folder: string | undefined) {
+  if (!folder)
+    return {
+      accessKey: required("S3_ACCESS_KEY"),
+      secretKey: required("S3_SECRET_KEY"),
+      sessionToken: process.env["S3_SESSION_TOKEN"],
+    };
+  const read = (name: string) => readFileSync(`${folder}/${name}`, "utf8");
+  return { accessKey: read("accessKey"), secretKey: read("secretKey"), sessionToken: read("sessionToken") };
 }
 
 function sessionOf() {

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generateKeyPairSync } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,30 +11,32 @@ import { createRecord } from "../../domain/registry.ts";
 import { restoreWorkspace } from "../../sync/restore.ts";
 import { saveWorkspace } from "../../sync/save.ts";
 import { newRecord, newSession } from "../fakes/records.ts";
-import { startIdentityServer } from "../setup/identity-server.ts";
+import { stackObjectStore, stackVariable } from "../setup/stack-variables.ts";
 import { describeTree, newFolder, removeFolders } from "../setup/trees.ts";
 
 const refused = { code: "unavailable", message: expect.stringContaining("refuses our keys") as string };
 
 describe("short-lived keys of one REPL", () => {
-  let servers: Awaited<ReturnType<typeof startIdentityServer>>;
-  let store: ObjectStore;
-  beforeAll(async () => {
-    servers = await startIdentityServer();
-    store = createS3ObjectStore(servers.store);
-    await store.prepare();
-  });
-  afterAll(async () => {
-    removeFolders();
-    await servers?.stop();
-  });
+  const options = stackObjectStore();
+  const sts = {
+    endpoint: stackVariable("STS_ENDPOINT"),
+    roleArn: stackVariable("STS_ROLE_ARN"),
+    issuer: stackVariable("STS_ISSUER"),
+    audience: stackVariable("STS_AUDIENCE"),
+    signingKey: readFileSync(stackVariable("STS_SIGNING_KEY_FILE"), "utf8"),
+    bucket: options.bucket,
+    durationSeconds: 3600,
+  };
+  const store: ObjectStore = createS3ObjectStore(options);
+  beforeAll(() => store.prepare());
+  afterAll(removeFolders);
   /** A REPL, and the object store as its sync containers see it. */
   async function newRepl() {
     const record = newRecord();
     const session = newSession(record);
     await createRecord(store, { ...record, sessionId: session.id });
-    const keys = await createStsCredentials(servers.sts).issue(record);
-    const { endpoint, region, bucket } = servers.store;
+    const keys = await createStsCredentials(sts).issue(record);
+    const { endpoint, region, bucket } = options;
     return { record, session, keys, files: createS3FileStore({ endpoint, region, bucket, ...keys }) };
   }
 
@@ -75,7 +77,7 @@ describe("short-lived keys of one REPL", () => {
       await mine.files.remove([key]).catch(() => {});
       expect((await store.getText(key))?.text, `remove ${key}`).toBe("secret");
     }
-    const whole = createS3ObjectStore({ ...servers.store, ...mine.keys });
+    const whole = createS3ObjectStore({ ...options, ...mine.keys });
     await expect(whole.list("")).rejects.toMatchObject(refused);
     await expect(whole.list(".devex/")).rejects.toMatchObject(refused);
   });
@@ -83,8 +85,8 @@ describe("short-lived keys of one REPL", () => {
   it("cannot be had with a key that is not ours, or for another audience", async () => {
     const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
     const signingKey = stranger.export({ format: "pem", type: "pkcs8" }).toString();
-    for (const wrong of [{ signingKey }, { audience: "somebody-else" }, { issuer: "https://198.51.100.1" }]) {
-      const issuing = createStsCredentials({ ...servers.sts, ...wrong }).issue(newRecord());
+    for (const wrong of [{ signingKey }, { audience: "somebody-else" }, { issuer: "https://198.51.100.254" }]) {
+      const issuing = createStsCredentials({ ...sts, ...wrong }).issue(newRecord());
       await expect(issuing).rejects.toMatchObject({ code: "unavailable" });
     }
   });

@@ -8,7 +8,7 @@ import { ownServers } from "./environment.ts";
 import { missingPackages } from "./packages.ts";
 import { isRunning, logFile } from "./processes.ts";
 import { cacheFolder, portOf, type StackSettings } from "./settings.ts";
-import { accepts } from "./stores.ts";
+import { accepts } from "../accepts.ts";
 
 /** One thing looked at; `advice` says what to do when it is not well. */
 export interface Finding {
@@ -81,7 +81,11 @@ export async function inspectStack(stack: StackSettings): Promise<Finding[]> {
   };
   const findings: Finding[] = [];
   if (!own.redis) findings.push(await listening("Redis", "redis", portOf(stack, "redis")));
-  if (!own.s3) findings.push(await listening("S3", "s3", portOf(stack, "s3"), stack.gateway));
+  if (!own.s3)
+    findings.push(
+      await listening("S3", "s3", portOf(stack, "s3"), stack.gateway),
+      await listening("S3 identities", "s3-identity", portOf(stack, "s3Identity"), stack.gateway),
+    );
   if (!own.temporal)
     findings.push(
       await listening("Temporal", "temporal", portOf(stack, "temporal")),

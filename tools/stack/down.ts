@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { cgroupFolders } from "./cluster.ts";
 import { runQuietly } from "./commands.ts";
 import { killContainers } from "./containerd.ts";
+import { removeIdentity } from "./identity.ts";
 import { removeNetwork } from "./network.ts";
 import { listServers, stopServer } from "./processes.ts";
 import type { StackSettings } from "./settings.ts";
@@ -17,6 +18,7 @@ export async function takeDown(stack: StackSettings): Promise<void> {
   await stopServer(stack, "etcd");
   await unmountUnder(stack.folder);
   await removeNetwork(stack);
+  await removeIdentity(stack);
   for (const folder of cgroupFolders(stack)) removeCgroup(folder);
   rmSync(stack.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }

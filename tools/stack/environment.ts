@@ -1,6 +1,9 @@
 import { kubeconfigFile } from "./certificates.ts";
 import { ingressClass, replNamespace } from "./cluster.ts";
+import { identityEnvironment } from "./identity.ts";
 import { portOf, type StackSettings } from "./settings.ts";
+
+export const bucket = "devex";
 
 /** Which parts the user brought by setting the variable that names them. */
 export interface OwnServers {
@@ -21,7 +24,20 @@ export function ownServers(env: Record<string, string | undefined>): OwnServers 
 
 const ownNames = {
   redis: ["REDIS_URL"],
-  s3: ["S3_ENDPOINT", "S3_REGION", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"],
+  s3: [
+    "S3_ENDPOINT",
+    "S3_REGION",
+    "S3_BUCKET",
+    "S3_ACCESS_KEY",
+    "S3_SECRET_KEY",
+    "STS_ROLE_ARN",
+    "STS_ISSUER",
+    "STS_SIGNING_KEY",
+    "STS_SIGNING_KEY_FILE",
+    "STS_ENDPOINT",
+    "STS_AUDIENCE",
+    "STS_DURATION",
+  ],
   temporal: ["TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL"],
   cluster: ["KUBECONFIG", "REPL_NAMESPACE", "INGRESS_CLASS", "RUNNER_URL"],
 } as const satisfies Record<keyof OwnServers, readonly string[]>;
@@ -39,9 +55,10 @@ export function stackEnvironment(
     REDIS_URL: `redis://127.0.0.1:${portOf(stack, "redis")}`,
     S3_ENDPOINT: `http://${stack.gateway}:${portOf(stack, "s3")}`,
     S3_REGION: "us-east-1",
-    S3_BUCKET: "devex",
+    S3_BUCKET: bucket,
     S3_ACCESS_KEY: stack.s3AccessKey,
     S3_SECRET_KEY: stack.s3SecretKey,
+    ...identityEnvironment(stack),
     KUBECONFIG: kubeconfigFile(stack),
     REPL_NAMESPACE: replNamespace,
     INGRESS_CLASS: ingressClass,

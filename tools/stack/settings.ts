@@ -38,6 +38,7 @@ const offsets = {
   scheduler: 13,
   kubelet: 14,
   kubeletHealth: 15,
+  s3Identity: 16,
 } as const;
 
 export function portOf(stack: StackSettings, part: keyof typeof offsets): number {

@@ -1,9 +1,10 @@
 import { mkdirSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
+import { accepts } from "../accepts.ts";
 import { serverBinary } from "./build-servers.ts";
 import { kubeconfigFile } from "./certificates.ts";
 import { replNamespace } from "./cluster.ts";
+import { identitySocket } from "./identity.ts";
 import { startServer, waitUntil } from "./processes.ts";
 import { portOf, type StackSettings } from "./settings.ts";
 
@@ -33,6 +34,8 @@ export async function startS3(stack: StackSettings): Promise<undefined> {
       "--quiet",
       // As S3 itself does; a new connection for each small object would be a third of its time.
       "--keep-alive",
+      "--iam-standalone-endpoint",
+      identitySocket(stack),
       "posix",
       "--versioning-dir",
       versions,
@@ -86,18 +89,4 @@ export async function startIngress(stack: StackSettings): Promise<undefined> {
   });
   await waitUntil(stack, "Traefik", () => accepts("127.0.0.1", port), { server: "traefik" });
   return undefined;
-}
-
-/** True when something listens there. */
-export function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: 1000 });
-    const end = (answer: boolean) => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.on("connect", () => end(true));
-    socket.on("error", () => end(false));
-    socket.on("timeout", () => end(false));
-  });
 }

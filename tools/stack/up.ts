@@ -4,7 +4,8 @@ import { buildServer, isBuilt, type ServerSource } from "./build-servers.ts";
 import { createCertificates } from "./certificates.ts";
 import { prepareCluster, startControlPlane, startNode } from "./cluster.ts";
 import { importImage, startContainerd } from "./containerd.ts";
-import { ownServers } from "./environment.ts";
+import { bucket, ownServers } from "./environment.ts";
+import { startIdentity } from "./identity.ts";
 import { buildBaseImage, buildPauseImage, buildRunnerImage, buildSyncImage, type Image } from "./images.ts";
 import { createNetwork } from "./network.ts";
 import { installPackages, missingPackages } from "./packages.ts";
@@ -67,7 +68,13 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
   const redis: Task[] = [{ name: "redis", title: "Redis", after: ["packages"], run: () => startRedis(stack) }];
   const s3: Task[] = [
     build("s3"),
-    { name: "s3", title: "S3 server", after: ["build-s3", "network"], run: () => startS3(stack) },
+    {
+      name: "s3-identity",
+      title: "identity server of S3",
+      after: ["build-s3", "network"],
+      run: () => startIdentity(stack, bucket),
+    },
+    { name: "s3", title: "S3 server", after: ["s3-identity"], run: () => startS3(stack) },
   ];
   const temporal: Task[] = [
     build("temporal"),

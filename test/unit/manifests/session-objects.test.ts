@@ -54,13 +54,14 @@ describe("the objects of a session", () => {
     const mounts = (container: typeof runner) =>
       Object.fromEntries((container?.volumeMounts ?? []).map((mount) => [mount.name, mount.readOnly ?? false]));
     expect(mounts(runner)).toEqual({ workspace: false, state: true });
-    for (const container of [restore, checkpoint])
-      expect(mounts(container)).toEqual({ workspace: false, state: false, sync: false });
+    const shared = { workspace: false, state: false, sync: false };
+    expect(mounts(restore)).toEqual(shared);
+    expect(mounts(checkpoint)).toEqual({ ...shared, keys: true });
   });
 
   it("give the object store's keys to the restore and save containers only, and never in plain sight", () => {
     const secret = objects.find((object) => object.kind === "Secret") as V1Secret;
-    expect(secret.stringData).toEqual({ ...keys, runnerToken: plan.runnerToken });
+    expect(secret.stringData).toEqual({ ...keys, sessionToken: "", runnerToken: plan.runnerToken });
     const runner = pod?.containers.find(({ name }) => name === "runner");
     expect(JSON.stringify(runner)).not.toMatch(/S3_|accessKey|secretKey"/);
     for (const value of [keys.secretKey, plan.runnerToken])
