@@ -11,11 +11,14 @@ export function createFindSession({ cluster, directory }: Ports) {
     replId,
     owner,
     state,
-  }: ReplInput & { readonly state: SessionState }): Promise<Session | undefined> => {
+    reason,
+  }: ReplInput & { readonly state: SessionState; readonly reason?: string }): Promise<Session | undefined> => {
     const running = await cluster.findSession(replId);
     if (running) {
       const session = { id: running.id, replId, userId: running.userId };
-      await directory.setState(session, state);
+      // Where it is found again when this run is terminated and the look-ups are gone.
+      if (state === "stopping" || state === "deleting") await cluster.note(session, { ending: state });
+      await directory.setState(session, state, reason && `It is closed because ${reason}.`);
       return session;
     }
     const marked = await directory.activeSession(owner.id, replId);

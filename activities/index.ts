@@ -12,6 +12,8 @@ import {
   createReserveRepl,
   createReserveSession,
 } from "./reserve-repl.ts";
+import { createReviewRemains } from "./review-remains.ts";
+import { createReviewSessions } from "./review-sessions.ts";
 import { createRestoreSave } from "./restore-save.ts";
 import { createSaveWorkspace } from "./save-workspace.ts";
 import { createWaitUntilReady } from "./wait-until-ready.ts";
@@ -38,6 +40,8 @@ export function createActivities(ports: Ports) {
     findSession: createFindSession(ports),
     saveWorkspace: createSaveWorkspace(ports),
     restoreSave: createRestoreSave(ports),
+    reviewSessions: createReviewSessions(ports),
+    reviewRemains: createReviewRemains(ports),
     pruneOldSaves: createPruneSaves(ports),
   };
 }

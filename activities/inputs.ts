@@ -30,6 +30,31 @@ export interface RestoreSaveInput extends ReplInput {
   readonly path?: string;
 }
 
+/** What one run of the reconciler is about; everything of everybody when empty. */
+export interface ReconcileInput {
+  /** Say what would be done, and do nothing. */
+  readonly isDryRun?: boolean;
+  readonly userId?: string;
+  /** In place of the configured time. */
+  readonly idleSeconds?: number;
+  /** Where to go on. */
+  readonly cursor?: string;
+}
+
+/** A session that is to be ended, by the workflow that its owner would start. */
+export interface EndOfSession extends ReplInput {
+  readonly workflow: "close" | "delete";
+  readonly lastSave: SaveSummary;
+  readonly reason: string;
+}
+
+export interface SessionsReview {
+  readonly seen: number;
+  readonly ends: readonly EndOfSession[];
+  readonly findings: readonly string[];
+  readonly next?: string;
+}
+
 export interface OpenedRepl {
   readonly replId: string;
   readonly replName: string;

@@ -1,5 +1,6 @@
 import type { Cluster, Credentials, Limits, ObjectStore, ReplDirectory, ReplEvents } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
+import type { Lifetimes } from "../domain/session-review.ts";
 import type { ClusterSettings } from "../manifests/settings.ts";
 import type { KubernetesObject, V1EphemeralContainer } from "@kubernetes/client-node";
 
@@ -13,6 +14,7 @@ export interface Ports {
   readonly runnerTokenFor: (session: Session) => string;
   readonly settings: ClusterSettings;
   readonly limits: Limits;
+  readonly lifetimes: Lifetimes;
   /** Asks the access path from outside; true when the runner answers. */
   readonly probe: (url: string, signal: AbortSignal) => Promise<boolean>;
 }

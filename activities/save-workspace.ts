@@ -5,10 +5,10 @@ import type { SaveAttempt } from "../domain/ports.ts";
 import { readRecord, readSave } from "../domain/registry.ts";
 import type { ReplId, ReplRecord, Session, User } from "../domain/repl.ts";
 import { failureReported, saveReported, type SaveReport, type SaveSummary } from "../domain/save.ts";
-import { secretManifest } from "../manifests/session-objects.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
 import type { ReplInput, SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
+import { createRenewKeys } from "./renew-keys.ts";
 
 /** Exit code of the save container when another session has become the writer: there is nothing left to save for this one. */
 const supersededExitCode = 3;
@@ -28,14 +28,7 @@ export type SaveOutcome = SaveSummary & { readonly lost?: string };
  */
 export function createSaveWorkspace(ports: Ports) {
   const { cluster, store, directory, events, settings } = ports;
-  /** Those that the session began with may be over by now. */
-  async function renewKeys(session: Session, owner: User, replId: ReplId): Promise<void> {
-    if (!ports.credentials.areShortLived) return;
-    const record = await readRecord(store, owner.id, replId);
-    if (!record) return;
-    const plan = { session, runnerToken: ports.runnerTokenFor(session) };
-    await cluster.apply([secretManifest(plan, await ports.credentials.issue(record), settings)]);
-  }
+  const renewKeys = createRenewKeys(ports);
 
   async function provenSave(owner: User, replId: ReplId, report: SaveReport | undefined) {
     const record = await readRecord(store, owner.id, replId);
@@ -52,7 +45,7 @@ export function createSaveWorkspace(ports: Ports) {
     const beating = setInterval(() => context.heartbeat(state), 1000);
     let state = "looking for the pod";
     try {
-      await renewKeys(session, owner, replId);
+      await renewKeys(session);
       const attempt = await cluster.runInPod(
         session,
         (name) => saveContainer(session, settings, name),

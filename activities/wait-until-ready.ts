@@ -8,6 +8,8 @@ import type { Ports } from "./ports.ts";
 /** The ingress controller's delay is tens of milliseconds; what takes longer is asked ever less often. */
 const firstPauseMs = 10;
 const longestPauseMs = 250;
+/** Who waits longer than this is told what for. */
+const explainAfterMs = 10_000;
 /** A container that is to start does so in seconds; the rest is time to pull an image. */
 const timeoutSeconds = 45;
 
@@ -16,14 +18,20 @@ const timeoutSeconds = 45;
  * pod ends the wait early when it can never answer. Returns the access path. Throws `unavailable` with the
  * reason. May be repeated.
  */
-export function createWaitUntilReady({ cluster, settings, probe }: Ports) {
+export function createWaitUntilReady({ cluster, directory, settings, probe }: Ports) {
   return async ({ session }: SessionInput): Promise<string> => {
     const context = Context.current();
     const url = accessUrl(settings.runnerUrl, session.replId);
     const over = new AbortController();
     const late = AbortSignal.timeout(timeoutSeconds * 1000);
     const signal = AbortSignal.any([context.cancellationSignal, over.signal, late]);
-    const beating = setInterval(() => context.heartbeat(state), 1000);
+    const started = performance.now();
+    let told = "";
+    const beating = setInterval(() => {
+      context.heartbeat(state);
+      if (performance.now() - started < explainAfterMs || state === told) return;
+      directory.setState(session, "starting", `It is still starting: ${(told = state)}.`).catch(() => {});
+    }, 1000);
     let state = "waiting for the pod";
     const answers = async (from: AbortSignal) => {
       for (let pause = firstPauseMs; !(await probe(`${url}ping`, from)); pause = Math.min(pause * 1.2, longestPauseMs))

@@ -1,8 +1,9 @@
 import * as k8s from "@kubernetes/client-node";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { annotation, fieldManager, label } from "../domain/naming.ts";
-import type { Cluster } from "../domain/ports.ts";
+import type { Cluster, RunningSession } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
+import { informOfPods } from "./kubernetes-informer.ts";
 import { watchPods } from "./kubernetes-watch.ts";
 import {
   describePod,
@@ -39,6 +40,9 @@ const podGraceSeconds = 1;
  * that it runs; it asks again a second later, or when its pod changes. Ready follows within 10 ms where it did not.
  */
 const readinessDueMs = 40;
+
+const sessionsInPage = 200;
+const ofRepls = `${label.name}=devex-repl,${label.managedBy}=devex`;
 
 /** The cluster behind a Kubernetes API server. */
 export function createKubernetesCluster(
@@ -87,14 +91,60 @@ export function createKubernetesCluster(
       const deployments = await attempt("list sessions", () =>
         apps.listNamespacedDeployment({ namespace, labelSelector: `${label.userId}=${userId}` }),
       );
-      return deployments.items
-        .filter((deployment) => !deployment.metadata?.deletionTimestamp)
-        .map(({ metadata, status }) => ({
-          id: metadata?.labels?.[label.sessionId] ?? "",
-          replId: metadata?.labels?.[label.replId] ?? "",
-          userId,
-          isReady: (status?.readyReplicas ?? 0) > 0,
-        }));
+      return deployments.items.flatMap(runningSession);
+    },
+
+    async pageOfSessions(cursor) {
+      const { items, metadata } = await attempt("list sessions", () =>
+        apps.listNamespacedDeployment({
+          namespace,
+          labelSelector: ofRepls,
+          limit: sessionsInPage,
+          ...(cursor ? { _continue: cursor } : {}),
+        }),
+      );
+      return { sessions: items.flatMap(runningSession), ...(metadata?._continue ? { next: metadata._continue } : {}) };
+    },
+
+    async remains() {
+      const selected = { namespace, labelSelector: ofRepls };
+      const [deployments, ...others] = await attempt("list what is left of sessions", () =>
+        Promise.all([
+          apps.listNamespacedDeployment(selected),
+          networking.listNamespacedIngress(selected),
+          core.listNamespacedService(selected),
+          core.listNamespacedSecret(selected),
+        ]),
+      );
+      const running = new Set(deployments.items.map((deployment) => sessionOf(deployment).id));
+      const left = new Map<string, Session & { createdAt: string }>();
+      for (const object of others.flatMap(({ items }): readonly k8s.KubernetesObject[] => items)) {
+        const session = sessionOf(object);
+        const createdAt = createdAtOf(object);
+        const known = left.get(session.id);
+        if (!running.has(session.id) && (!known || createdAt < known.createdAt))
+          left.set(session.id, { ...session, createdAt });
+      }
+      return [...left.values()];
+    },
+
+    async note(session, { ending, keysRenewedAt }) {
+      const annotations = {
+        ...(ending ? { [annotation.ending]: ending } : {}),
+        ...(keysRenewedAt ? { [annotation.keysRenewedAt]: keysRenewedAt } : {}),
+      };
+      const found = await attempt("find the session", () =>
+        apps.listNamespacedDeployment({ namespace, labelSelector: podsOf(session) }),
+      );
+      const { name, uid } = found.items[0]?.metadata ?? {};
+      if (!name) return;
+      // With its uid, so that nothing is noted at a successor of the same name.
+      const body = { metadata: { uid, annotations } };
+      await attempt("note at the session", () => apps.patchNamespacedDeployment({ name, namespace, body }, mergePatch));
+    },
+
+    async watchSessions(signal, onNews) {
+      await informOfPods(config, namespace, signal, onNews);
     },
 
     async waitForPod(session, signal, onProgress) {
@@ -184,6 +234,36 @@ export function createKubernetesCluster(
       await attempt("ask the API server", () => core.readNamespace({ name: namespace }));
     },
   };
+}
+
+function sessionOf({ metadata }: k8s.KubernetesObject): Session {
+  const labels = metadata?.labels ?? {};
+  return {
+    id: labels[label.sessionId] ?? "",
+    replId: labels[label.replId] ?? "",
+    userId: labels[label.userId] ?? "",
+  };
+}
+
+function createdAtOf({ metadata }: k8s.KubernetesObject): string {
+  return new Date(metadata?.creationTimestamp ?? 0).toISOString();
+}
+
+/** One, or none when it is on its way out. */
+function runningSession(deployment: k8s.V1Deployment): RunningSession[] {
+  const { metadata, status } = deployment;
+  if (metadata?.deletionTimestamp) return [];
+  const ending = metadata?.annotations?.[annotation.ending];
+  const keysRenewedAt = metadata?.annotations?.[annotation.keysRenewedAt];
+  return [
+    {
+      ...sessionOf(deployment),
+      createdAt: createdAtOf(deployment),
+      isReady: (status?.readyReplicas ?? 0) > 0,
+      ...(ending === "stopping" || ending === "deleting" ? { ending } : {}),
+      ...(keysRenewedAt ? { keysRenewedAt } : {}),
+    },
+  ];
 }
 
 function translate(what: string, error: unknown): unknown {

@@ -29,6 +29,25 @@ export function lostPod(pods: readonly V1Pod[]): string | undefined {
   return `${lost.metadata?.name ?? "the pod"} on ${nodeOf(lost)}: ${[reason, message].filter(Boolean).join(", ")}`;
 }
 
+/**
+ * What has gone wrong with a pod while it ran, in words for its owner: it failed or is being removed, or its node
+ * does not answer, or its programs took more memory than it has. Undefined while all is well.
+ */
+export function troubleOf(pod: V1Pod): string | undefined {
+  if (pod.metadata?.deletionTimestamp) return "its container was deleted";
+  const { phase, reason, message, conditions, containerStatuses } = pod.status ?? {};
+  if (phase === "Failed")
+    return `its container was lost (${[reason, message].filter(Boolean).join(": ") || "it failed"})`;
+  const ready = conditions?.find(({ type }) => type === "Ready");
+  if (ready?.status !== "True" && ready?.reason === "NodeNotReady") return `${nodeOf(pod)} does not answer`;
+  const runner = containerStatuses?.find(({ name }) => name === "runner");
+  const ended = runner?.state?.terminated ?? runner?.lastState?.terminated;
+  if (!ended || isReady(pod)) return undefined;
+  return ended.reason === "OOMKilled"
+    ? "its programs took more memory than it has; they were ended and it starts again, its files are all there"
+    : `its runner ended (exit code ${ended.exitCode}) and starts again; its files are all there`;
+}
+
 export function nodeOf(pod: V1Pod): string {
   return `node ${pod.spec?.nodeName ?? "unknown"}`;
 }

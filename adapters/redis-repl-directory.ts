@@ -170,6 +170,9 @@ export function createRedisReplDirectory(redis: Redis, options: ReplDirectoryOpt
       return readIndex(index as string[], Date.now()).find(({ record }) => record.id === replId)?.session;
     },
 
+    reports: mirror.readReports,
+    marks: mirror.marks,
+
     async check() {
       await answered(redis, () => redis.ping());
     },

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { redisKey } from "../domain/naming.ts";
-import type { RunnerReport } from "../domain/ports.ts";
+import type { MarkedSession, RunnerReport, SessionReport } from "../domain/ports.ts";
 import {
   replFrom,
   type KnownRepl,
@@ -10,6 +10,8 @@ import {
   type Session,
 } from "../domain/repl.ts";
 import { answered, loadScript } from "./redis-scripts.ts";
+
+const marksInPage = 100;
 
 /**
  * `replMeta` and `activeSession`, for whoever looks up by REPL: copies of what the index says, each key
@@ -47,12 +49,39 @@ export function createReplMirror(redis: Redis, sessionTtlSeconds: number) {
       { connections, lastActivityAt }: RunnerReport,
       record: ReplRecord | undefined,
     ): Promise<void> {
-      const fields = flat({ connections: String(connections), lastActivityAt });
+      const fields = flat({ connections: String(connections), lastActivityAt, reportedAt: new Date().toISOString() });
       const lastSave = record?.lastSave ? JSON.stringify(record.lastSave) : undefined;
       await Promise.all([
         setFields([redisKey.activeSession(replId)], [sessionTtlSeconds, ...fields]),
         lastSave && setFields([redisKey.replMeta(replId)], [0, ...flat({ lastSave })]),
       ]);
+    },
+
+    async readReports(sessions: readonly Session[]): Promise<(SessionReport | undefined)[]> {
+      const names = ["sessionId", "connections", "lastActivityAt", "reportedAt"] as const;
+      const read = ({ replId }: Session) =>
+        answered(redis, () => redis.hmget(redisKey.activeSession(replId), ...names));
+      return Promise.all(
+        sessions.map(async (session) => {
+          const [sessionId, connections, lastActivityAt, reportedAt] = await read(session);
+          if (sessionId !== session.id || !lastActivityAt || !reportedAt) return undefined;
+          return { connections: Number(connections), lastActivityAt, reportedAt };
+        }),
+      );
+    },
+
+    async *marks(): AsyncIterable<readonly MarkedSession[]> {
+      const prefix = redisKey.activeSession("");
+      for await (const page of redis.scanStream({ match: `${prefix}*`, count: marksInPage }) as AsyncIterable<string[]>)
+        yield (
+          await Promise.all(
+            page.map(async (key) => {
+              const [id, userId, startedAt] = await redis.hmget(key, "sessionId", "userId", "startedAt");
+              const replId = key.slice(prefix.length);
+              return id && userId ? [{ id, replId, userId, ...(startedAt ? { startedAt } : {}) }] : [];
+            }),
+          )
+        ).flat();
     },
 
     async removeSession({ replId }: Session, repl: ReplRecord | undefined, failure: string | undefined) {

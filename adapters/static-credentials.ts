@@ -5,5 +5,5 @@ import type { Credentials, SyncCredentials } from "../domain/ports.ts";
  * mounted in the restore and save containers only, never in the user's.
  */
 export function createStaticCredentials(keys: SyncCredentials): Credentials {
-  return { areShortLived: false, issue: async () => keys };
+  return { issue: async () => keys };
 }

@@ -43,7 +43,7 @@ export function createStsCredentials(options: StsOptions): Credentials {
       .sign(key);
 
   return {
-    areShortLived: true,
+    lifetimeSeconds: options.durationSeconds,
     async issue(repl): Promise<SyncCredentials> {
       const form = new URLSearchParams({
         Action: "AssumeRoleWithWebIdentity",

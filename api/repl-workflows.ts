@@ -19,7 +19,7 @@ import type * as workflows from "../workflows/index.ts";
 import type { ShutdownInput } from "../workflows/shutdown-repl.ts";
 
 type Workflows = typeof workflows;
-type WorkflowName = Exclude<keyof Workflows, "pruneSaves">;
+type WorkflowName = Exclude<keyof Workflows, "pruneSaves" | "reconcileRepls">;
 
 const requestTimeoutMs = 5000;
 const safeToReset =

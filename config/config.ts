@@ -72,6 +72,10 @@ const schema = z.object({
   /** Another folder of templates; the project's own when absent. */
   TEMPLATES_FOLDER: z.string().optional(),
   CHECKPOINT_SECONDS: seconds(1, 30, 10),
+  /** Without a connection, preview traffic or terminal output. */
+  IDLE_TIMEOUT: seconds(60, 30 * 24 * hour, hour / 2),
+  /** How often sessions are compared with what should run. */
+  RECONCILE_SECONDS: seconds(10, hour, 60),
   MAX_LIFETIME: seconds(60, 30 * 24 * hour, 12 * hour),
   MAX_REPLS_PER_USER: z.coerce.number().int().min(1).max(10_000).default(10),
   MAX_ACTIVE_PER_USER: z.coerce.number().int().min(1).max(1000).default(2),

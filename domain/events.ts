@@ -21,6 +21,8 @@ export type ReplEvent =
       readonly reason?: string;
     }
   | ({ readonly type: "save"; readonly at: string } & Omit<SaveSummary, "version">)
+  /** It will be closed at `closesAt`, unless somebody comes. */
+  | { readonly type: "warning"; readonly at: string; readonly message: string; readonly closesAt?: string }
   | { readonly type: "error"; readonly at: string; readonly message: string };
 
 export function statusEvent({ status, statusReason, url }: Pick<Repl, "status" | "statusReason" | "url">): ReplEvent {
@@ -35,6 +37,10 @@ export function statusEvent({ status, statusReason, url }: Pick<Repl, "status" |
 
 export function errorEvent(message: string): ReplEvent {
   return { type: "error", at: new Date().toISOString(), message };
+}
+
+export function warningEvent(message: string, closesAt?: string): ReplEvent {
+  return { type: "warning", at: new Date().toISOString(), message, ...(closesAt ? { closesAt } : {}) };
 }
 
 export function saveEvent({ generation, files, bytes, savedAt }: SaveSummary): ReplEvent {

@@ -51,6 +51,10 @@ export const label = {
 export const annotation = {
   /** When a kubelet was reminded to look at a pod. */
   asked: "devex.dev/asked-whether-ready",
+  /** On the Deployment of a session whose end has begun: what it is to become. */
+  ending: "devex.dev/ending",
+  /** On the Deployment of a session: when its object store keys were last renewed. */
+  keysRenewedAt: "devex.dev/keys-renewed-at",
 } as const;
 
 export const fieldManager = "devex";

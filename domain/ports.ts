@@ -85,6 +85,32 @@ export interface SaveAttempt {
   readonly message: string;
 }
 
+/** A session as the cluster has it. */
+export interface RunningSession extends Session {
+  readonly createdAt: string;
+  readonly isReady: boolean;
+  /** Somebody has begun to end it. */
+  readonly ending?: "stopping" | "deleting";
+  /** When its object store keys were last renewed; absent for those that it began with. */
+  readonly keysRenewedAt?: string;
+}
+
+/** What can be noted at a session's own objects, where it outlives everything but them. */
+export type SessionNote = Partial<Pick<RunningSession, "ending" | "keysRenewedAt">>;
+
+export interface SessionPage {
+  readonly sessions: readonly RunningSession[];
+  /** Absent on the last page. */
+  readonly next?: string;
+}
+
+/** A pod of a session that was lost while it ran, or that is ready again. */
+export interface PodNews {
+  readonly session: Session;
+  /** In words for its owner; absent when the session's pod has become ready. */
+  readonly trouble?: string;
+}
+
 /** There was a pod with work in it, and it is gone. */
 export interface LostPod {
   readonly lost: string;
@@ -100,7 +126,15 @@ export interface Cluster<Manifest = object, Container = object> {
   /** Undefined when no Deployment of this REPL exists. */
   findSession(replId: ReplId): Promise<Session | undefined>;
   /** All sessions of a user, and whether their runner is ready. */
-  listSessions(userId: string): Promise<readonly (Session & { readonly isReady: boolean })[]>;
+  listSessions(userId: string): Promise<readonly RunningSession[]>;
+  /** All sessions of everybody, page by page. */
+  pageOfSessions(cursor?: string): Promise<SessionPage>;
+  /** Sessions of which objects are left but no Deployment, and when the oldest of those was made. */
+  remains(): Promise<readonly (Session & { readonly createdAt: string })[]>;
+  /** Notes something at a session's Deployment; one that is gone, or another session's, is left alone. */
+  note(session: Session, note: SessionNote): Promise<void>;
+  /** Tells of pods that are lost, run out of memory or become ready again, from now on until the signal ends it. */
+  watchSessions(signal: AbortSignal, onNews: (news: PodNews) => void): Promise<void>;
   /**
    * Waits by watch until the session's pod is Ready; `onProgress` hears each change in words. Throws
    * `unavailable` with the reason when the pod can never become ready or the signal ends the wait.
@@ -161,6 +195,10 @@ export interface ReplDirectory {
   /** Newest first. The same array again as long as nothing has changed. */
   list(userId: string): Promise<readonly Repl[]>;
   activeSession(userId: string, replId: ReplId): Promise<KnownSession | undefined>;
+  /** What the runner of each session has last reported, in the order asked for; undefined where nothing is known. */
+  reports(sessions: readonly Session[]): Promise<readonly (SessionReport | undefined)[]>;
+  /** Every session that is taken for one that runs, some at a time. */
+  marks(): AsyncIterable<readonly MarkedSession[]>;
   check(): Promise<void>;
 }
 
@@ -168,6 +206,15 @@ export interface RunnerReport {
   readonly connections: number;
   readonly lastActivityAt: string;
   readonly save?: SaveStatus | undefined;
+}
+
+export interface MarkedSession extends Session {
+  readonly startedAt?: string;
+}
+
+/** A runner's last report, and when it came. */
+export interface SessionReport extends Pick<RunnerReport, "connections" | "lastActivityAt"> {
+  readonly reportedAt: string;
 }
 
 /** Reads a user's REPLs where they cannot be lost: the registry and the cluster. */
@@ -211,7 +258,7 @@ export interface SyncCredentials {
 }
 
 export interface Credentials {
-  /** Short-lived ones are issued anew before they are used for a last save. */
-  readonly areShortLived: boolean;
+  /** How long keys are good; they are renewed in time, and before a last save. Absent for those that stay good. */
+  readonly lifetimeSeconds?: number;
   issue(repl: ReplRecord): Promise<SyncCredentials>;
 }

@@ -26,7 +26,13 @@ export interface ReplRecord {
   /** Where the session's files were restored. */
   readonly restored?: { readonly sessionId: string; readonly pod: string };
   /** The last time that a pod with work in it was lost, and the save that its successor began with. */
-  readonly lastLoss?: { readonly sessionId: string; readonly at: string; readonly generation: number };
+  readonly lastLoss?: {
+    readonly sessionId: string;
+    readonly at: string;
+    readonly generation: number;
+    /** How often that session has lost its pod. */
+    readonly count?: number;
+  };
 }
 
 /** One running time of a REPL. */

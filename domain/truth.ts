@@ -13,8 +13,8 @@ export function createReadTruth(
     return records.map((record) => {
       const session = sessions.find(({ replId }) => replId === record.id);
       if (!session) return { record };
-      const state = session.isReady ? "running" : "starting";
-      const url = session.isReady ? { url: accessUrl(runnerUrl, record.id) } : {};
+      const state = session.ending ?? (session.isReady ? "running" : "starting");
+      const url = state === "running" ? { url: accessUrl(runnerUrl, record.id) } : {};
       return { record, session: { id: session.id, state, ...url }, isCreating: !record.lastOpenedAt };
     });
   };

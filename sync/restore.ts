@@ -91,9 +91,15 @@ export async function restoreWorkspace(
 function becomeWriter(store: FileStore, session: Session, pod: string): Promise<ReplRecord> {
   return updateRecord(store, session.userId, session.replId, (current) => {
     requireWriter(current, { sessionId: session.id });
-    const { restored, lastSave } = current;
+    const { restored, lastSave, lastLoss: before } = current;
     const isLoss = restored?.sessionId === session.id && restored.pod !== pod;
-    const lastLoss = { sessionId: session.id, at: new Date().toISOString(), generation: lastSave?.generation ?? 0 };
+    const count = (before?.sessionId === session.id ? (before.count ?? 1) : 0) + 1;
+    const lastLoss = {
+      sessionId: session.id,
+      at: new Date().toISOString(),
+      generation: lastSave?.generation ?? 0,
+      count,
+    };
     return { ...current, restored: { sessionId: session.id, pod }, ...(isLoss ? { lastLoss } : {}) };
   });
 }

@@ -19,6 +19,7 @@ import { createReadTruth } from "../domain/truth.ts";
 import { createWorker } from "./create-worker.ts";
 import { ensureSchedules } from "./schedules.ts";
 import { publishTemplate } from "./publish-templates.ts";
+import { watchSessions } from "./watch-sessions.ts";
 import { installTemporalLogger } from "./temporal-logger.ts";
 
 await runMain(async () => {
@@ -60,11 +61,6 @@ await runMain(async () => {
       { event: "credentials", mode: "static" },
       "sync containers use the object store's own keys: set STS_ROLE_ARN, STS_ISSUER and STS_SIGNING_KEY",
     );
-  else if (sts.durationSeconds < config.MAX_LIFETIME)
-    logger.warn(
-      { event: "credentials", mode: "sts" },
-      "STS_DURATION is shorter than MAX_LIFETIME: a session that lasts longer makes no checkpoints any more, only its last save",
-    );
   const activities = createActivities({
     store,
     cluster,
@@ -75,14 +71,22 @@ await runMain(async () => {
       : createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
     runnerTokenFor: createRunnerTokens(sessionSecrets(config)).issue,
     settings: clusterSettings(config),
+    lifetimes: { idleSeconds: config.IDLE_TIMEOUT, maximumSeconds: config.MAX_LIFETIME },
     limits: { maxRepls: config.MAX_REPLS_PER_USER, maxActive: config.MAX_ACTIVE_PER_USER },
     probe: probeAccessPath,
   });
-  await untilAvailable(logger, "schedule of pruneSaves", () => ensureSchedules(config));
+  await untilAvailable(logger, "schedules", () => ensureSchedules(config));
   const worker = await createWorker({ connection, namespace: config.TEMPORAL_NAMESPACE, activities, logger, events });
   hasWorker = true;
   logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS }, "worker ready");
+  const watching = new AbortController();
+  const watched = watchSessions(
+    { cluster, store, directory, events, logger, runnerUrl: config.RUNNER_URL },
+    watching.signal,
+  ).catch((error: unknown) => logger.error({ event: "watch", err: error }, "sessions are not watched any more"));
   await worker.run();
+  watching.abort();
+  await watched;
   await connection.close();
   redis.disconnect();
 });

@@ -1,7 +1,15 @@
-import { ScheduleAlreadyRunning } from "@temporalio/client";
+import { ScheduleAlreadyRunning, type ScheduleOptions } from "@temporalio/client";
 import { createTemporalClient } from "../adapters/temporal-client.ts";
 import type { Config } from "../config/config.ts";
 import { taskQueue } from "../domain/naming.ts";
+
+interface Clockwork {
+  /** Also the id of its workflows. */
+  readonly id: string;
+  readonly workflow: string;
+  readonly summary: string;
+  readonly spec: ScheduleOptions["spec"];
+}
 
 /** Makes sure that what runs by the clock does. May be repeated, by any number of workers; what an operator has paused or changed stays so. */
 export async function ensureSchedules(config: Config): Promise<void> {
@@ -9,22 +17,40 @@ export async function ensureSchedules(config: Config): Promise<void> {
     address: config.TEMPORAL_ADDRESS,
     namespace: config.TEMPORAL_NAMESPACE,
   });
-  try {
-    await client.schedule.create({
-      scheduleId: "prune-saves",
+  const all: readonly Clockwork[] = [
+    {
+      id: "reconcile-repls",
+      workflow: "reconcileRepls",
+      summary: "End what is idle or half-ended, remove what is left over",
+      spec: { intervals: [{ every: `${config.RECONCILE_SECONDS} seconds` }] },
+    },
+    {
+      // By itself, because it may take hours, in which nobody may stay open who is idle.
+      id: "prune-saves",
+      workflow: "pruneSaves",
+      summary: "Remove saves that the retention does not keep",
       spec: { intervals: [{ every: "1 hour" }], jitter: "10 minutes" },
-      policies: { overlap: "SKIP" },
-      action: {
-        type: "startWorkflow",
-        workflowType: "pruneSaves",
-        workflowId: "prune-saves",
-        taskQueue,
-        args: [],
-        staticSummary: "Remove saves that the retention does not keep",
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    },
+  ];
+  try {
+    for (const { id, workflow, summary, spec } of all)
+      await client.schedule
+        .create({
+          scheduleId: id,
+          spec,
+          policies: { overlap: "SKIP" },
+          action: {
+            type: "startWorkflow",
+            workflowType: workflow,
+            workflowId: id,
+            taskQueue,
+            args: [],
+            staticSummary: summary,
+          },
+        })
+        .catch((error: unknown) => {
+          if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+        });
   } finally {
     await connection.close();
   }

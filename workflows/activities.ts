@@ -54,6 +54,13 @@ export const { restoreSave } = proxyActivities<Activities>({
   retry: { ...retry, maximumAttempts: 5 },
 });
 
+/** A look at everything; the next run of its Schedule comes soon. */
+export const { reviewSessions, reviewRemains } = proxyActivities<Activities>({
+  startToCloseTimeout: "5 minutes",
+  heartbeatTimeout: "30 seconds",
+  retry: { ...retry, maximumAttempts: 3 },
+});
+
 /** The next run of its Schedule goes on where this one gave up. */
 export const { pruneOldSaves } = proxyActivities<Activities>({
   startToCloseTimeout: "6 hours",

@@ -7,17 +7,19 @@ import { asOutcome } from "./failures.ts";
 /** What the closing of a REPL needs to know; `lastSave` is the answer when nothing runs. */
 export interface ShutdownInput extends ReplInput {
   readonly lastSave: SaveSummary;
+  /** Why somebody other than its owner closes it. */
+  readonly reason?: string;
 }
 
 /**
  * Closes a REPL: saves, and only when the save is proven removes the pod. While no save can be made the pod
  * stays and this run goes on trying. Safe to reset to its first task.
  */
-export async function shutdownRepl({ lastSave, ...input }: ShutdownInput): Promise<ClosedRepl> {
+export async function shutdownRepl({ lastSave, reason, ...input }: ShutdownInput): Promise<ClosedRepl> {
   try {
-    setCurrentDetails("Step 1 of 4: finding the running session.");
+    setCurrentDetails(`Step 1 of 4: finding the running session.${reason ? ` It is closed because ${reason}.` : ""}`);
     // Activities answer null for undefined.
-    const session = (await findSession({ ...input, state: "stopping" })) ?? undefined;
+    const session = (await findSession({ ...input, state: "stopping", ...(reason ? { reason } : {}) })) ?? undefined;
     if (!session) {
       setCurrentDetails("Nothing was running; nothing to do.");
       return { replId: input.replId, save: lastSave };

@@ -8,13 +8,14 @@ import { loadTemplates } from "../../config/templates.ts";
 import { sessionObjects } from "../../manifests/session-objects.ts";
 import { saveContainer } from "../../manifests/sync-container.ts";
 import { publishTemplate } from "../../worker/publish-templates.ts";
-import { inject } from "vitest";
+import { describe, expect, inject, it } from "vitest";
 import { createTickets } from "../../api/tickets.ts";
 import { newRecord, newStart } from "../fakes/records.ts";
 import { describeCluster } from "./cluster.ts";
 
+const config = loadConfig(inject("stack"));
+
 describeCluster(() => {
-  const config = loadConfig(inject("stack"));
   const keys = { accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY };
   const store = createS3ObjectStore(objectStoreOptions(config));
   const settings = clusterSettings(config);
@@ -35,4 +36,18 @@ describeCluster(() => {
       };
     },
   };
+});
+
+describe("the real cluster", () => {
+  const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+
+  it("names sessions of which objects are left without a Deployment", async () => {
+    const start = newStart();
+    const keys = { accessKey: "a", secretKey: "b" };
+    const objects = sessionObjects({ ...start, runnerToken: "token" }, keys, clusterSettings(config));
+    await cluster.apply(objects.filter(({ kind }) => kind !== "Deployment"));
+    expect(await cluster.remains()).toContainEqual({ ...start.session, createdAt: expect.any(String) as string });
+    await cluster.remove(start.session);
+    expect((await cluster.remains()).map(({ id }) => id)).not.toContain(start.session.id);
+  });
 });

@@ -34,7 +34,10 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
       expect(await cluster.findSession(session.replId)).toEqual(session);
       await cluster.waitForPod(session, soon(), () => {});
       await vi.waitFor(
-        async () => expect(await cluster.listSessions(session.userId)).toEqual([{ ...session, isReady: true }]),
+        async () =>
+          expect(await cluster.listSessions(session.userId)).toEqual([
+            { ...session, isReady: true, createdAt: expect.stringMatching(/^2\d{3}-.*Z$/) as string },
+          ]),
         { timeout: 30_000, interval: 100 },
       );
 
@@ -53,6 +56,32 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
       await cluster.remove(session);
       expect(await cluster.findSession(session.replId)).toBeUndefined();
       expect(await cluster.listSessions(session.userId)).toEqual([]);
+    });
+
+    it("finds a session among all, with what was noted at it, until it is gone", async () => {
+      const { cluster, prepare } = makeHarness();
+      const { session, manifests } = await prepare();
+      const find = async () => {
+        for (let cursor: string | undefined; ;) {
+          const { sessions, next } = await cluster.pageOfSessions(cursor);
+          const found = sessions.find(({ id }) => id === session.id);
+          if (found || !next) return found;
+          cursor = next;
+        }
+      };
+      expect(await find()).toBeUndefined();
+      await cluster.note(session, { ending: "stopping" });
+      await cluster.apply(manifests);
+      expect(await find()).toMatchObject(session);
+      expect(await find()).not.toHaveProperty("ending");
+      const keysRenewedAt = new Date().toISOString();
+      await cluster.note(session, { keysRenewedAt });
+      await cluster.note(session, { ending: "deleting" });
+      await cluster.note({ ...session, id: "another" }, { ending: "stopping" });
+      expect(await find()).toMatchObject({ ...session, keysRenewedAt, ending: "deleting" });
+      expect((await cluster.remains()).map(({ id }) => id)).not.toContain(session.id);
+      await cluster.remove(session);
+      expect(await find()).toBeUndefined();
     });
 
     it("removes no other session's objects", async () => {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Limits, ReadTruth, ReplDirectory } from "../../domain/ports.ts";
-import type { KnownRepl, ReplRecord } from "../../domain/repl.ts";
+import type { KnownRepl, ReplRecord, Session } from "../../domain/repl.ts";
 import { newRecord, newSession, newUser } from "../fakes/records.ts";
 
 const limits: Limits = { maxRepls: 3, maxActive: 2 };
@@ -36,6 +36,29 @@ export function describeReplDirectory(make: (readTruth: ReadTruth) => Promise<Un
     }
     const find = async ({ id, owner }: ReplRecord) =>
       (await directory.list(owner.id)).find((candidate) => candidate.id === id);
+
+    it("keeps what runners report, of the session that they are of", async () => {
+      const { record, session } = await running();
+      const lastActivityAt = at(7);
+      expect(await directory.reports([session])).toEqual([undefined]);
+      await directory.touch(session, { connections: 2, lastActivityAt });
+      const [report, other] = await directory.reports([session, newSession(record)]);
+      expect(report).toMatchObject({ connections: 2, lastActivityAt });
+      expect(Date.parse(report?.reportedAt ?? "")).toBeGreaterThan(Date.now() - 60_000);
+      expect(other).toBeUndefined();
+    });
+
+    it("names every session that is taken for one that runs", async () => {
+      const { session } = await running();
+      const marked = async () => {
+        const all: Session[] = [];
+        for await (const page of directory.marks()) all.push(...page);
+        return all.find(({ id }) => id === session.id);
+      };
+      expect(await marked()).toMatchObject(session);
+      await directory.withdraw(session, {});
+      expect(await marked()).toBeUndefined();
+    });
 
     it("has nothing of a new user", async () => {
       const { id } = newUser();

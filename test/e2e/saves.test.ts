@@ -1,20 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import * as k8s from "@kubernetes/client-node";
 import { describe, expect, it, vi } from "vitest";
-import { stackVariable } from "../setup/stack-variables.ts";
+import { operator } from "./cluster.ts";
 import { newPerson, openEditor, shell } from "./flow.ts";
-
-function pods() {
-  const config = new k8s.KubeConfig();
-  config.loadFromFile(stackVariable("KUBECONFIG"));
-  const core = config.makeApiClient(k8s.CoreV1Api);
-  const namespace = stackVariable("REPL_NAMESPACE");
-  return {
-    of: async (replId: string) =>
-      (await core.listNamespacedPod({ namespace, labelSelector: `devex.dev/repl-id=${replId}` })).items,
-    kill: (name: string) => core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 0 }),
-  };
-}
 
 describe("saves", () => {
   it("keeps what was written while people work, also when the pod is gone from one moment to the next", async () => {
@@ -29,11 +16,11 @@ describe("saves", () => {
     );
     expect((await api.get(id)).unsaved).toBeUndefined();
 
-    const [pod] = await pods().of(id);
-    await pods().kill(pod?.metadata?.name ?? "");
+    const [pod] = await operator().podsOf(id);
+    await operator().killPod(pod?.metadata?.name ?? "");
     await vi.waitFor(
       async () => {
-        const others = (await pods().of(id)).filter(({ metadata }) => metadata?.uid !== pod?.metadata?.uid);
+        const others = (await operator().podsOf(id)).filter(({ metadata }) => metadata?.uid !== pod?.metadata?.uid);
         expect(others.some(({ status }) => status?.containerStatuses?.every(({ ready }) => ready))).toBe(true);
       },
       { timeout: 60_000, interval: 200 },

@@ -1,12 +1,16 @@
 import type { KubernetesObject, V1Deployment, V1EphemeralContainer } from "@kubernetes/client-node";
 import { ReplError } from "../../domain/errors.ts";
 import { label } from "../../domain/naming.ts";
-import type { Cluster } from "../../domain/ports.ts";
+import type { Cluster, RunningSession, SessionNote } from "../../domain/ports.ts";
 import type { Session } from "../../domain/repl.ts";
+
+const sessionsInPage = 2;
 
 interface FakePod {
   readonly session: Session;
   readonly isHopeless: boolean;
+  createdAt: string;
+  note: SessionNote;
   attempts: number;
 }
 
@@ -15,6 +19,13 @@ export function createFakeCluster(
   runContainer: (name: string) => { exitCode: number; message: string } = () => ({ exitCode: 0, message: "{}" }),
 ) {
   const pods = new Map<string, FakePod>();
+  const left: (Session & { createdAt: string })[] = [];
+  const runningSession = ({ session, isHopeless, createdAt, note }: FakePod): RunningSession => ({
+    ...session,
+    createdAt,
+    isReady: !isHopeless,
+    ...note,
+  });
   const losses = new Map<string, string>();
   const podOf = (session: Session) => {
     const pod = pods.get(session.replId);
@@ -35,6 +46,8 @@ export function createFakeCluster(
         pods.set(session.replId, {
           session,
           isHopeless: runner?.imagePullPolicy === "Never" && runner.image === "missing",
+          createdAt: podOf(session)?.createdAt ?? new Date().toISOString(),
+          note: podOf(session)?.note ?? {},
           attempts: podOf(session)?.attempts ?? 0,
         });
       }
@@ -43,9 +56,22 @@ export function createFakeCluster(
       return pods.get(replId)?.session;
     },
     async listSessions(userId) {
-      return [...pods.values()]
-        .filter(({ session }) => session.userId === userId)
-        .map(({ session, isHopeless }) => ({ ...session, isReady: !isHopeless }));
+      return [...pods.values()].filter(({ session }) => session.userId === userId).map(runningSession);
+    },
+    async pageOfSessions(cursor = "0") {
+      const all = [...pods.values()].map(runningSession);
+      const end = Number(cursor) + sessionsInPage;
+      return { sessions: all.slice(Number(cursor), end), ...(end < all.length ? { next: String(end) } : {}) };
+    },
+    async remains() {
+      return [...left];
+    },
+    async note(session, note) {
+      const pod = podOf(session);
+      if (pod) pod.note = { ...pod.note, ...note };
+    },
+    async watchSessions(signal) {
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
     },
     async waitForPod(session, signal, onProgress) {
       const pod = podOf(session);
@@ -64,12 +90,15 @@ export function createFakeCluster(
     },
     async remove(session) {
       if (podOf(session)) pods.delete(session.replId);
+      left.splice(0, left.length, ...left.filter(({ id }) => id !== session.id));
     },
     async check() {},
   };
   return {
     cluster,
     pods,
+    /** Objects of sessions without a Deployment. */
+    left,
     /** The session's pod is gone with all that was in it. */
     lose: ({ id }: Session, reason: string) => void losses.set(id, reason),
   };

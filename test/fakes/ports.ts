@@ -17,10 +17,11 @@ export function createFakePorts(runContainer?: Parameters<typeof createFakeClust
     cluster: machines.cluster,
     directory: lookUps.directory,
     events: { publish: (replId, event) => told.push({ replId, event }) },
-    credentials: { areShortLived: false, issue: async () => ({ accessKey: "AK", secretKey: "SK" }) },
+    credentials: { issue: async () => ({ accessKey: "AK", secretKey: "SK" }) },
     runnerTokenFor: ({ id }) => `token of ${id}`,
     settings: testSettings,
     limits: { maxRepls: 3, maxActive: 2 },
+    lifetimes: { idleSeconds: 1800, maximumSeconds: 43_200 },
     probe: async () => true,
   };
   return { ports, objects, lookUps, machines, told };

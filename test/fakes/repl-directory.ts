@@ -1,5 +1,5 @@
 import { ReplError } from "../../domain/errors.ts";
-import type { ReadTruth, ReplDirectory } from "../../domain/ports.ts";
+import type { ReadTruth, ReplDirectory, SessionReport } from "../../domain/ports.ts";
 import { byCreation, replFrom, type KnownRepl, type Repl, type Session } from "../../domain/repl.ts";
 
 interface UserLookUps {
@@ -31,6 +31,8 @@ export function createFakeReplDirectory(readTruth: ReadTruth = async () => []) {
     lookUps.list = undefined;
     return true;
   }
+
+  const reports = new Map<string, SessionReport>();
 
   const directory: ReplDirectory = {
     async reserve(record, session, limits, status) {
@@ -73,9 +75,10 @@ export function createFakeReplDirectory(readTruth: ReadTruth = async () => []) {
         session: { id: session.id, state, ...(reason ? { reason } : {}) },
       }));
     },
-    async touch(session, { save }, record) {
+    async touch(session, { save, connections, lastActivityAt }, record) {
       const known = (await lookUpsOf(session.userId)).repls.get(session.replId);
       if (known?.session?.id !== session.id) return false;
+      reports.set(session.id, { connections, lastActivityAt, reportedAt: new Date().toISOString() });
       const { unsaved: _, ...rest } = known.session;
       const unsaved = save?.unsaved ? { unsaved: save.unsaved } : {};
       return change(session, (before) => ({
@@ -100,10 +103,21 @@ export function createFakeReplDirectory(readTruth: ReadTruth = async () => []) {
     async activeSession(userId, replId) {
       return (await lookUpsOf(userId)).repls.get(replId)?.session;
     },
+    async reports(sessions) {
+      return sessions.map(({ id }) => reports.get(id));
+    },
+    async *marks() {
+      for (const [userId, { repls }] of users)
+        yield [...repls.values()].flatMap(({ record, session }) =>
+          session ? [{ id: session.id, replId: record.id, userId }] : [],
+        );
+    },
     async check() {},
   };
   return {
     directory,
+    /** Sets what a runner has reported. */
+    report: (session: Session, report: SessionReport) => void reports.set(session.id, report),
     flush() {
       users = new Map();
     },

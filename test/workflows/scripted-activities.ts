@@ -42,6 +42,8 @@ export function scriptActivities(script: Partial<Record<keyof Activities, Behavi
     "saveWorkspace",
     "restoreSave",
     "pruneOldSaves",
+    "reviewSessions",
+    "reviewRemains",
   ];
   const activities = Object.fromEntries(
     names.map((name) => [

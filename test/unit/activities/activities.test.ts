@@ -291,7 +291,7 @@ describe("activities", () => {
           return apply(manifests);
         },
       };
-      const credentials = { areShortLived: true, issue: async () => ({ accessKey: "new", secretKey: "new" }) };
+      const credentials = { lifetimeSeconds: 900, issue: async () => ({ accessKey: "new", secretKey: "new" }) };
       const withKeys = createActivities({ ...fakes.ports, cluster, credentials });
       await run(withKeys.saveWorkspace, target);
       expect(applied).toEqual(["Secret"]);

@@ -1,0 +1,38 @@
+import { Context } from "@temporalio/activity";
+import { messageOf } from "../domain/errors.ts";
+import type { ReconcileInput } from "./inputs.ts";
+import type { Ports } from "./ports.ts";
+
+/** What has no Deployment now may be about to get one. */
+const graceMs = 10 * 60_000;
+
+/**
+ * Finds what is left over on either side: objects of sessions without a Deployment, which are removed, and look-ups
+ * of sessions that do not run, whose places in the quota are freed. Both only when they are older than ten minutes.
+ * A dry run changes nothing. May be repeated.
+ */
+export function createReviewRemains({ cluster, directory }: Ports) {
+  return async ({ userId, isDryRun }: ReconcileInput): Promise<{ findings: string[] }> => {
+    const context = Context.current();
+    const findings: string[] = [];
+    const isChosen = (session: { readonly userId: string }) => userId === undefined || session.userId === userId;
+    const isOld = (since: string) => Date.now() - Date.parse(since) > graceMs;
+    const attempt = async (finding: string, mend: () => Promise<void>) => {
+      findings.push(finding);
+      context.heartbeat();
+      if (!isDryRun) await mend().catch((error: unknown) => findings.push(`${finding}: ${messageOf(error)}`));
+    };
+    for (const left of await cluster.remains()) {
+      if (!isChosen(left) || !isOld(left.createdAt)) continue;
+      await attempt(`${left.replId}: objects without a Deployment`, () => cluster.remove(left));
+    }
+    for await (const marks of directory.marks()) {
+      for (const { startedAt, ...session } of marks) {
+        if (!isChosen(session) || (startedAt && !isOld(startedAt))) continue;
+        if (await cluster.findSession(session.replId)) continue;
+        await attempt(`${session.replId}: taken for open, but nothing runs`, () => directory.withdraw(session, {}));
+      }
+    }
+    return { findings };
+  };
+}

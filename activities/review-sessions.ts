@@ -1,0 +1,84 @@
+import { Context } from "@temporalio/activity";
+import { mapConcurrently } from "../domain/concurrency.ts";
+import { messageOf } from "../domain/errors.ts";
+import { warningEvent } from "../domain/events.ts";
+import { accessUrl } from "../domain/naming.ts";
+import type { RunningSession, SessionReport } from "../domain/ports.ts";
+import { readRecord } from "../domain/registry.ts";
+import type { ReplRecord } from "../domain/repl.ts";
+import { reviewSession } from "../domain/session-review.ts";
+import type { EndOfSession, ReconcileInput, SessionsReview } from "./inputs.ts";
+import type { Ports } from "./ports.ts";
+import { createRenewKeys } from "./renew-keys.ts";
+
+const concurrentSessions = 8;
+/** Keys are renewed when a third of their time is over: the kubelet needs a minute or two to hand them on. */
+const renewAfter = 1 / 3;
+const noLimits = { maxRepls: Number.MAX_SAFE_INTEGER, maxActive: Number.MAX_SAFE_INTEGER };
+const noPlace = { epoch: "", isCreating: false };
+
+/**
+ * Looks at one page of the cluster's sessions: tells which are to be ended, warns owners before, makes the look-ups
+ * say again what runs, and renews keys that grow old. A session that cannot be looked at is a finding and keeps
+ * nobody from the others. A dry run changes nothing. May be repeated.
+ */
+export function createReviewSessions(ports: Ports) {
+  const { cluster, directory, store, events, credentials, settings, lifetimes } = ports;
+  const renewKeys = createRenewKeys(ports);
+
+  return async ({ cursor, userId, idleSeconds, isDryRun }: ReconcileInput): Promise<SessionsReview> => {
+    const context = Context.current();
+    const { sessions, next } = await cluster.pageOfSessions(cursor);
+    const chosen = sessions.filter((session) => userId === undefined || session.userId === userId);
+    // Without the look-ups nobody knows who is idle; everything else goes on.
+    const reports = await directory.reports(chosen).catch(() => []);
+    const ends: EndOfSession[] = [];
+    const findings: string[] = [];
+    await mapConcurrently([...chosen.entries()], { items: concurrentSessions }, async ([at, session]) => {
+      try {
+        await look(session, reports[at]);
+      } catch (error) {
+        findings.push(`${session.replId}: cannot be looked at (${messageOf(error)})`);
+      }
+      context.heartbeat();
+    });
+    return { seen: chosen.length, ends, findings, ...(next ? { next } : {}) };
+
+    async function look(session: RunningSession, report: SessionReport | undefined): Promise<void> {
+      const record = await readRecord(store, session.userId, session.replId);
+      const limits = { ...lifetimes, ...(idleSeconds === undefined ? {} : { idleSeconds }) };
+      const verdict = reviewSession({ session, record, report }, limits, new Date());
+      if (verdict.do === "nothing") {
+        if (record && !isDryRun) await keep(session, record);
+        return;
+      }
+      findings.push(`${session.replId}: ${verdict.do}, ${verdict.reason}`);
+      if (isDryRun) return;
+      if (verdict.do === "warn")
+        events.publish(session.replId, warningEvent(`It will be closed soon: ${verdict.reason}.`, verdict.at));
+      else if (verdict.do === "remove") await cluster.remove(session);
+      else if (record?.lastSave) {
+        const { lastSave, owner } = record;
+        ends.push({ workflow: verdict.do, replId: record.id, owner, lastSave, reason: verdict.reason });
+      }
+    }
+  };
+
+  async function keep(session: RunningSession, record: ReplRecord): Promise<void> {
+    await renewIfDue(session);
+    if (!session.isReady) return;
+    const known = await directory.activeSession(session.userId, session.replId);
+    if (known?.id === session.id && known.state === "running") return;
+    if (known && known.id !== session.id)
+      await directory.withdraw({ id: known.id, replId: session.replId, userId: session.userId }, {});
+    await directory.publish(session, accessUrl(settings.runnerUrl, record.id), record, noPlace, noLimits);
+  }
+
+  async function renewIfDue(session: RunningSession): Promise<void> {
+    const { lifetimeSeconds } = credentials;
+    const age = Date.now() - Date.parse(session.keysRenewedAt ?? session.createdAt);
+    if (!lifetimeSeconds || age < lifetimeSeconds * 1000 * renewAfter) return;
+    await renewKeys(session);
+    await cluster.note(session, { keysRenewedAt: new Date().toISOString() });
+  }
+}

@@ -1,0 +1,82 @@
+import type { RunningSession, SessionReport } from "./ports.ts";
+import type { ReplRecord } from "./repl.ts";
+
+/** How long sessions may be, in seconds. */
+export interface Lifetimes {
+  /** Without a connection, preview traffic or terminal output. */
+  readonly idleSeconds: number;
+  readonly maximumSeconds: number;
+}
+
+/** What is to be done about a session that was found in the cluster. */
+export type Verdict =
+  | { readonly do: "nothing" }
+  /** It will be closed at `at`, unless somebody comes. */
+  | { readonly do: "warn"; readonly reason: string; readonly at: string }
+  /** Through the same workflow as its owner would. */
+  | { readonly do: "close" | "delete"; readonly reason: string }
+  /** Its objects hold nothing that could be saved. */
+  | { readonly do: "remove"; readonly reason: string };
+
+/** All that is known of a session at one moment. */
+export interface SessionFacts {
+  readonly session: RunningSession;
+  readonly record: ReplRecord | undefined;
+  readonly report: SessionReport | undefined;
+}
+
+/** Owners are told this long before a session is closed for them. */
+const warningSeconds = 120;
+/** A start has failed and undone itself long before. */
+const longestStartSeconds = 600;
+/** What looks orphaned may be on its way. */
+const graceSeconds = 600;
+/** A runner reports every ten seconds; one that was silent for longer says nothing of its people. */
+const reportIsOldSeconds = 60;
+/** A pod that is lost so often will be lost again. */
+export const maximumLosses = 3;
+
+/** Decides about one session. Whether a workflow is at work on it decides Temporal, when one is started. */
+export function reviewSession({ session, record, report }: SessionFacts, lifetimes: Lifetimes, now: Date): Verdict {
+  const secondsSince = (time: string) => (now.getTime() - Date.parse(time)) / 1000;
+  const age = secondsSince(session.createdAt);
+  if (!record || record.sessionId !== session.id) {
+    const reason = record ? "another session is the writer of its files now" : "the registry has no such REPL";
+    return age > graceSeconds ? { do: "remove", reason } : { do: "nothing" };
+  }
+  if (session.ending === "deleting") return { do: "delete", reason: "its deletion was interrupted" };
+  if (session.ending === "stopping") return { do: "close", reason: "its close was interrupted" };
+  if (!session.isReady && !record.restored && age > longestStartSeconds)
+    return { do: "close", reason: "it did not start" };
+  const { lastLoss } = record;
+  if (lastLoss?.sessionId === session.id && (lastLoss.count ?? 1) >= maximumLosses)
+    return { do: "close", reason: `its container was lost ${lastLoss.count} times` };
+
+  const idleFor = idleSeconds(report, secondsSince);
+  const ends = [
+    { left: lifetimes.maximumSeconds - age, reason: `it was open for ${inWords(lifetimes.maximumSeconds)}` },
+    ...(idleFor === undefined
+      ? []
+      : [{ left: lifetimes.idleSeconds - idleFor, reason: `nobody used it for ${inWords(lifetimes.idleSeconds)}` }]),
+  ].sort((a, b) => a.left - b.left);
+  const [next] = ends;
+  if (!next || next.left > warningSeconds) return { do: "nothing" };
+  if (next.left <= 0) return { do: "close", reason: next.reason };
+  return { do: "warn", reason: next.reason, at: new Date(now.getTime() + next.left * 1000).toISOString() };
+}
+
+/** Undefined while it is not known, or while somebody is there. */
+function idleSeconds(report: SessionReport | undefined, secondsSince: (time: string) => number): number | undefined {
+  if (!report || report.connections > 0 || secondsSince(report.reportedAt) > reportIsOldSeconds) return undefined;
+  return secondsSince(report.lastActivityAt);
+}
+
+function inWords(seconds: number): string {
+  const unit =
+    seconds >= 7200
+      ? { name: "hours", size: 3600 }
+      : seconds >= 120
+        ? { name: "minutes", size: 60 }
+        : { name: "seconds", size: 1 };
+  return `${Math.round(seconds / unit.size)} ${unit.name}`;
+}

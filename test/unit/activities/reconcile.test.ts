@@ -1,0 +1,158 @@
+import { MockActivityEnvironment } from "@temporalio/testing";
+import { describe, expect, it } from "vitest";
+import { createApplyManifests } from "../../../activities/apply-manifests.ts";
+import { createReviewRemains } from "../../../activities/review-remains.ts";
+import { createReviewSessions } from "../../../activities/review-sessions.ts";
+import type { ReconcileInput, StartInput } from "../../../activities/inputs.ts";
+import type { Ports } from "../../../activities/ports.ts";
+import { createRecord, updateRecord } from "../../../domain/registry.ts";
+import { createFakePorts } from "../../fakes/ports.ts";
+import { newRecord, newStart } from "../../fakes/records.ts";
+
+const ago = (seconds: number) => new Date(Date.now() - seconds * 1000).toISOString();
+const lastSave = { generation: 3, version: "v3", files: 1, bytes: 1, savedAt: ago(60) };
+const run = <T>(activity: (input: ReconcileInput) => Promise<T>, input: ReconcileInput = {}): Promise<T> =>
+  new MockActivityEnvironment().run(activity, input);
+
+/** A session that runs and is published, as after an open. */
+async function open(fakes: ReturnType<typeof createFakePorts>, age = 3600): Promise<StartInput> {
+  const start = newStart({ repl: newRecord({ lastSave }) });
+  const record = { ...start.repl, sessionId: start.session.id, restored: { sessionId: start.session.id, pod: "p" } };
+  await createRecord(fakes.ports.store, record);
+  await createApplyManifests(fakes.ports)(start);
+  const pod = fakes.machines.pods.get(start.repl.id);
+  if (pod) pod.createdAt = ago(age);
+  const limits = { maxRepls: 100, maxActive: 100 };
+  const place = await fakes.ports.directory.reserve(record, start.session, limits, "starting");
+  await fakes.ports.directory.publish(start.session, "http://localhost/", record, place, limits);
+  return start;
+}
+
+describe("the review of all sessions", () => {
+  it("tells what is to be ended, and warns before, page by page", async () => {
+    const fakes = createFakePorts();
+    const [idle, soon, busy] = [await open(fakes), await open(fakes), await open(fakes)];
+    const report = { connections: 0, reportedAt: ago(1) };
+    fakes.lookUps.report(idle.session, { ...report, lastActivityAt: ago(1900) });
+    fakes.lookUps.report(soon.session, { ...report, lastActivityAt: ago(1750) });
+    fakes.lookUps.report(busy.session, { ...report, connections: 1, lastActivityAt: ago(9000) });
+    const review = createReviewSessions(fakes.ports);
+    const first = await run(review);
+    const second = await run(review, { cursor: first.next ?? "" });
+    expect([first.seen, second.seen, second.next]).toEqual([2, 1, undefined]);
+    expect([...first.ends, ...second.ends]).toEqual([
+      {
+        workflow: "close",
+        replId: idle.repl.id,
+        owner: idle.repl.owner,
+        lastSave,
+        reason: "nobody used it for 30 minutes",
+      },
+    ]);
+    expect(fakes.told.filter(({ event }) => event.type === "warning")).toMatchObject([
+      { replId: soon.repl.id, event: { message: "It will be closed soon: nobody used it for 30 minutes." } },
+    ]);
+  });
+
+  it("changes nothing in a dry run, and can be about one user and another time", async () => {
+    const fakes = createFakePorts();
+    const [mine, other] = [await open(fakes), await open(fakes)];
+    for (const { session } of [mine, other])
+      fakes.lookUps.report(session, { connections: 0, reportedAt: ago(1), lastActivityAt: ago(100) });
+    const input = { userId: mine.repl.owner.id, idleSeconds: 60 };
+    const review = createReviewSessions(fakes.ports);
+    expect(await run(review, { ...input, isDryRun: true })).toMatchObject({
+      seen: 1,
+      ends: [],
+      findings: [`${mine.repl.id}: close, nobody used it for 60 seconds`],
+    });
+    expect((await run(review, input)).ends).toMatchObject([{ replId: mine.repl.id }]);
+  });
+
+  it("makes the look-ups say again what runs", async () => {
+    const fakes = createFakePorts();
+    const { repl, session } = await open(fakes);
+    await fakes.ports.directory.setState(session, "starting", "Interrupted");
+    await run(createReviewSessions(fakes.ports));
+    expect(await fakes.ports.directory.list(repl.owner.id)).toMatchObject([{ id: repl.id, status: "running" }]);
+  });
+
+  it("is kept by no session from looking at the others", async () => {
+    const fakes = createFakePorts();
+    const [broken, idle] = [await open(fakes), await open(fakes)];
+    fakes.lookUps.report(idle.session, { connections: 0, reportedAt: ago(1), lastActivityAt: ago(1900) });
+    const ports: Ports = {
+      ...fakes.ports,
+      store: {
+        ...fakes.ports.store,
+        getText: (key, version) =>
+          key.includes(broken.repl.id) ? Promise.reject(new Error("broken")) : fakes.ports.store.getText(key, version),
+      },
+    };
+    expect(await run(createReviewSessions(ports))).toMatchObject({
+      ends: [{ replId: idle.repl.id }],
+      findings: expect.arrayContaining([`${broken.repl.id}: cannot be looked at (broken)`]) as string[],
+    });
+  });
+
+  it("goes on without the look-ups, but takes nobody for idle", async () => {
+    const fakes = createFakePorts();
+    const { session } = await open(fakes);
+    fakes.lookUps.report(session, { connections: 0, reportedAt: ago(1), lastActivityAt: ago(1900) });
+    const directory = { ...fakes.ports.directory, reports: () => Promise.reject(new Error("away")) };
+    expect(await run(createReviewSessions({ ...fakes.ports, directory }))).toMatchObject({ seen: 1, ends: [] });
+  });
+
+  it("renews keys when a third of their time is over, and notes it", async () => {
+    const fakes = createFakePorts();
+    const { repl, session } = await open(fakes, 301);
+    let issued = 0;
+    const applied: string[] = [];
+    const ports: Ports = {
+      ...fakes.ports,
+      credentials: { lifetimeSeconds: 900, issue: async () => ({ accessKey: `A${++issued}`, secretKey: "S" }) },
+      cluster: {
+        ...fakes.ports.cluster,
+        apply: async (manifests) => void applied.push(...manifests.map(({ kind }) => kind ?? "")),
+      },
+    };
+    await run(createReviewSessions(ports));
+    await run(createReviewSessions(ports));
+    expect([issued, applied]).toEqual([1, ["Secret"]]);
+    expect((await ports.cluster.listSessions(repl.owner.id))[0]?.keysRenewedAt).toBeDefined();
+    expect(session.id).toBeTruthy();
+  });
+
+  it("removes objects that can save nothing: those of a session that is not the writer any more", async () => {
+    const fakes = createFakePorts();
+    const { repl } = await open(fakes);
+    await updateRecord(fakes.ports.store, repl.owner.id, repl.id, (record) => ({ ...record, sessionId: "another" }));
+    expect((await run(createReviewSessions(fakes.ports))).ends).toEqual([]);
+    expect(fakes.machines.pods.size).toBe(0);
+  });
+});
+
+describe("the review of what is left over", () => {
+  it("removes objects without a Deployment when they are old enough", async () => {
+    const fakes = createFakePorts();
+    const { session } = newStart();
+    fakes.machines.left.push({ ...session, createdAt: ago(601) }, { ...newStart().session, createdAt: ago(599) });
+    const review = createReviewRemains(fakes.ports);
+    expect(await run(review, { isDryRun: true })).toEqual({
+      findings: [`${session.replId}: objects without a Deployment`],
+    });
+    expect(fakes.machines.left).toHaveLength(2);
+    await run(review);
+    expect(fakes.machines.left).toHaveLength(1);
+  });
+
+  it("frees the place of a session that does not run", async () => {
+    const fakes = createFakePorts();
+    const { repl, session } = await open(fakes);
+    await fakes.ports.cluster.remove(session);
+    expect(await run(createReviewRemains(fakes.ports))).toEqual({
+      findings: [`${repl.id}: taken for open, but nothing runs`],
+    });
+    expect(await fakes.ports.directory.list(repl.owner.id)).toMatchObject([{ id: repl.id, status: "stopped" }]);
+  });
+});

@@ -1,0 +1,72 @@
+import type { Logger } from "../config/logger.ts";
+import { errorEvent, warningEvent } from "../domain/events.ts";
+import { accessUrl } from "../domain/naming.ts";
+import type { Cluster, ObjectStore, PodNews, ReplDirectory, ReplEvents } from "../domain/ports.ts";
+import { readRecord } from "../domain/registry.ts";
+import { messageOf } from "../domain/errors.ts";
+import type { Session } from "../domain/repl.ts";
+
+interface WatchOptions {
+  readonly cluster: Cluster;
+  readonly store: Pick<ObjectStore, "getText">;
+  readonly directory: ReplDirectory;
+  readonly events: Pick<ReplEvents, "publish">;
+  readonly logger: Logger;
+  readonly runnerUrl: string;
+}
+
+const noLimits = { maxRepls: Number.MAX_SAFE_INTEGER, maxActive: Number.MAX_SAFE_INTEGER };
+
+/**
+ * Tells owners within seconds when the container of an open REPL is lost, and when its successor, which the cluster
+ * starts from the newest save, is ready. Sessions that are being ended are left alone. Nothing depends on it: what it
+ * misses the reconciler finds.
+ */
+export async function watchSessions(options: WatchOptions, signal: AbortSignal): Promise<void> {
+  const { cluster, logger } = options;
+  const handle = createPodNewsHandler(options);
+  await cluster.watchSessions(signal, (news) => {
+    handle(news).catch((error: unknown) =>
+      logger.warn({ event: "pod news", replId: news.session.replId, reason: messageOf(error) }),
+    );
+  });
+}
+
+export function createPodNewsHandler({ cluster, store, directory, events, logger, runnerUrl }: WatchOptions) {
+  const troubled = new Set<string>();
+
+  /** A session that is being ended loses its pod because it should. */
+  async function isOpen(session: Session): Promise<boolean> {
+    const running = (await cluster.listSessions(session.userId)).find(({ id }) => id === session.id);
+    return running !== undefined && running.ending === undefined;
+  }
+
+  return async ({ session, trouble }: PodNews): Promise<void> => {
+    if (!trouble && !troubled.has(session.id)) return;
+    if (!(await isOpen(session))) return void troubled.delete(session.id);
+    const known = await directory.activeSession(session.userId, session.replId);
+    if (trouble) {
+      // Whose start is under way hears of it from the workflow.
+      if (known?.state !== "running" && !troubled.has(session.id)) return;
+      troubled.add(session.id);
+      logger.warn({ event: "pod lost", replId: session.replId, sessionId: session.id, reason: trouble });
+      await directory.setState(session, "starting", `Interrupted: ${trouble}.`);
+      events.publish(session.replId, errorEvent(`Interrupted: ${trouble}.`));
+      return;
+    }
+    const record = await readRecord(store, session.userId, session.replId);
+    if (!record) return;
+    troubled.delete(session.id);
+    await directory.publish(
+      session,
+      accessUrl(runnerUrl, session.replId),
+      record,
+      { epoch: "", isCreating: false },
+      noLimits,
+    );
+    const { lastLoss } = record;
+    const from = lastLoss?.sessionId === session.id ? ` from save ${lastLoss.generation}` : "";
+    logger.info({ event: "pod back", replId: session.replId, sessionId: session.id });
+    events.publish(session.replId, warningEvent(`It runs again${from}.`));
+  };
+}
