@@ -9,7 +9,7 @@ export default defineConfig({
       {
         test: {
           name: "workflows",
-          include: ["test/workflows/**/*.test.ts"],
+          include: ["test/workflows/**/*.test.ts", "test/faults/**/*.test.ts"],
           globalSetup: ["test/setup/workflow-bundle.ts"],
           pool: "forks",
           testTimeout: 60_000,

@@ -82,7 +82,7 @@ export function replFrom({ record, session, isCreating, failure }: KnownRepl): R
   };
 }
 
-function statusFrom(state: SessionState | undefined, isCreating = false, failure = ""): ReplStatus {
+export function statusFrom(state: SessionState | undefined, isCreating = false, failure = ""): ReplStatus {
   if (state === "starting" && isCreating) return "creating";
   return state ?? (failure ? "failed" : "stopped");
 }

@@ -8,7 +8,7 @@ import { readOrCreateSettings } from "./stack/settings.ts";
 /** Keeps the newest history of each kind of workflow and outcome in test/histories, where a test replays them. */
 
 const { History } = proto.temporal.api.history.v1;
-const types = ["createRepl", "openRepl", "shutdownRepl", "deleteRepl", "restoreRepl", "pruneSaves"];
+const types = ["createRepl", "openRepl", "shutdownRepl", "deleteRepl", "restoreRepl", "pruneSaves", "reconcileRepls"];
 const outcomes = ["Completed", "Failed", "Canceled"];
 
 const environment = stackEnvironment(readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev"), undefined);

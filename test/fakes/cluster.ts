@@ -14,10 +14,20 @@ interface FakePod {
   attempts: number;
 }
 
-/** A cluster in memory: an applied Deployment is a pod at once, and a container ends as `runContainer` says. */
-export function createFakeCluster(
-  runContainer: (name: string) => { exitCode: number; message: string } = () => ({ exitCode: 0, message: "{}" }),
-) {
+type Ended = { readonly exitCode: number; readonly message: string };
+
+/** What happens in the pods of a fake cluster. */
+export interface FakePodPrograms {
+  readonly save: (name: string, session: Session) => Ended | Promise<Ended>;
+  /** Fills the workspace before the pod is ready. */
+  readonly restore: (session: Session) => Promise<void>;
+}
+
+/** A cluster in memory: an applied Deployment is a pod at once, and a container ends as its program says. */
+export function createFakeCluster({
+  save = () => ({ exitCode: 0, message: "{}" }),
+  restore = async () => {},
+}: Partial<FakePodPrograms> = {}) {
   const pods = new Map<string, FakePod>();
   const left: (Session & { createdAt: string })[] = [];
   const runningSession = ({ session, isHopeless, createdAt, note }: FakePod): RunningSession => ({
@@ -76,7 +86,10 @@ export function createFakeCluster(
     async waitForPod(session, signal, onProgress) {
       const pod = podOf(session);
       if (pod?.isHopeless) throw new ReplError("unavailable", "container runner cannot start: ErrImageNeverPull");
-      if (pod) return onProgress("ready");
+      if (pod) {
+        await restore(session);
+        return onProgress("ready");
+      }
       await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
     },
     async runInPod(session, containerFor, _signal, onProgress) {
@@ -86,7 +99,7 @@ export function createFakeCluster(
       if (!pod || pod.isHopeless) return undefined;
       const { name } = containerFor(`sync-${++pod.attempts}`);
       onProgress(name);
-      return { container: name, ...runContainer(name) };
+      return { container: name, ...(await save(name, session)) };
     },
     async remove(session) {
       if (podOf(session)) pods.delete(session.replId);

@@ -1,15 +1,15 @@
 import type { Ports } from "../../activities/ports.ts";
 import type { ReplEvent } from "../../domain/events.ts";
 import { createReadTruth } from "../../domain/truth.ts";
-import { createFakeCluster } from "./cluster.ts";
+import { createFakeCluster, type FakePodPrograms } from "./cluster.ts";
 import { createFakeObjectStore } from "./object-store.ts";
 import { testSettings } from "./records.ts";
 import { createFakeReplDirectory } from "./repl-directory.ts";
 
 /** Everything the activities speak to, in memory. */
-export function createFakePorts(runContainer?: Parameters<typeof createFakeCluster>[0]) {
+export function createFakePorts(programs?: Partial<FakePodPrograms>) {
   const objects = createFakeObjectStore();
-  const machines = createFakeCluster(runContainer);
+  const machines = createFakeCluster(programs);
   const lookUps = createFakeReplDirectory(createReadTruth(objects.store, machines.cluster, testSettings.runnerUrl));
   const told: { readonly replId: string; readonly event: ReplEvent }[] = [];
   const ports: Ports = {

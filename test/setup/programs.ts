@@ -4,7 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TestProject } from "vitest/node";
+import { connectToRedis } from "../../adapters/redis-connection.ts";
+import { loadConfig } from "../../config/config.ts";
 import { startProgram } from "./program.ts";
+import type { ReplFacts } from "../../domain/invariants.ts";
+import { audit } from "../../tools/audit.ts";
 import { responds } from "../../tools/responds.ts";
 import { freePort } from "../../tools/free-port.ts";
 import { apiAddresses, stackEnvironment } from "../../tools/stack/environment.ts";
@@ -12,6 +16,10 @@ import { readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { loadedImages } from "../../tools/stack/up.ts";
 
 const startTimeoutMs = 60_000;
+/** Nothing is on its way any more when the last test has ended. */
+const auditGraceSeconds = 1;
+/** Contract tests leave records of their own in the bucket. */
+const isOfTests = ({ record, broken }: ReplFacts) => record?.owner.login.startsWith("t-") ?? !broken;
 
 /** Process ids of workers that tests have started in place of one that they killed. */
 function readSuccessors(file: string): number[] {
@@ -31,6 +39,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     RATE_LIMIT_PER_ADDRESS: "100000",
     RATE_LIMIT_PER_USER: "100000",
   };
+  // What contract tests have noted there; all of it may vanish at any moment.
+  const redis = connectToRedis(loadConfig(environment).REDIS_URL);
+  await redis.flushall();
+  redis.disconnect();
   const programs = ["worker", "api"].map((name) => startProgram(name, environment));
   const apiUrl = `http://localhost:${port}`;
   const deadline = Date.now() + startTimeoutMs;
@@ -43,6 +55,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const successors = join(mkdtempSync(join(tmpdir(), "devex-e2e-")), "workers");
   project.provide("worker", { pid: programs[0]?.pid ?? 0, environment: { ...environment, successors } });
   return async () => {
+    const found = await audit(environment, auditGraceSeconds, isOfTests);
+    if (found.length > 0) throw new Error(`After the tests not every invariant holds:\n${found.join("\n")}`);
     for (const pid of readSuccessors(successors)) process.kill(pid, "SIGTERM");
     for (const program of programs) program.kill("SIGTERM");
     await Promise.all(programs.map(async (program) => (program.exitCode === null ? once(program, "exit") : undefined)));

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Client, WorkflowFailedError, WorkflowHandle } from "@temporalio/client";
+import { Client, type WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import { TestWorkflowEnvironment } from "@temporalio/testing";
 import { DefaultLogger, Runtime, Worker, type ActivityInterceptorsFactory } from "@temporalio/worker";
 import { afterAll, beforeAll, inject } from "vitest";
@@ -43,9 +43,20 @@ export function useTestServer() {
   return {
     client: (): Client => environment.client,
     sleep: (milliseconds: number) => environment.sleep(milliseconds),
+    /**
+     * A client for many calls at once, and time that is skipped from now on whenever nothing runs: the environment's own
+     * client lets it be skipped only while one result is waited for.
+     */
+    async skippingClient(): Promise<Client> {
+      await environment.connection.testService?.unlockTimeSkipping({});
+      return new Client({ connection: environment.connection });
+    },
     /** Runs `use` while a worker with these activities polls a queue of its own. */
-    async withWorker<T>(activities: Partial<Activities>, use: (start: Start) => Promise<T>): Promise<T> {
-      const taskQueue = `test-${randomUUID()}`;
+    async withWorker<T>(
+      activities: Partial<Activities>,
+      use: (start: Start) => Promise<T>,
+      taskQueue = `test-${randomUUID()}`,
+    ): Promise<T> {
       const worker = await Worker.create({
         connection: environment.nativeConnection,
         taskQueue,

@@ -28,7 +28,15 @@ describe("recorded histories", () => {
     Runtime.install({ logger: new DefaultLogger("ERROR", () => {}) });
   });
   it("are there for each workflow", () => {
-    for (const type of ["createRepl", "openRepl", "shutdownRepl", "deleteRepl", "restoreRepl", "pruneSaves"])
+    for (const type of [
+      "createRepl",
+      "openRepl",
+      "shutdownRepl",
+      "deleteRepl",
+      "restoreRepl",
+      "pruneSaves",
+      "reconcileRepls",
+    ])
       expect(
         files.some((file) => file.startsWith(type)),
         type,

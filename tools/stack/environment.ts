@@ -1,7 +1,7 @@
 import { kubeconfigFile } from "./certificates.ts";
 import { ingressClass, replNamespace } from "./cluster.ts";
 import { identityEnvironment } from "./identity.ts";
-import { portOf, type StackSettings } from "./settings.ts";
+import { portOf, readSettings, type StackSettings } from "./settings.ts";
 
 export const bucket = "devex";
 
@@ -74,6 +74,12 @@ export function stackEnvironment(
     }
   }
   return variables;
+}
+
+/** The environment as it is, with the local stack's servers where it names none. For tools of operators. */
+export function environmentOfStack(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  const stack = readSettings(env["DEVEX_STACK"] ?? "dev");
+  return stack ? { ...env, ...stackEnvironment(stack, undefined, env) } : env;
 }
 
 /** Where an API listens so that the stack's pods reach it too: on loopback, and on the bridge they hang on. */

@@ -53,7 +53,7 @@ describe("activities", () => {
 
   beforeEach(async () => {
     containerEnd = { exitCode: 0, message: "{}" };
-    fakes = createFakePorts(() => containerEnd);
+    fakes = createFakePorts({ save: () => containerEnd });
     activities = createActivities(fakes.ports);
     const entries = await Promise.all(
       template.entries.map(async (entry) => {

@@ -1,0 +1,54 @@
+import type { RunningSession } from "./ports.ts";
+import { statusFrom, type KnownSession, type ReplId, type ReplRecord } from "./repl.ts";
+
+/** All that is known of one REPL, each part from where it is true. */
+export interface ReplFacts {
+  readonly replId: ReplId;
+  readonly record?: ReplRecord | undefined;
+  /** Why the record or the newest save cannot be read; absent when both can. */
+  readonly broken?: string | undefined;
+  readonly session?: RunningSession | undefined;
+  /** What the look-ups say of a session. */
+  readonly known?: KnownSession | undefined;
+  readonly workflow?: RunningWorkflow | undefined;
+}
+
+export interface RunningWorkflow {
+  readonly type: string;
+  readonly startedAt: string;
+}
+
+/** What must always hold of a REPL, by the names of reliability.md. */
+export interface Violation {
+  readonly invariant: "I2" | "I4" | "I7" | "I8" | "I11" | "I12";
+  readonly replId: ReplId;
+  readonly what: string;
+}
+
+/** A start is over within minutes. A close may wait for an operator, who should know of it. */
+const longestWorkflowSeconds = 600;
+
+/**
+ * What does not hold. Between two steps of a workflow much is on its way, so nothing is said of what a workflow is
+ * at work on, and of what has not been so for `graceSeconds`.
+ */
+export function findViolations(facts: ReplFacts, now: Date, graceSeconds: number): Violation[] {
+  const { replId, record, broken, session, known, workflow } = facts;
+  const found: Violation[] = [];
+  const say = (invariant: Violation["invariant"], what: string) => found.push({ invariant, replId, what });
+  const secondsSince = (time: string) => (now.getTime() - Date.parse(time)) / 1000;
+  const isSettled = !workflow && (!session || secondsSince(session.createdAt) > graceSeconds);
+
+  if (broken) say("I12", broken);
+  if (workflow && secondsSince(workflow.startedAt) > longestWorkflowSeconds)
+    say("I11", `${workflow.type} has been running since ${workflow.startedAt}`);
+  if (!isSettled) return found;
+  if (session && !record && !broken) say("I7", `session ${session.id} runs without a record in the registry`);
+  if (session && record && record.sessionId !== session.id)
+    say("I2", `session ${session.id} runs, but the writer of its files is ${record.sessionId ?? "nobody"}`);
+  if (session?.ending) say("I4", `it is ${session.ending}, but no workflow is at work on it`);
+  if (!session && known) say("I8", `the look-ups say ${statusFrom(known.state)}, but nothing runs`);
+  if (session && record && known?.id !== session.id)
+    say("I8", `session ${session.id} runs, but the look-ups say ${known ? known.id : "that nothing does"}`);
+  return found;
+}

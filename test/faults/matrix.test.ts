@@ -1,0 +1,243 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Activities } from "../../activities/index.ts";
+import type { StartInput } from "../../activities/inputs.ts";
+import { readRecord } from "../../domain/registry.ts";
+import { newRecord, newSession, newStart } from "../fakes/records.ts";
+import { failureOf, useTestServer } from "../workflows/environment.ts";
+import { createWorld, faults, type FaultPlan, type World } from "./world.ts";
+
+/** Every activity of every workflow × every fault, with the real activities; afterwards every invariant must hold. */
+
+type Name = keyof Activities;
+type Start = Parameters<Parameters<ReturnType<typeof useTestServer>["withWorker"]>[1]>[0];
+
+const stepsOfCreate = ["reserveRepl", "copyTemplate", "applyManifests", "waitUntilReady", "publishSession"] as const;
+const stepsOfOpen = ["claimSession", "reserveSession", "applyManifests", "waitUntilReady", "publishSession"] as const;
+const stepsOfClose = ["findSession", "saveWorkspace", "removeResources", "withdrawSession"] as const;
+const stepsOfDelete = ["findSession", "removeResources", "removeFiles", "forgetRepl"] as const;
+const undosOfCreate = ["removeResources", "removeNewFiles", "releaseRepl"] as const;
+const undosOfOpen = ["removeResources", "releaseSession"] as const;
+/** Fewer would not show that a removal is never given up. */
+const manyTimes = 6;
+
+const once =
+  (name: Name, fault: (typeof faults)[number]): FaultPlan =>
+  (activity, attempt) =>
+    activity === name && attempt === 1 ? fault : undefined;
+const times =
+  (name: Name, fault: (typeof faults)[number], count: number): FaultPlan =>
+  (activity, attempt) =>
+    activity === name && attempt <= count ? fault : undefined;
+const cases = (steps: readonly Name[]) => steps.flatMap((step) => faults.map((fault) => [step, fault] as const));
+const forGood = (steps: readonly Name[]) =>
+  steps.flatMap((step) => (["before", "after"] as const).map((fault) => [step, fault] as const));
+
+describe("the fault matrix", () => {
+  const server = useTestServer();
+  let world: World;
+  beforeAll(async () => {
+    world = createWorld();
+    await world.publishTemplate();
+  });
+
+  const idOf = ({ repl }: StartInput) => ({ replId: repl.id, owner: repl.owner });
+  const within = <T>(use: (start: Start) => Promise<T>): Promise<T> => server.withWorker(world.activities, use);
+  async function create(start: Start, input = newStart()): Promise<StartInput> {
+    await (await start("createRepl", input)).result();
+    return input;
+  }
+  async function close(start: Start, input: StartInput) {
+    const record = await readRecord(world.ports.store, input.repl.owner.id, input.repl.id);
+    if (!record?.lastSave) throw new Error("no save");
+    return (await start("shutdownRepl", { ...idOf(input), lastSave: record.lastSave })).result();
+  }
+  async function closed(start: Start, text = "precious"): Promise<StartInput> {
+    world.plan(() => undefined);
+    const input = await create(start);
+    await world.write(idOf(input), text);
+    await close(start, input);
+    const record = await readRecord(world.ports.store, input.repl.owner.id, input.repl.id);
+    const repl = record ?? newRecord();
+    return { ...input, repl, session: newSession(repl) };
+  }
+  const holds = async (input: StartInput) => expect(await world.violations([idOf(input)])).toEqual([]);
+  const statusOf = async ({ repl }: StartInput) =>
+    (await world.ports.directory.list(repl.owner.id)).find(({ id }) => id === repl.id)?.status;
+
+  it.each(cases(stepsOfCreate))("a create goes on when %s fails %s its effect, or runs so", async (step, fault) => {
+    await within(async (start) => {
+      world.plan(once(step, fault));
+      const input = await create(start);
+      expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["running", ""]);
+      await holds(input);
+    });
+  });
+
+  it.each(forGood(stepsOfCreate))(
+    "a create leaves no trace when %s fails for good, %s its effect",
+    async (step, fault) => {
+      await within(async (start) => {
+        const input = newStart();
+        world.plan((activity) => (activity === step ? fault : undefined));
+        expect(await failureOf((await start("createRepl", input)).result())).toMatchObject({ type: "unavailable" });
+        world.plan(() => undefined);
+        // From then on its owner may have been told of it, and what they have been told of is not removed.
+        if (step === "publishSession" && fault === "after") {
+          expect(await statusOf(input)).toBe("stopped");
+          expect(await world.ports.cluster.findSession(input.repl.id)).toBeUndefined();
+          return holds(input);
+        }
+        expect(await world.tracesOf(idOf(input))).toEqual([]);
+      });
+    },
+  );
+
+  it.each(undosOfCreate)("a create that fails is undone although %s fails again and again", async (undo) => {
+    await within(async (start) => {
+      const input = newStart();
+      const undoing = times(undo, "after", manyTimes);
+      world.plan((activity, attempt) => (activity === "publishSession" ? "before" : undoing(activity, attempt)));
+      expect(await failureOf((await start("createRepl", input)).result())).toMatchObject({ type: "unavailable" });
+      expect(await world.tracesOf(idOf(input))).toEqual([]);
+    });
+  });
+
+  it.each(cases(stepsOfOpen))(
+    "an open finds every byte when %s fails %s its effect, or runs so",
+    async (step, fault) => {
+      await within(async (start) => {
+        const input = await closed(start);
+        world.plan(once(step, fault));
+        await (await start("openRepl", input)).result();
+        expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["running", "precious"]);
+        await holds(input);
+      });
+    },
+  );
+
+  it.each(forGood(stepsOfOpen))(
+    "an open that fails for good at %s, %s its effect, loses nothing",
+    async (step, fault) => {
+      await within(async (start) => {
+        const input = await closed(start);
+        world.plan((activity) => (activity === step ? fault : undefined));
+        expect(await failureOf((await start("openRepl", input)).result())).toMatchObject({ type: "unavailable" });
+        world.plan(() => undefined);
+        expect(await world.ports.cluster.findSession(input.repl.id)).toBeUndefined();
+        await holds(input);
+        const again = { ...input, session: newSession(input.repl) };
+        await (await start("openRepl", again)).result();
+        expect(await world.read(idOf(input))).toBe("precious");
+      });
+    },
+  );
+
+  it.each(undosOfOpen)("an open that fails is undone although %s fails again and again", async (undo) => {
+    await within(async (start) => {
+      const input = await closed(start);
+      const undoing = times(undo, "before", manyTimes);
+      world.plan((activity, attempt) => (activity === "waitUntilReady" ? "before" : undoing(activity, attempt)));
+      expect(await failureOf((await start("openRepl", input)).result())).toMatchObject({ type: "unavailable" });
+      expect(await world.ports.cluster.findSession(input.repl.id)).toBeUndefined();
+      await holds(input);
+    });
+  });
+
+  it.each(cases(stepsOfClose))("a close saves all when %s fails %s its effect, or runs so", async (step, fault) => {
+    await within(async (start) => {
+      world.plan(() => undefined);
+      const input = await create(start);
+      await world.write(idOf(input), "written last");
+      world.plan(once(step, fault));
+      const { save } = await close(start, input);
+      expect(save).toMatchObject({ generation: 2, files: 1 });
+      expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", "written last"]);
+      expect(await world.ports.cluster.findSession(input.repl.id)).toBeUndefined();
+      await holds(input);
+    });
+  });
+
+  it.each(forGood(stepsOfClose))(
+    "a close goes on although %s fails again and again, %s its effect",
+    async (step, fault) => {
+      await within(async (start) => {
+        world.plan(() => undefined);
+        const input = await create(start);
+        await world.write(idOf(input), "written last");
+        world.plan(times(step, fault, manyTimes));
+        await close(start, input);
+        expect(world.attemptsOf(step)).toBe(manyTimes + 1);
+        expect(await world.read(idOf(input))).toBe("written last");
+        await holds(input);
+      });
+    },
+  );
+
+  it("a close keeps the pod for as long as nothing can be saved", async () => {
+    await within(async (start) => {
+      world.plan(() => undefined);
+      const input = await create(start);
+      await world.write(idOf(input), "only here");
+      let isAway = true;
+      const pods: (string | undefined)[] = [];
+      world.plan((activity, attempt) => {
+        if (activity !== "saveWorkspace") return undefined;
+        pods.push(world.pods.get(input.repl.id)?.session.id);
+        isAway = attempt < 200;
+        return isAway ? "before" : undefined;
+      });
+      await close(start, input);
+      expect(pods).toEqual(Array.from({ length: 200 }, () => input.session.id));
+      expect(await world.read(idOf(input))).toBe("only here");
+    });
+  });
+
+  it.each(cases(stepsOfDelete))(
+    "a deletion leaves nothing when %s fails %s its effect, or runs so",
+    async (step, fault) => {
+      await within(async (start) => {
+        world.plan(() => undefined);
+        const input = await create(start);
+        world.plan(once(step, fault));
+        await (await start("deleteRepl", idOf(input))).result();
+        expect(await world.tracesOf(idOf(input))).toEqual([]);
+      });
+    },
+  );
+
+  it.each([...stepsOfCreate, ...stepsOfOpen, ...stepsOfClose, ...stepsOfDelete].map((step, at) => [at, step] as const))(
+    "nothing is lost when Redis is flushed beside step %i, %s",
+    async (at, step) => {
+      await within(async (start) => {
+        const flushing: FaultPlan = (activity) => {
+          if (activity === step) world.flush();
+          return undefined;
+        };
+        const [createEnd, openEnd, closeEnd] = [
+          stepsOfCreate.length,
+          stepsOfCreate.length + stepsOfOpen.length,
+          stepsOfCreate.length + stepsOfOpen.length + stepsOfClose.length,
+        ];
+        if (at < createEnd) {
+          world.plan(flushing);
+          const input = await create(start);
+          expect(await statusOf(input)).toBe("running");
+          return holds(input);
+        }
+        const input = await closed(start);
+        world.plan(at < openEnd ? flushing : () => undefined);
+        await (await start("openRepl", input)).result();
+        expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["running", "precious"]);
+        if (at < openEnd) return holds(input);
+        world.plan(flushing);
+        if (at < closeEnd) {
+          await close(start, input);
+          expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", "precious"]);
+          return holds(input);
+        }
+        await (await start("deleteRepl", idOf(input))).result();
+        expect(await world.tracesOf(idOf(input))).toEqual([]);
+      });
+    },
+  );
+});

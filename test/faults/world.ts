@@ -1,0 +1,196 @@
+import { createHash } from "node:crypto";
+import { createActivities, type Activities } from "../../activities/index.ts";
+import type { ReplInput } from "../../activities/inputs.ts";
+import type { Ports } from "../../activities/ports.ts";
+import { commitSave, requireWriter } from "../../domain/commit-save.ts";
+import { ReplError } from "../../domain/errors.ts";
+import { findViolations, type ReplFacts } from "../../domain/invariants.ts";
+import { objectKey } from "../../domain/naming.ts";
+import { readRecord, readRecords, readSave, updateRecord } from "../../domain/registry.ts";
+import type { ReplRecord, Session, User } from "../../domain/repl.ts";
+import { createManifest, writeSaveManifest, type SaveEntry } from "../../domain/save.ts";
+import { createFakePorts } from "../fakes/ports.ts";
+import { nodeTemplate } from "../fakes/records.ts";
+
+/** How an attempt of an activity can go wrong. */
+export const faults = ["before", "after", "twice", "inside"] as const;
+export type Fault = (typeof faults)[number];
+
+/** Which attempts go wrong, and how. */
+export type FaultPlan = (activity: keyof Activities, attempt: number) => Fault | undefined;
+
+const workFile = "work.txt";
+
+/**
+ * A whole system in memory: the real activities on fake ports, whose pods hold one file that people write into and
+ * that restores and saves carry, with the real code of the registry and of saves. Faults come by plan.
+ */
+export function createWorld() {
+  /** What the workspace of a session holds; a session without one was never restored. */
+  const workspaces = new Map<string, string>();
+  const fakes = createFakePorts({ restore, save });
+  const { objects, machines, lookUps } = fakes;
+  const ports: Ports = { ...fakes.ports, probe: async (url) => isRestored(url) };
+  const { store } = ports;
+  let plan: FaultPlan = () => undefined;
+  let attempts = new Map<string, number>();
+
+  const contentOf = async (record: ReplRecord): Promise<string> => {
+    if (!record.lastSave) throw new ReplError("not_found", "no save");
+    const entry = (await readSave(store, record.id, record.lastSave)).entries.find(({ path }) => path === workFile);
+    if (entry?.type !== "file") return "";
+    return (await store.getText(entry.key, entry.version))?.text ?? "";
+  };
+
+  /** As the runner behind an access path: it answers when its files are there. */
+  function isRestored(url: string): boolean {
+    const pod = [...machines.pods.values()].find(({ session }) => url.includes(`/${session.replId}/`));
+    return pod !== undefined && workspaces.has(pod.session.id);
+  }
+
+  async function restore(session: Session): Promise<void> {
+    if (workspaces.has(session.id)) return;
+    const record = await updateRecord(store, session.userId, session.replId, (current) => {
+      requireWriter(current, { sessionId: session.id });
+      return { ...current, restored: { sessionId: session.id, pod: session.id } };
+    });
+    workspaces.set(session.id, await contentOf(record));
+  }
+
+  async function save(_name: string, session: Session) {
+    const content = workspaces.get(session.id);
+    if (content === undefined) return { exitCode: 4, message: "" };
+    try {
+      const record = await readRecord(store, session.userId, session.replId);
+      if (!record) return { exitCode: 3, message: '{"error":"no record"}' };
+      requireWriter(record, { sessionId: session.id });
+      if ((await contentOf(record)) === content)
+        return { exitCode: 0, message: JSON.stringify({ generation: record.lastSave?.generation }) };
+      const key = `${objectKey.workspace(record.owner, record.id)}${workFile}`;
+      const summary = await commitSave(store, record, [await fileEntry(key, content)], {
+        sessionId: session.id,
+        kind: "close",
+        leftOut: [],
+        inMotion: [],
+      });
+      return { exitCode: 0, message: JSON.stringify(summary) };
+    } catch (error) {
+      const isOther = error instanceof ReplError && error.code === "conflict";
+      return { exitCode: isOther ? 3 : 1, message: JSON.stringify({ error: String(error) }) };
+    }
+  }
+
+  async function fileEntry(key: string, content: string): Promise<SaveEntry> {
+    const sha256 = createHash("sha256").update(content).digest("hex");
+    const { version } = await store.putFile(key, Buffer.from(content), sha256);
+    const common = { path: workFile, mode: 0o644, mtimeNs: "0" };
+    return { ...common, type: "file", sizeBytes: Buffer.byteLength(content), sha256, key, version };
+  }
+
+  /** The template that every REPL here begins with: its one file is empty. */
+  async function publishTemplate(): Promise<void> {
+    const { name, digest } = nodeTemplate;
+    const entry = await fileEntry(`${objectKey.template(name, digest)}${workFile}`, "");
+    const header = {
+      replId: name,
+      generation: 0,
+      parent: 0,
+      createdAt: "2026-01-01T00:00:00.000Z",
+      sessionId: "template",
+      kind: "template" as const,
+      leftOut: [],
+      inMotion: [],
+    };
+    await store.putText(objectKey.templateManifest(name, digest), writeSaveManifest(createManifest(header, [entry])));
+  }
+
+  function withFault(name: keyof Activities, run: (input: never) => Promise<unknown>) {
+    return async (input: never): Promise<unknown> => {
+      const attempt = (attempts.get(name) ?? 0) + 1;
+      attempts.set(name, attempt);
+      const fault = plan(name, attempt);
+      if (fault === "before") throw new ReplError("unavailable", `${name}: fault before attempt ${attempt}`);
+      if (fault === "inside") {
+        // The store answers once and then goes away, until the attempt is over.
+        let calls = 0;
+        objects.failWhen(() => (++calls > 1 ? new ReplError("unavailable", `${name}: fault inside`) : undefined));
+        return run(input).finally(() => objects.failWhen(undefined));
+      }
+      if (fault === "twice") await run(input);
+      const result = await run(input);
+      if (fault === "after") throw new ReplError("unavailable", `${name}: fault after attempt ${attempt}`);
+      return result;
+    };
+  }
+
+  const activities = Object.fromEntries(
+    Object.entries(createActivities(ports)).map(([name, run]) => [
+      name,
+      withFault(name as keyof Activities, run as (input: never) => Promise<unknown>),
+    ]),
+  ) as unknown as Activities;
+
+  async function factsOf(replId: string, owner: User): Promise<ReplFacts> {
+    const record = await readRecord(store, owner.id, replId);
+    const broken = record
+      ? await contentOf(record).then(
+          () => undefined,
+          (error: unknown) => String(error),
+        )
+      : undefined;
+    const session = (await ports.cluster.listSessions(owner.id)).find((running) => running.replId === replId);
+    return { replId, record, broken, session, known: await ports.directory.activeSession(owner.id, replId) };
+  }
+
+  return {
+    ...fakes,
+    ports,
+    activities,
+    publishTemplate,
+    /** From now on, with every activity's attempts counted from 1. */
+    plan(next: FaultPlan): void {
+      plan = next;
+      attempts = new Map();
+    },
+    attemptsOf: (name: keyof Activities) => attempts.get(name) ?? 0,
+    /** Somebody types into the file of a REPL that is open. */
+    async write({ replId }: ReplInput, text: string): Promise<void> {
+      const session = await ports.cluster.findSession(replId);
+      const content = session && workspaces.get(session.id);
+      if (!session || content === undefined) throw new Error(`${replId} is not open`);
+      workspaces.set(session.id, content + text);
+    },
+    /** What somebody who opens the REPL would find, or has before them. */
+    async read({ replId, owner }: ReplInput): Promise<string | undefined> {
+      const session = await ports.cluster.findSession(replId);
+      const open = session && workspaces.get(session.id);
+      if (open !== undefined) return open;
+      const record = await readRecord(store, owner.id, replId);
+      return record && contentOf(record);
+    },
+    /** Everything that does not hold, in words; looked at while no workflow is under way. */
+    async violations(repls: readonly ReplInput[]): Promise<string[]> {
+      const found: string[] = [];
+      for (const { replId, owner } of repls)
+        for (const { invariant, what } of findViolations(await factsOf(replId, owner), new Date(), -1))
+          found.push(`${invariant} ${replId}: ${what}`);
+      return found;
+    },
+    /** Keys of a REPL, old versions included, and whatever else there is of it. */
+    async tracesOf({ replId, owner }: ReplInput): Promise<string[]> {
+      const running = await ports.cluster.findSession(replId);
+      const listed = (await ports.directory.list(owner.id)).filter(({ id }) => id === replId);
+      const records = (await readRecords(store, owner.id)).filter(({ id }) => id === replId);
+      return [
+        ...objects.allKeys().filter((key) => key.includes(replId)),
+        ...(running ? [`session ${running.id}`] : []),
+        ...listed.map(({ status }) => `listed as ${status}`),
+        ...records.map(({ id }) => `record of ${id}`),
+      ];
+    },
+    flush: lookUps.flush,
+    pods: machines.pods,
+  };
+}
+
+export type World = ReturnType<typeof createWorld>;

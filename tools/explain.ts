@@ -1,0 +1,62 @@
+import { loadConfig } from "../config/config.ts";
+import { findViolations, type ReplFacts } from "../domain/invariants.ts";
+import { openWitness, type Witness } from "./facts.ts";
+import { environmentOfStack } from "./stack/environment.ts";
+
+const help = `Usage: npm run explain -- REPL-ID
+
+Says what every part of the system knows of one REPL, registry, saves, cluster, look-ups and workflows, and what of it
+disagrees. Changes nothing. Reads the configuration of API and worker from the environment; where that names no
+servers, the local stack's.`;
+
+const newestRuns = 5;
+
+async function explain(witness: Witness, facts: ReplFacts): Promise<string> {
+  const { replId, record, session, known, workflow, broken } = facts;
+  const [report] = session ? await witness.reports([session]) : [];
+  const save = record?.lastSave;
+  const lines: (readonly [string, string])[] = [
+    [
+      "registry",
+      record
+        ? `“${record.name}” of ${record.owner.login} (${record.owner.id}), template ${record.template}, made ${record.createdAt}; writer: ${record.sessionId ?? "nobody"}`
+        : (broken ?? "no such REPL"),
+    ],
+    ["newest save", save ? `${save.generation}: ${save.files} files, ${save.bytes} bytes, ${save.savedAt}` : "none"],
+    ...(record?.lastLoss
+      ? [["last loss", `${record.lastLoss.at}, went on from save ${record.lastLoss.generation}`] as const]
+      : []),
+    [
+      "cluster",
+      session
+        ? `session ${session.id} since ${session.createdAt}, ${session.isReady ? "ready" : "not ready"}${session.ending ? `, ${session.ending}` : ""}`
+        : "nothing runs",
+    ],
+    [
+      "runner",
+      report
+        ? `${report.connections} connections, last activity ${report.lastActivityAt}, heard ${report.reportedAt}`
+        : "has not been heard",
+    ],
+    [
+      "look-ups",
+      known ? `session ${known.id}, ${known.state}${known.reason ? ` (${known.reason})` : ""}` : "no session",
+    ],
+    ["workflow now", workflow ? `${workflow.type} since ${workflow.startedAt}` : "none runs"],
+    ...(await witness.pending(replId)).map((line) => ["  pending", line] as const),
+    ...(await witness.history(replId, newestRuns)).map((line) => ["  run", line] as const),
+    ...findViolations(facts, new Date(), 0).map(({ invariant, what }) => [`✗ ${invariant}`, what] as const),
+  ];
+  return lines.map(([name, text]) => `${name.padEnd(14)}${text}`).join("\n");
+}
+
+const [replId] = process.argv.slice(2);
+if (!replId || replId.startsWith("-")) {
+  console.log(help);
+  process.exit(replId === "--help" || replId === "-h" ? 0 : 2);
+}
+const witness = await openWitness(loadConfig(environmentOfStack(process.env)));
+const [facts = { replId }] = await witness.facts((id) => id === replId);
+console.log(await explain(witness, facts));
+await witness.close();
+process.exit(0);

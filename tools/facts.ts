@@ -1,0 +1,135 @@
+import { Client, Connection } from "@temporalio/client";
+import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
+import { connectToRedis } from "../adapters/redis-connection.ts";
+import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
+import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import type { Config } from "../config/config.ts";
+import { objectStoreOptions } from "../config/settings.ts";
+import { mapConcurrently } from "../domain/concurrency.ts";
+import { messageOf } from "../domain/errors.ts";
+import type { ReplFacts, RunningWorkflow } from "../domain/invariants.ts";
+import { objectKey, workflowIdOf } from "../domain/naming.ts";
+import type { RunningSession } from "../domain/ports.ts";
+import { readSave } from "../domain/registry.ts";
+import type { ReplRecord } from "../domain/repl.ts";
+import { createReadTruth } from "../domain/truth.ts";
+
+const concurrentRepls = 8;
+const workflowPrefix = workflowIdOf("");
+
+export type Witness = Awaited<ReturnType<typeof openWitness>>;
+
+/** Reads what a live system says of its REPLs, and changes nothing but look-ups that were flushed. */
+export async function openWitness(config: Config) {
+  const store = createS3ObjectStore(objectStoreOptions(config));
+  const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+  const redis = connectToRedis(config.REDIS_URL);
+  const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
+  const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
+  const connection = await Connection.connect({ address: config.TEMPORAL_ADDRESS });
+  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+
+  /** By id; one that cannot be read is named in `broken`. */
+  async function allRecords() {
+    const keys = await store.list(objectKey.allRecords);
+    const records = new Map<string, ReplRecord>();
+    const broken = new Map<string, string>();
+    await mapConcurrently(keys, { items: concurrentRepls }, async (key) => {
+      const replId = key.slice(key.lastIndexOf("/") + 1).replace(/\.json$/, "");
+      try {
+        const object = await store.getText(key);
+        if (object) records.set(replId, JSON.parse(object.text) as ReplRecord);
+      } catch (error) {
+        broken.set(replId, `${key} cannot be read: ${messageOf(error)}`);
+      }
+    });
+    return { records, broken };
+  }
+
+  async function allSessions(): Promise<Map<string, RunningSession>> {
+    const all = new Map<string, RunningSession>();
+    for (let cursor: string | undefined; ;) {
+      const page = await cluster.pageOfSessions(cursor);
+      for (const session of page.sessions) all.set(session.replId, session);
+      if (!page.next) return all;
+      cursor = page.next;
+    }
+  }
+
+  async function runningWorkflows(): Promise<Map<string, RunningWorkflow>> {
+    const all = new Map<string, RunningWorkflow>();
+    const query = `ExecutionStatus="Running" AND WorkflowId STARTS_WITH "${workflowPrefix}"`;
+    for await (const { workflowId, type, startTime } of client.workflow.list({ query }))
+      all.set(workflowId.slice(workflowPrefix.length), { type, startedAt: startTime.toISOString() });
+    return all;
+  }
+
+  async function brokenSave(record: ReplRecord): Promise<string | undefined> {
+    if (!record.lastSave) return "it has no save";
+    try {
+      await readSave(store, record.id, record.lastSave);
+      return undefined;
+    } catch (error) {
+      return `its newest save cannot be read: ${messageOf(error)}`;
+    }
+  }
+
+  return {
+    /** Of every REPL that anything knows of, or of some. */
+    async facts(isChosen: (replId: string) => boolean = () => true): Promise<ReplFacts[]> {
+      const [{ records, broken }, sessions, workflows] = await Promise.all([
+        allRecords(),
+        allSessions(),
+        runningWorkflows(),
+      ]);
+      const marked = new Map<string, string>();
+      for await (const page of directory.marks()) for (const { replId, userId } of page) marked.set(replId, userId);
+      const ids = new Set([
+        ...records.keys(),
+        ...broken.keys(),
+        ...sessions.keys(),
+        ...workflows.keys(),
+        ...marked.keys(),
+      ]);
+      return mapConcurrently([...ids].filter(isChosen), { items: concurrentRepls }, async (replId) => {
+        const [record, session] = [records.get(replId), sessions.get(replId)];
+        const userId = record?.owner.id ?? session?.userId ?? marked.get(replId);
+        return {
+          replId,
+          record,
+          session,
+          broken: broken.get(replId) ?? (record && (await brokenSave(record))),
+          known: userId === undefined ? undefined : await directory.activeSession(userId, replId),
+          workflow: workflows.get(replId),
+        };
+      });
+    },
+    remains: () => cluster.remains(),
+    /** The newest runs of a REPL's workflows, newest first. */
+    async history(replId: string, limit: number): Promise<string[]> {
+      const lines: string[] = [];
+      for await (const run of client.workflow.list({ query: `WorkflowId="${workflowIdOf(replId)}"` })) {
+        const ended = run.closeTime ? ` until ${run.closeTime.toISOString()}` : "";
+        lines.push(`${run.type} ${run.status.name} from ${run.startTime.toISOString()}${ended}  (run ${run.runId})`);
+        if (lines.length === limit) break;
+      }
+      return lines;
+    },
+    /** What the running workflow is at, and why its pending activities fail. */
+    async pending(replId: string): Promise<string[]> {
+      const description = await client.workflow
+        .getHandle(workflowIdOf(replId))
+        .describe()
+        .catch(() => undefined);
+      return (description?.raw.pendingActivities ?? []).map(
+        ({ activityType, attempt, lastFailure }) =>
+          `${activityType?.name}, attempt ${attempt}${lastFailure?.message ? `: ${lastFailure.message}` : ""}`,
+      );
+    },
+    reports: directory.reports,
+    async close(): Promise<void> {
+      redis.disconnect();
+      await connection.close();
+    },
+  };
+}
