@@ -1,10 +1,12 @@
 import * as k8s from "@kubernetes/client-node";
-import { messageOf, ReplError } from "../domain/errors.ts";
+import { ReplError } from "../domain/errors.ts";
 import { annotation, fieldManager, label } from "../domain/naming.ts";
-import type { Cluster, RunningSession } from "../domain/ports.ts";
+import type { Cluster } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
 import { informOfPods } from "./kubernetes-informer.ts";
+import { translateError } from "./kubernetes-errors.ts";
 import { watchPods } from "./kubernetes-watch.ts";
+import { createdAtOf, runningSession, sessionOf } from "./session-objects.ts";
 import {
   describePod,
   hopelessContainer,
@@ -44,6 +46,9 @@ const readinessDueMs = 40;
 const sessionsInPage = 200;
 const ofRepls = `${label.name}=devex-repl,${label.managedBy}=devex`;
 
+/** A pod that can be made is there within a second. */
+const refusalLookMs = 3000;
+
 /** The cluster behind a Kubernetes API server. */
 export function createKubernetesCluster(
   options: KubernetesOptions,
@@ -62,7 +67,7 @@ export function createKubernetesCluster(
     try {
       return await call();
     } catch (error) {
-      throw signal?.aborted && error === signal.reason ? error : translate(what, error);
+      throw signal?.aborted && error === signal.reason ? error : translateError(what, error);
     }
   }
 
@@ -155,6 +160,19 @@ export function createKubernetesCluster(
         const body = { metadata: { annotations: { [annotation.asked]: new Date().toISOString() } } };
         core.patchNamespacedPod({ name, namespace, body }, mergePatch).catch(() => {});
       };
+      // A pod that the cluster refuses to make is nowhere to be watched: its Deployment says why.
+      const refused = setInterval(() => {
+        if (last !== describePod(undefined)) return;
+        apps.readNamespacedDeployment({ name: session.replId, namespace }).then(
+          ({ status }) => {
+            const failure = status?.conditions?.find(
+              ({ type, status: is }) => type === "ReplicaFailure" && is === "True",
+            );
+            if (failure && last === describePod(undefined)) onProgress(`no pod: ${failure.message ?? failure.reason}`);
+          },
+          () => {},
+        );
+      }, refusalLookMs);
       const visit = (pods: readonly k8s.V1Pod[]) => {
         const pod = livePod(pods);
         if (pod && isStartedUnready(pod)) reminder ??= setTimeout(remind, readinessDueMs, pod.metadata?.name ?? "");
@@ -168,6 +186,7 @@ export function createKubernetesCluster(
         await attempt("wait for the pod", () => watchPods(config, namespace, podsOf(session), signal, visit), signal);
       } finally {
         clearTimeout(reminder);
+        clearInterval(refused);
       }
     },
 
@@ -234,57 +253,4 @@ export function createKubernetesCluster(
       await attempt("ask the API server", () => core.readNamespace({ name: namespace }));
     },
   };
-}
-
-function sessionOf({ metadata }: k8s.KubernetesObject): Session {
-  const labels = metadata?.labels ?? {};
-  return {
-    id: labels[label.sessionId] ?? "",
-    replId: labels[label.replId] ?? "",
-    userId: labels[label.userId] ?? "",
-  };
-}
-
-function createdAtOf({ metadata }: k8s.KubernetesObject): string {
-  return new Date(metadata?.creationTimestamp ?? 0).toISOString();
-}
-
-/** One, or none when it is on its way out. */
-function runningSession(deployment: k8s.V1Deployment): RunningSession[] {
-  const { metadata, status } = deployment;
-  if (metadata?.deletionTimestamp) return [];
-  const ending = metadata?.annotations?.[annotation.ending];
-  const keysRenewedAt = metadata?.annotations?.[annotation.keysRenewedAt];
-  return [
-    {
-      ...sessionOf(deployment),
-      createdAt: createdAtOf(deployment),
-      isReady: (status?.readyReplicas ?? 0) > 0,
-      ...(ending === "stopping" || ending === "deleting" ? { ending } : {}),
-      ...(keysRenewedAt ? { keysRenewedAt } : {}),
-    },
-  ];
-}
-
-function translate(what: string, error: unknown): unknown {
-  if (error instanceof ReplError) return error;
-  if (error instanceof Error && error.name === "AbortError") return error;
-  if (error instanceof k8s.ApiException) {
-    if (error.code === 409)
-      return new ReplError("unavailable", `${what}: changed by somebody else at the same time`, { cause: error });
-    return new ReplError("unavailable", `${what}: the cluster answers ${error.code} (${statusMessage(error.body)})`, {
-      cause: error,
-    });
-  }
-  const cause = error instanceof Error && error.cause ? error.cause : error;
-  return new ReplError("unavailable", `${what}: the cluster does not answer (${messageOf(cause)})`, { cause: error });
-}
-
-function statusMessage(body: unknown): string {
-  try {
-    const status = (typeof body === "string" ? JSON.parse(body) : body) as { message?: string };
-    return status.message ?? "no reason given";
-  } catch {
-    return "no reason given";
-  }
 }

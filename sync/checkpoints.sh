@@ -2,10 +2,26 @@
 # Saves while people work. Each checkpoint is a process of its own, so that between two of them a pod holds
 # no more than a sleeping shell. When the pod is told to end without having been closed (its node is drained),
 # a last checkpoint is made in the time that is left.
-restored=/run/devex/restored
-closing=/run/devex/closing
+state=${DEVEX_STATE_FOLDER:-/run/devex}
+program=${DEVEX_SYNC_PROGRAM:-/opt/devex/sync.mjs}
 ending=
+killed_since=
 trap 'ending=1; [ -z "$pause" ] || kill "$pause" 2>/dev/null' TERM
+
+checkpoint() {
+  node "$program" checkpoint
+  code=$?
+  if [ "$code" -le 128 ]; then
+    killed_since=
+    return
+  fi
+  # It could not say so itself.
+  killed_since=${killed_since:-$(date -u +%Y-%m-%dT%H:%M:%SZ)}
+  printf '{"unsaved":{"files":0,"bytes":0,"since":"%s","reason":"the checkpoint was killed (exit code %s)"}}' \
+    "$killed_since" "$code" > "$state/save-status.json.new"
+  mv "$state/save-status.json.new" "$state/save-status.json"
+}
+
 while :; do
   if [ -z "$ending" ]; then
     sleep "${CHECKPOINT_SECONDS:-10}" &
@@ -13,6 +29,6 @@ while :; do
     wait "$pause"
     pause=
   fi
-  if [ -e "$restored" ] && [ ! -e "$closing" ]; then node /opt/devex/sync.mjs checkpoint; fi
+  if [ -e "$state/restored" ] && [ ! -e "$state/closing" ]; then checkpoint; fi
   [ -z "$ending" ] || exit 0
 done

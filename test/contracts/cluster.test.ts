@@ -15,39 +15,60 @@ import { describeCluster } from "./cluster.ts";
 
 const config = loadConfig(inject("stack"));
 
-describeCluster(() => {
-  const keys = { accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY };
+const keys = { accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY };
+const settings = clusterSettings(config);
+const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+
+/** A new REPL whose files can be restored, and the objects of a session of it. */
+async function prepare() {
   const store = createS3ObjectStore(objectStoreOptions(config));
-  const settings = clusterSettings(config);
+  const [template] = loadTemplates();
+  if (!template) throw new Error("there is no template");
+  await store.prepare();
+  await publishTemplate(store, template);
+  const { publicKey } = await createTickets(["a secret for tests that is long enough"], 60);
+  const start = newStart({ repl: newRecord({ template: template.name }), template, ticketKey: publicKey });
+  await createCopyTemplate({ store } as Ports)(start);
   return {
-    cluster: createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE }),
-    async prepare() {
-      const [template] = loadTemplates();
-      if (!template) throw new Error("there is no template");
-      await store.prepare();
-      await publishTemplate(store, template);
-      const { publicKey } = await createTickets(["a secret for tests that is long enough"], 60);
-      const start = newStart({ repl: newRecord({ template: template.name }), template, ticketKey: publicKey });
-      await createCopyTemplate({ store } as Ports)(start);
-      return {
-        session: start.session,
-        manifests: sessionObjects({ ...start, runnerToken: "token" }, keys, settings),
-        saveContainer: (name) => saveContainer(start.session, settings, name),
-      };
-    },
+    session: start.session,
+    manifests: sessionObjects({ ...start, runnerToken: "token" }, keys, settings),
+    saveContainer: (name: string) => saveContainer(start.session, settings, name),
   };
-});
+}
+
+describeCluster(() => ({ cluster, prepare }));
 
 describe("the real cluster", () => {
-  const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+  const soon = () => AbortSignal.timeout(60_000);
 
   it("names sessions of which objects are left without a Deployment", async () => {
     const start = newStart();
-    const keys = { accessKey: "a", secretKey: "b" };
-    const objects = sessionObjects({ ...start, runnerToken: "token" }, keys, clusterSettings(config));
+    const objects = sessionObjects({ ...start, runnerToken: "token" }, keys, settings);
     await cluster.apply(objects.filter(({ kind }) => kind !== "Deployment"));
     expect(await cluster.remains()).toContainEqual({ ...start.session, createdAt: expect.any(String) as string });
     await cluster.remove(start.session);
     expect((await cluster.remains()).map(({ id }) => id)).not.toContain(start.session.id);
+  });
+
+  it("keeps the pod when a save container has no image or takes too much memory, and the next one saves", async () => {
+    const { session, manifests, saveContainer: container } = await prepare();
+    await cluster.apply(manifests);
+    await cluster.waitForPod(session, soon(), () => {});
+    const withoutImage = (name: string) => ({ ...container(name), image: "missing", imagePullPolicy: "Never" });
+    await expect(cluster.runInPod(session, withoutImage, soon(), () => {})).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(/^sync-1 cannot start: ErrImageNeverPull/) as string,
+    });
+    const hog = "const all = []; for (;;) all.push(Buffer.alloc(256 * 2 ** 20, 1));";
+    const hungry = (name: string) => ({ ...container(name), command: ["node", "-e", hog], args: [] });
+    expect(await cluster.runInPod(session, hungry, soon(), () => {})).toMatchObject({
+      container: "sync-2",
+      exitCode: 137,
+    });
+    expect(await cluster.runInPod(session, container, soon(), () => {})).toMatchObject({
+      container: "sync-3",
+      exitCode: 0,
+    });
+    await cluster.remove(session);
   });
 });

@@ -1,16 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
-import { readServerPid } from "../../tools/stack/processes.ts";
-import { readOrCreateSettings } from "../../tools/stack/settings.ts";
+import { freeze } from "./cluster.ts";
 import { apiUrl, inspector, newPerson, openEditor, shell } from "./flow.ts";
 
 const patience = { timeout: 90_000, interval: 200 };
-
-/** Stops a server of the stack in its tracks, as a machine that hangs would, until the returned function is called. */
-function freeze(server: string): () => void {
-  const pid = readServerPid(readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev"), server);
-  process.kill(pid, "SIGSTOP");
-  return () => process.kill(pid, "SIGCONT");
-}
 
 describe("bad days", () => {
   it("keeps the pod while the object store hangs at close, says why, and saves when it is back", async () => {
@@ -46,6 +38,10 @@ describe("bad days", () => {
     creating.catch(() => {});
     try {
       await vi.waitFor(async () => expect(await api.list()).toMatchObject([{ status: "creating" }]), patience);
+      await vi.waitFor(
+        async () => expect((await api.list())[0]?.statusReason).toMatch(/still starting: no pod: .*exceeded quota/),
+        patience,
+      );
       const [repl] = await api.list();
       await api.close(repl?.id ?? "");
       await expect(creating).rejects.toThrow("409");

@@ -4,7 +4,25 @@ import { Client, Connection } from "@temporalio/client";
 import type { ReconcileInput } from "../../activities/inputs.ts";
 import { taskQueue } from "../../domain/naming.ts";
 import type { ReconcileReport } from "../../workflows/reconcile-repls.ts";
+import { readServerPid } from "../../tools/stack/processes.ts";
+import { readOrCreateSettings } from "../../tools/stack/settings.ts";
+import { bringUp } from "../../tools/stack/up.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
+
+const stack = () => readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
+
+/** Stops a server of the stack in its tracks, as a machine that hangs would, until the returned function is called. */
+export function freeze(server: string): () => void {
+  const pid = readServerPid(stack(), server);
+  process.kill(pid, "SIGSTOP");
+  return () => process.kill(pid, "SIGCONT");
+}
+
+/** Ends a server of the stack from one moment to the next, and starts it again. */
+export async function crash(server: string): Promise<void> {
+  process.kill(readServerPid(stack(), server), "SIGKILL");
+  await bringUp(stack(), () => {});
+}
 
 /** An operator's hands on the cluster and on Temporal. */
 export function operator() {

@@ -1,0 +1,91 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, inject, it, vi } from "vitest";
+import { crash, freeze, operator } from "./cluster.ts";
+import { newPerson, openEditor, shell } from "./flow.ts";
+
+const patience = { timeout: 110_000, interval: 250 };
+const workerMain = fileURLToPath(new URL("../../worker/main.ts", import.meta.url));
+
+/** An open REPL with something in it that no save has yet. */
+async function work(name: string) {
+  const api = await newPerson();
+  const { id } = await api.create("node", name);
+  const editor = await openEditor(api, id);
+  await shell(editor, "echo precious > work.txt");
+  await editor.close();
+  const reopened = async () => {
+    const again = await vi.waitFor(() => openEditor(api, id), patience);
+    const content = await shell(again, "cat work.txt");
+    await again.close();
+    return content;
+  };
+  return { api, id, reopened };
+}
+
+describe("with real servers that fail", () => {
+  it.each(["temporal", "kube-apiserver", "s3", "s3-identity", "etcd", "containerd", "kubelet"])(
+    "a close ends well although %s crashes in the middle of it",
+    async (server) => {
+      const { api, id, reopened } = await work(`Close beside a crash of ${server}`);
+      const closing = api.close(id).catch(() => undefined);
+      await vi.waitFor(async () => expect((await api.get(id)).status).not.toBe("running"), patience);
+      await crash(server);
+      await closing;
+      await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
+      expect(await reopened()).toBe("precious");
+      await api.remove(id);
+    },
+  );
+
+  it.each(["temporal", "kube-apiserver", "s3"])(
+    "a create ends well, or leaves nothing, although %s crashes",
+    async (server) => {
+      const api = await newPerson();
+      const { id } = await api.startCreate("node", `Create beside a crash of ${server}`);
+      await crash(server);
+      await vi.waitFor(async () => {
+        const [repl] = await api.list();
+        expect(repl?.status ?? "gone").toMatch(/running|gone/);
+      }, patience);
+      if ((await api.list()).length > 0) await api.remove(id);
+      await vi.waitFor(async () => expect(await operator().podsOf(id)).toEqual([]), patience);
+    },
+  );
+
+  it("a close waits while the API server hangs, and loses nothing", async () => {
+    const { api, id, reopened } = await work("Hanging API server");
+    const thaw = freeze("kube-apiserver");
+    const closing = api.close(id).catch(() => undefined);
+    await delay(10_000);
+    thaw();
+    await closing;
+    await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
+    expect(await reopened()).toBe("precious");
+    await api.remove(id);
+  });
+
+  it("two workers at once do each thing once", async () => {
+    const second: ChildProcess = spawn(process.execPath, [workerMain], {
+      env: inject("worker").environment,
+      stdio: "ignore",
+    });
+    try {
+      const people = await Promise.all([newPerson(), newPerson(), newPerson()]);
+      await Promise.all(
+        people.map(async (api) => {
+          const repl = await api.create("node", "Two workers");
+          expect((await api.close(repl.id)).save.generation).toBe(1);
+          await api.open(repl.id);
+          await api.remove(repl.id);
+          expect(await api.list()).toEqual([]);
+        }),
+      );
+    } finally {
+      second.kill("SIGTERM");
+      await once(second, "exit");
+    }
+  });
+});

@@ -1,0 +1,71 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { SaveStatus } from "../../../domain/save.ts";
+import { newFolder, removeFolders } from "../../setup/trees.ts";
+
+const script = fileURLToPath(new URL("../../../sync/checkpoints.sh", import.meta.url));
+
+describe("the loop of checkpoints", () => {
+  let loop: ChildProcess | undefined;
+  afterEach(async () => {
+    if (loop?.exitCode === null) {
+      loop.kill("SIGTERM");
+      await once(loop, "exit");
+    }
+    removeFolders();
+  });
+
+  /** Runs the loop with a checkpoint of its own, which says in `ran` that it did. */
+  function start(checkpoint: string, ...markers: string[]): string {
+    const state = newFolder();
+    for (const marker of markers) writeFileSync(join(state, marker), "");
+    const program = join(state, "sync.mjs");
+    writeFileSync(
+      program,
+      `import { appendFileSync } from "node:fs"; appendFileSync("${state}/ran", "x"); ${checkpoint}`,
+    );
+    loop = spawn("sh", [script], {
+      env: { ...process.env, DEVEX_STATE_FOLDER: state, DEVEX_SYNC_PROGRAM: program, CHECKPOINT_SECONDS: "0.1" },
+      stdio: "ignore",
+    });
+    return state;
+  }
+  const runs = (state: string) =>
+    existsSync(join(state, "ran")) ? readFileSync(join(state, "ran"), "utf8").length : 0;
+  const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 50 });
+
+  it("goes on whatever a checkpoint ends with", async () => {
+    const state = start("process.exit(1);", "restored");
+    await until(() => expect(runs(state)).toBeGreaterThan(2));
+    expect(existsSync(join(state, "save-status.json"))).toBe(false);
+  });
+
+  it("says since when checkpoints are killed, which they cannot say themselves", async () => {
+    const state = start("process.kill(process.pid, 'SIGKILL');", "restored");
+    await until(() => expect(runs(state)).toBeGreaterThan(2));
+    const { unsaved } = JSON.parse(readFileSync(join(state, "save-status.json"), "utf8")) as SaveStatus;
+    expect(unsaved?.reason).toBe("the checkpoint was killed (exit code 137)");
+    expect(Date.parse(unsaved?.since ?? "")).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  it("makes a last one when the pod ends, and none before the files are there or while it is closed", async () => {
+    const closing = start("", "restored", "closing");
+    loop?.kill("SIGTERM");
+    if (loop) await once(loop, "exit");
+    expect(runs(closing)).toBe(0);
+    const early = start("");
+    loop?.kill("SIGTERM");
+    if (loop) await once(loop, "exit");
+    expect(runs(early)).toBe(0);
+    const state = start("", "restored");
+    await until(() => expect(runs(state)).toBeGreaterThan(0));
+    const before = runs(state);
+    loop?.kill("SIGTERM");
+    if (loop) await once(loop, "exit");
+    expect(runs(state)).toBeGreaterThan(before);
+  });
+});
