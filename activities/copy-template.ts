@@ -13,7 +13,7 @@ const nanosecondsPerMillisecond = 1_000_000n;
  * Makes the first save of a new REPL: copies every file of the template, or of another REPL's save, within the
  * store, each checked by its checksum, writes the manifest, and last the registry record, with which the REPL
  * exists. Throws `unavailable` when the template is not published yet or any file cannot be copied, `conflict` when
- * the id is taken. May be repeated.
+ * the id is taken, or another session is the REPL's writer. May be repeated.
  */
 export function createCopyTemplate({ store }: Ports) {
   async function entriesOf({ repl, template, copyOf }: StartInput): Promise<readonly SaveEntry[]> {
@@ -31,6 +31,9 @@ export function createCopyTemplate({ store }: Ports) {
     const existing = await readRecord(store, repl.owner.id, repl.id);
     if (existing && existing.createdAt !== repl.createdAt)
       throw new ReplError("conflict", "A REPL of this id exists already.");
+    // Of a run that was reset: what has happened since is not its to change.
+    if (existing && existing.sessionId !== session.id)
+      throw new ReplError("conflict", "Another session of this REPL has been opened since.");
     if (existing) return;
     const entries = await mapConcurrently(
       await entriesOf(input),

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { Writable } from "node:stream";
 import * as k8s from "@kubernetes/client-node";
 import { Client, Connection } from "@temporalio/client";
+import proto from "@temporalio/proto";
 import type { ReconcileInput } from "../../activities/inputs.ts";
-import { taskQueue } from "../../domain/naming.ts";
+import { taskQueue, workflowIdOf } from "../../domain/naming.ts";
 import type { ReconcileReport } from "../../workflows/reconcile-repls.ts";
 import { readServerPid } from "../../tools/stack/processes.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
@@ -10,6 +12,17 @@ import { bringUp } from "../../tools/stack/up.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
 
 const stack = () => readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
+
+const { EVENT_TYPE_WORKFLOW_TASK_COMPLETED: taskCompleted } = proto.temporal.api.enums.v1.EventType;
+
+async function withTemporal<T>(use: (client: Client) => Promise<T>): Promise<T> {
+  const connection = await Connection.connect({ address: stackVariable("TEMPORAL_ADDRESS") });
+  try {
+    return await use(new Client({ connection, namespace: stackVariable("TEMPORAL_NAMESPACE") }));
+  } finally {
+    await connection.close();
+  }
+}
 
 /** Stops a server of the stack in its tracks, as a machine that hangs would, until the returned function is called. */
 export function freeze(server: string): () => void {
@@ -61,18 +74,39 @@ export function operator() {
       return output;
     },
     /** Runs the reconciler as its Schedule does, and waits for what it says. */
-    async reconcile(input: ReconcileInput): Promise<ReconcileReport> {
-      const connection = await Connection.connect({ address: stackVariable("TEMPORAL_ADDRESS") });
-      try {
-        const client = new Client({ connection, namespace: stackVariable("TEMPORAL_NAMESPACE") });
-        return (await client.workflow.execute("reconcileRepls", {
+    reconcile: (input: ReconcileInput): Promise<ReconcileReport> =>
+      withTemporal((client) =>
+        client.workflow.execute("reconcileRepls", {
           workflowId: `reconcile-repls/${input.userId}/${Date.now()}`,
           taskQueue,
           args: [input],
-        })) as ReconcileReport;
-      } finally {
-        await connection.close();
-      }
-    },
+        }),
+      ) as Promise<ReconcileReport>,
+    /**
+     * Resets the newest run of a type of a REPL's workflows to its first task, as the UI does, and waits for its end.
+     * Answers with how that was.
+     */
+    reset: (replId: string, type: string): Promise<string> =>
+      withTemporal(async (client) => {
+        const workflowId = workflowIdOf(replId);
+        let runId = "";
+        for await (const run of client.workflow.list({
+          query: `WorkflowId="${workflowId}" AND WorkflowType="${type}"`,
+        })) {
+          runId = run.runId;
+          break;
+        }
+        const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+        const { runId: newRun } = await client.workflowService.resetWorkflowExecution({
+          namespace: client.options.namespace,
+          workflowExecution: { workflowId, runId },
+          workflowTaskFinishEventId: events?.find(({ eventType }) => eventType === taskCompleted)?.eventId ?? null,
+          reason: "a test",
+          requestId: randomUUID(),
+        });
+        const handle = client.workflow.getHandle(workflowId, newRun);
+        await handle.result().catch(() => {});
+        return (await handle.describe()).status.name;
+      }),
   };
 }
