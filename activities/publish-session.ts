@@ -1,5 +1,7 @@
-import type { Place } from "../domain/ports.ts";
+import { accessUrl } from "../domain/naming.ts";
+import type { Place, ReplDirectory } from "../domain/ports.ts";
 import { readRecord, updateRecord } from "../domain/registry.ts";
+import type { ReplRecord, Session } from "../domain/repl.ts";
 import type { SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -20,6 +22,18 @@ export function createPublishSession({ directory, store, limits }: Ports) {
     }));
     await directory.publish(session, url, repl, place, limits);
   };
+}
+
+/** Makes the look-ups say that a session runs which the cluster runs already, whatever they said and whatever the quota is. */
+export async function adoptSession(
+  directory: Pick<ReplDirectory, "publish">,
+  session: Session,
+  repl: ReplRecord,
+  runnerUrl: string,
+): Promise<void> {
+  const noPlace = { epoch: "", isCreating: false };
+  const noLimits = { maxRepls: Number.MAX_SAFE_INTEGER, maxActive: Number.MAX_SAFE_INTEGER };
+  await directory.publish(session, accessUrl(runnerUrl, session.replId), repl, noPlace, noLimits);
 }
 
 /** Takes the session out of the look-ups and tells them of its last save. Does nothing when it is another session's. May be repeated. */

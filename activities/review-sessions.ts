@@ -2,20 +2,18 @@ import { Context } from "@temporalio/activity";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
 import { warningEvent } from "../domain/events.ts";
-import { accessUrl } from "../domain/naming.ts";
 import type { RunningSession, SessionReport } from "../domain/ports.ts";
 import { readRecord } from "../domain/registry.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { reviewSession } from "../domain/session-review.ts";
 import type { EndOfSession, ReconcileInput, SessionsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
+import { adoptSession } from "./publish-session.ts";
 import { createRenewKeys } from "./renew-keys.ts";
 
 const concurrentSessions = 8;
 /** Keys are renewed when a third of their time is over: the kubelet needs a minute or two to hand them on. */
 const renewAfter = 1 / 3;
-const noLimits = { maxRepls: Number.MAX_SAFE_INTEGER, maxActive: Number.MAX_SAFE_INTEGER };
-const noPlace = { epoch: "", isCreating: false };
 
 /**
  * Looks at one page of the cluster's sessions: tells which are to be ended, warns owners before, makes the look-ups
@@ -71,7 +69,7 @@ export function createReviewSessions(ports: Ports) {
     if (known?.id === session.id && known.state === "running") return;
     if (known && known.id !== session.id)
       await directory.withdraw({ id: known.id, replId: session.replId, userId: session.userId }, {});
-    await directory.publish(session, accessUrl(settings.runnerUrl, record.id), record, noPlace, noLimits);
+    await adoptSession(directory, session, record, settings.runnerUrl);
   }
 
   async function renewIfDue(session: RunningSession): Promise<void> {

@@ -1,6 +1,6 @@
+import { adoptSession } from "../activities/publish-session.ts";
 import type { Logger } from "../config/logger.ts";
 import { errorEvent, warningEvent } from "../domain/events.ts";
-import { accessUrl } from "../domain/naming.ts";
 import type { Cluster, ObjectStore, PodNews, ReplDirectory, ReplEvents } from "../domain/ports.ts";
 import { readRecord } from "../domain/registry.ts";
 import { messageOf } from "../domain/errors.ts";
@@ -14,8 +14,6 @@ interface WatchOptions {
   readonly logger: Logger;
   readonly runnerUrl: string;
 }
-
-const noLimits = { maxRepls: Number.MAX_SAFE_INTEGER, maxActive: Number.MAX_SAFE_INTEGER };
 
 /**
  * Tells owners within seconds when the container of an open REPL is lost, and when its successor, which the cluster
@@ -57,13 +55,7 @@ export function createPodNewsHandler({ cluster, store, directory, events, logger
     const record = await readRecord(store, session.userId, session.replId);
     if (!record) return;
     troubled.delete(session.id);
-    await directory.publish(
-      session,
-      accessUrl(runnerUrl, session.replId),
-      record,
-      { epoch: "", isCreating: false },
-      noLimits,
-    );
+    await adoptSession(directory, session, record, runnerUrl);
     const { lastLoss } = record;
     const from = lastLoss?.sessionId === session.id ? ` from save ${lastLoss.generation}` : "";
     logger.info({ event: "pod back", replId: session.replId, sessionId: session.id });
