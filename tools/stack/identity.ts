@@ -21,7 +21,7 @@ const audience = "devex";
 const roleName = "devex-sync";
 /**
  * The least that STS allows: the identity server reads all keys that are still good again at each request of a pod,
- * so that ninety of them make one take three milliseconds, and five of them 0.4.
+ * so that ninety of them make one take three milliseconds, and one 0.4.
  */
 const keySeconds = 900;
 /** AWS allows as much; a session asks for its keys again long before. */
