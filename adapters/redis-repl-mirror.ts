@@ -76,7 +76,9 @@ export function createReplMirror(redis: Redis, sessionTtlSeconds: number) {
         yield (
           await Promise.all(
             page.map(async (key) => {
-              const [id, userId, startedAt] = await redis.hmget(key, "sessionId", "userId", "startedAt");
+              const [id, userId, startedAt] = await answered(redis, () =>
+                redis.hmget(key, "sessionId", "userId", "startedAt"),
+              );
               const replId = key.slice(prefix.length);
               return id && userId ? [{ id, replId, userId, ...(startedAt ? { startedAt } : {}) }] : [];
             }),

@@ -46,7 +46,7 @@ export function reviewSession({ session, record, report }: SessionFacts, lifetim
   }
   if (session.ending === "deleting") return { do: "delete", reason: "its deletion was interrupted" };
   if (session.ending === "stopping") return { do: "close", reason: "its close was interrupted" };
-  if (!session.isReady && !record.restored && age > longestStartSeconds)
+  if (!session.isReady && record.restored?.sessionId !== session.id && age > longestStartSeconds)
     return { do: "close", reason: "it did not start" };
   const { lastLoss } = record;
   if (lastLoss?.sessionId === session.id && (lastLoss.count ?? 1) >= maximumLosses)

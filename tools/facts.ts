@@ -30,12 +30,13 @@ export async function openWitness(config: Config) {
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
 
   /** By id; one that cannot be read is named in `broken`. */
-  async function allRecords() {
-    const keys = await store.list(objectKey.allRecords);
+  async function recordsOf(isChosen: (replId: string) => boolean) {
+    const idIn = (key: string) => key.slice(key.lastIndexOf("/") + 1).replace(/\.json$/, "");
+    const keys = (await store.list(objectKey.allRecords)).filter((key) => isChosen(idIn(key)));
     const records = new Map<string, ReplRecord>();
     const broken = new Map<string, string>();
     await mapConcurrently(keys, { items: concurrentRepls }, async (key) => {
-      const replId = key.slice(key.lastIndexOf("/") + 1).replace(/\.json$/, "");
+      const replId = idIn(key);
       try {
         const object = await store.getText(key);
         if (object) records.set(replId, JSON.parse(object.text) as ReplRecord);
@@ -78,7 +79,7 @@ export async function openWitness(config: Config) {
     /** Of every REPL that anything knows of, or of some. */
     async facts(isChosen: (replId: string) => boolean = () => true): Promise<ReplFacts[]> {
       const [{ records, broken }, sessions, workflows] = await Promise.all([
-        allRecords(),
+        recordsOf(isChosen),
         allSessions(),
         runningWorkflows(),
       ]);

@@ -55,10 +55,15 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const successors = join(mkdtempSync(join(tmpdir(), "devex-e2e-")), "workers");
   project.provide("worker", { pid: programs[0]?.pid ?? 0, environment: { ...environment, successors } });
   return async () => {
-    const found = await audit(environment, auditGraceSeconds, isOfTests);
-    if (found.length > 0) throw new Error(`After the tests not every invariant holds:\n${found.join("\n")}`);
-    for (const pid of readSuccessors(successors)) process.kill(pid, "SIGTERM");
-    for (const program of programs) program.kill("SIGTERM");
-    await Promise.all(programs.map(async (program) => (program.exitCode === null ? once(program, "exit") : undefined)));
+    try {
+      const found = await audit(environment, auditGraceSeconds, isOfTests);
+      if (found.length > 0) throw new Error(`After the tests not every invariant holds:\n${found.join("\n")}`);
+    } finally {
+      for (const pid of readSuccessors(successors)) process.kill(pid, "SIGTERM");
+      for (const program of programs) program.kill("SIGTERM");
+      await Promise.all(
+        programs.map(async (program) => (program.exitCode === null ? once(program, "exit") : undefined)),
+      );
+    }
   };
 }

@@ -74,6 +74,8 @@ describe("the review of a session", () => {
     expect(review({ session: { ...session, createdAt: ago(599) }, record: { restored: undefined as never } }).do).toBe(
       "nothing",
     );
+    // Files that an earlier session had restored say nothing of this one's start.
+    expect(review({ session, record: { restored: { sessionId: "s0", pod: "p0" } } }).do).toBe("close");
     expect(review({ session }).do).toBe("nothing");
   });
 
