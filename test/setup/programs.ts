@@ -7,6 +7,7 @@ import type { TestProject } from "vitest/node";
 import { connectToRedis } from "../../adapters/redis-connection.ts";
 import { loadConfig } from "../../config/config.ts";
 import { startProgram } from "./program.ts";
+import { messageOf } from "../../domain/errors.ts";
 import type { ReplFacts } from "../../domain/invariants.ts";
 import { audit } from "../../tools/audit.ts";
 import { responds } from "../../tools/responds.ts";
@@ -57,7 +58,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return async () => {
     try {
       const found = await audit(environment, auditGraceSeconds, isOfTests);
-      if (found.length > 0) throw new Error(`After the tests not every invariant holds:\n${found.join("\n")}`);
+      if (found.length > 0) throw new Error(found.join("\n"));
+    } catch (error) {
+      // Vitest only prints what a teardown throws.
+      console.error(`✗ After the tests not every invariant holds:\n${messageOf(error)}`);
+      process.exitCode = 1;
     } finally {
       for (const pid of readSuccessors(successors)) process.kill(pid, "SIGTERM");
       for (const program of programs) program.kill("SIGTERM");
