@@ -15,6 +15,6 @@ export interface Ports {
   readonly settings: ClusterSettings;
   readonly limits: Limits;
   readonly lifetimes: Lifetimes;
-  /** Asks the access path from outside; true when the runner answers. */
-  readonly probe: (url: string, signal: AbortSignal) => Promise<boolean>;
+  /** Asks the access path from outside; true when the runner of this session answers. */
+  readonly probe: (url: string, sessionId: string, signal: AbortSignal) => Promise<boolean>;
 }

@@ -34,7 +34,11 @@ export function createWaitUntilReady({ cluster, directory, settings, probe }: Po
     }, 1000);
     let state = "waiting for the pod";
     const answers = async (from: AbortSignal) => {
-      for (let pause = firstPauseMs; !(await probe(`${url}ping`, from)); pause = Math.min(pause * 1.2, longestPauseMs))
+      for (
+        let pause = firstPauseMs;
+        !(await probe(`${url}ping`, session.id, from));
+        pause = Math.min(pause * 1.2, longestPauseMs)
+      )
         await delay(pause, undefined, { signal: from });
     };
     const early = new AbortController();

@@ -82,6 +82,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
               ports: [{ name: "http", containerPort: runnerPort }],
               env: [
                 { name: "DEVEX_REPL_ID", value: session.replId },
+                { name: "DEVEX_SESSION_ID", value: session.id },
                 { name: "DEVEX_USER_ID", value: session.userId },
                 { name: "DEVEX_PUBLIC_KEY", value: plan.ticketKey },
                 { name: "DEVEX_ALLOWED_ORIGINS", value: settings.allowedOrigins.join(",") },

@@ -14,6 +14,7 @@ function required(name: string): string {
 await fileExists(required("DEVEX_RESTORED_MARKER"));
 const runner = await startRunner({
   replId: required("DEVEX_REPL_ID"),
+  sessionId: required("DEVEX_SESSION_ID"),
   userId: required("DEVEX_USER_ID"),
   publicKey: required("DEVEX_PUBLIC_KEY"),
   allowedOrigins: required("DEVEX_ALLOWED_ORIGINS").split(","),

@@ -11,6 +11,8 @@ import { createTerminals } from "./terminals.ts";
 import { createWorkspace } from "./workspace.ts";
 
 export interface RunnerOptions extends AccessOptions {
+  /** Told by ping, so that nobody takes the pod of an earlier session for this one. */
+  readonly sessionId: string;
   readonly port: number;
   readonly folder: string;
   readonly shell: string;
@@ -50,7 +52,8 @@ export async function startRunner(options: RunnerOptions) {
     const path = pathBelow(request);
     if (path === undefined) return end(response, 404, "Not here.");
     if (path === "/stop") return stopPrograms(request, response);
-    if (path === "/ping") return end(response, 200, '"pong"', { "content-type": "application/json" });
+    if (path === "/ping")
+      return end(response, 200, '"pong"', { "content-type": "application/json", "devex-session": options.sessionId });
     const url = new URL(`http://runner${path}`);
     const ticket = await access.goodTicket(url);
     if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response);

@@ -42,6 +42,7 @@ describe("runner", () => {
     const port = await freePort();
     runner = await startRunner({
       replId: "repl-x",
+      sessionId: "session-x",
       userId: "7",
       publicKey: tickets.publicKey,
       allowedOrigins: ["http://front.example"],
@@ -305,7 +306,9 @@ describe("runner", () => {
     });
 
     it("answers ping to anyone, and nothing outside its base path", async () => {
-      expect(await (await fetch(`${url}ping`)).json()).toBe("pong");
+      const pong = await fetch(`${url}ping`);
+      expect(await pong.json()).toBe("pong");
+      expect(pong.headers.get("devex-session")).toBe("session-x");
       expect((await fetch(new URL("/repl-other/ping", url))).status).toBe(404);
       expect((await fetch(new URL("/", url))).status).toBe(404);
     });
