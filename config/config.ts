@@ -46,6 +46,16 @@ const schema = z.object({
   TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
   TEMPORAL_ADDRESS: z.string().default("127.0.0.1:7233"),
   TEMPORAL_NAMESPACE: z.string().default("default"),
+  /** Which release of the code a worker runs; its commit, as the images and `npm start` set it. */
+  BUILD_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,60}$/, "use letters, digits, dots, dashes and underscores")
+    .default("development"),
+  /** How long a worker of an old release goes on for the workflows it began, after it was told to end. */
+  DRAIN_SECONDS: seconds(0, 24 * hour, hour / 6),
+  /** Activities that one worker runs at once, and those that all workers begin in a second. */
+  MAX_ACTIVITIES: z.coerce.number().int().min(1).max(1000).default(100),
+  MAX_ACTIVITIES_PER_SECOND: z.coerce.number().min(1).max(10_000).default(100),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).default("redis://127.0.0.1:6379"),
   S3_ENDPOINT: url.optional(),
   S3_REGION: z.string().default("us-east-1"),

@@ -1,16 +1,22 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Client, Connection } from "@temporalio/client";
 import proto from "@temporalio/proto";
+import project from "../package.json" with { type: "json" };
 import { stackEnvironment } from "./stack/environment.ts";
 import { readOrCreateSettings } from "./stack/settings.ts";
 
-/** Keeps the newest history of each kind of workflow and outcome in test/histories, where a test replays them. */
+/**
+ * Keeps the newest history of each kind of workflow and outcome in test/histories/<version of package.json>. A test
+ * replays those of every version. Prints how many events and bytes each takes.
+ */
 
 const { History } = proto.temporal.api.history.v1;
 const types = ["createRepl", "openRepl", "shutdownRepl", "deleteRepl", "restoreRepl", "pruneSaves", "reconcileRepls"];
 const outcomes = ["Completed", "Failed", "Canceled"];
 
+const folder = fileURLToPath(new URL(`../test/histories/${project.version}/`, import.meta.url));
+mkdirSync(folder, { recursive: true });
 const environment = stackEnvironment(readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev"), undefined);
 const connection = await Connection.connect({ address: environment["TEMPORAL_ADDRESS"] ?? "" });
 const client = new Client({ connection, namespace: environment["TEMPORAL_NAMESPACE"] ?? "default" });
@@ -22,12 +28,12 @@ for (const type of types) {
     });
     for await (const { workflowId, runId } of found) {
       const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-      const file = fileURLToPath(new URL(`../test/histories/${type}-${outcome.toLowerCase()}.json`, import.meta.url));
       writeFileSync(
-        file,
+        `${folder}${type}-${outcome.toLowerCase()}.json`,
         `${JSON.stringify({ workflowId, history: History.toObject(history as never, { longs: String, enums: String, bytes: String }) })}\n`,
       );
-      console.log(`${type} ${outcome}: ${history.events?.length} events of ${workflowId}`);
+      const sizeBytes = History.encode(history).finish().length;
+      console.log(`${type} ${outcome}: ${history.events?.length} events, ${sizeBytes} bytes, of ${workflowId}`);
       break;
     }
   }

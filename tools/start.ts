@@ -1,7 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { responds } from "./responds.ts";
 import { apiAddresses, ownServers, stackEnvironment } from "./stack/environment.ts";
 import { readOrCreateSettings } from "./stack/settings.ts";
@@ -28,7 +29,8 @@ async function main(): Promise<void> {
 
   const port = process.env["PORT"] ?? "8080";
   const variables = stackEnvironment(stack, loadedImages(stack));
-  const environment = { ...process.env, ...variables, ...apiAddresses(stack, port) };
+  const release = { BUILD_ID: process.env["BUILD_ID"] ?? (await commit()) };
+  const environment = { ...process.env, ...variables, ...apiAddresses(stack, port), ...release };
   const programs = [run("worker", environment), run("api", environment)];
   const stop = () => programs.forEach((program) => program.kill("SIGTERM"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
@@ -55,6 +57,15 @@ Ctrl-C ends API and worker; open REPLs and the stack go on. npm run stack -- dow
 
 function run(name: "api" | "worker", env: Record<string, string | undefined>): ChildProcess {
   return spawn(process.execPath, [`${root}${name}/main.ts`], { env, stdio: "inherit" });
+}
+
+/** The commit that is checked out; with changes it is still the same release, so that its workflows go on. */
+async function commit(): Promise<string | undefined> {
+  const git = promisify(execFile)("git", ["rev-parse", "--short=12", "HEAD"], { cwd: root });
+  return git.then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined,
+  );
 }
 
 async function untilReady(url: string): Promise<void> {

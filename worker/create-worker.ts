@@ -1,38 +1,35 @@
 import { fileURLToPath } from "node:url";
-import { Worker, type NativeConnection, type WorkerOptions } from "@temporalio/worker";
+import { Worker, type NativeConnection } from "@temporalio/worker";
 import type { Activities } from "../activities/index.ts";
+import type { Config } from "../config/config.ts";
 import type { Logger } from "../config/logger.ts";
 import { taskQueue } from "../domain/naming.ts";
 import type { ReplEvents } from "../domain/ports.ts";
 import { createActivityInterceptor } from "./activity-interceptor.ts";
+import { versioningOf } from "./releases.ts";
 
 export const workflowsPath = fileURLToPath(new URL("../workflows/index.ts", import.meta.url));
 
 interface CreateWorkerOptions {
   readonly connection: NativeConnection;
-  readonly namespace: string;
+  readonly config: Config;
   readonly activities: Activities;
   readonly logger: Logger;
   readonly events: Pick<ReplEvents, "publish">;
-  readonly workflowBundle?: WorkerOptions["workflowBundle"];
 }
 
-/** A worker as production runs it; tests use the same with other activities. */
-export function createWorker({
-  connection,
-  namespace,
-  activities,
-  logger,
-  events,
-  workflowBundle,
-}: CreateWorkerOptions): Promise<Worker> {
+/** A worker of this release. It bounds what all of them ask of the API server and the object store at once. */
+export function createWorker({ connection, config, activities, logger, events }: CreateWorkerOptions): Promise<Worker> {
   return Worker.create({
     connection,
-    namespace,
+    namespace: config.TEMPORAL_NAMESPACE,
     taskQueue,
     activities,
-    ...(workflowBundle ? { workflowBundle } : { workflowsPath }),
+    workflowsPath,
+    workerDeploymentOptions: versioningOf(config.BUILD_ID),
     interceptors: { activity: [createActivityInterceptor(logger, events)] },
+    maxConcurrentActivityTaskExecutions: config.MAX_ACTIVITIES,
+    maxTaskQueueActivitiesPerSecond: config.MAX_ACTIVITIES_PER_SECOND,
     // Heartbeats carry a cancellation back: a close while starting should not wait for the default of 8 s.
     maxHeartbeatThrottleInterval: "1 second",
     shutdownGraceTime: "20 seconds",

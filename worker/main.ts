@@ -1,3 +1,4 @@
+import { Client } from "@temporalio/client";
 import { NativeConnection } from "@temporalio/worker";
 import { announceChanges } from "../activities/announce-changes.ts";
 import { createActivities } from "../activities/index.ts";
@@ -19,6 +20,7 @@ import { createReadTruth } from "../domain/truth.ts";
 import { createWorker } from "./create-worker.ts";
 import { ensureSchedules } from "./schedules.ts";
 import { publishTemplate } from "./publish-templates.ts";
+import { createReleases } from "./releases.ts";
 import { watchSessions } from "./watch-sessions.ts";
 import { installTemporalLogger } from "./temporal-logger.ts";
 
@@ -26,13 +28,9 @@ await runMain(async () => {
   const config = loadConfig(process.env);
   const logger = createLogger("worker", config.LOG_LEVEL);
   installTemporalLogger(logger);
-  // Temporal's runtime listens for these and stops workers; before there is one, nothing would end us.
-  let hasWorker = false;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => {
-      if (!hasWorker) process.exit(0);
-    });
-  }
+  // The first signal ends the worker when it may end, the second one at once; before there is a worker it ends us.
+  let stop = (): void => process.exit(0);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
 
   const store = createS3ObjectStore(objectStoreOptions(config));
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
@@ -76,17 +74,29 @@ await runMain(async () => {
     probe: probeAccessPath,
   });
   await untilAvailable(logger, "schedules", () => ensureSchedules(config));
-  const worker = await createWorker({ connection, namespace: config.TEMPORAL_NAMESPACE, activities, logger, events });
-  hasWorker = true;
-  logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS }, "worker ready");
-  const watching = new AbortController();
-  const watched = watchSessions(
-    { cluster, store, directory, events, logger, runnerUrl: config.RUNNER_URL },
-    watching.signal,
-  ).catch((error: unknown) => logger.error({ event: "watch", err: error }, "sessions are not watched any more"));
+  const worker = await createWorker({ connection, config, activities, logger, events });
+  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const releases = createReleases({ client, buildId: config.BUILD_ID, logger });
+  const ended = new AbortController();
+  stop = () => {
+    const atOnce = new AbortController();
+    stop = () => atOnce.abort();
+    const longEnough = AbortSignal.any([atOnce.signal, AbortSignal.timeout(config.DRAIN_SECONDS * 1000)]);
+    void releases
+      .untilDrained(longEnough)
+      .catch((error: unknown) => logger.warn({ event: "release", err: error }, "what is left is not known"))
+      .then(() => worker.shutdown());
+  };
+  logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS, release: config.BUILD_ID }, "worker ready");
+  const besides = Promise.all([
+    releases.lookAfter(ended.signal),
+    watchSessions({ cluster, store, directory, events, logger, runnerUrl: config.RUNNER_URL }, ended.signal).catch(
+      (error: unknown) => logger.error({ event: "watch", err: error }, "sessions are not watched any more"),
+    ),
+  ]);
   await worker.run();
-  watching.abort();
-  await watched;
+  ended.abort();
+  await besides;
   await connection.close();
   redis.disconnect();
 });

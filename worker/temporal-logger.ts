@@ -7,6 +7,8 @@ const levels = { TRACE: "trace", DEBUG: "debug", INFO: "info", WARN: "warn", ERR
 export function installTemporalLogger(logger: Logger): void {
   const write = (entry: LogEntry) => logger[levels[entry.level]]({ event: "temporal", ...entry.meta }, entry.message);
   Runtime.install({
+    // The program says itself when its worker ends.
+    shutdownSignals: [],
     logger: new DefaultLogger("INFO", write),
     telemetryOptions: { logging: { forward: {}, filter: { core: "ERROR", other: "ERROR" } } },
   });

@@ -1,12 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import * as k8s from "@kubernetes/client-node";
 import { Client, Connection } from "@temporalio/client";
 import proto from "@temporalio/proto";
+import { vi } from "vitest";
 import type { ReconcileInput } from "../../activities/inputs.ts";
 import { taskQueue, workflowIdOf } from "../../domain/naming.ts";
 import type { ReconcileReport } from "../../workflows/reconcile-repls.ts";
-import { readServerPid } from "../../tools/stack/processes.ts";
+import { isRunning, readServerPid } from "../../tools/stack/processes.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { bringUp } from "../../tools/stack/up.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
@@ -34,6 +36,7 @@ export function freeze(server: string): () => void {
 /** Ends a server of the stack from one moment to the next, and starts it again. */
 export async function crash(server: string): Promise<void> {
   process.kill(readServerPid(stack(), server), "SIGKILL");
+  while (isRunning(stack(), server)) await delay(10);
   await bringUp(stack(), () => {});
 }
 
@@ -73,6 +76,26 @@ export function operator() {
       });
       return output;
     },
+    /** The release of the worker that new workflows begin on; the first one takes a second to be so. */
+    currentRelease: () =>
+      withTemporal(({ workflowService, options }) =>
+        vi.waitFor(
+          async () => {
+            const request = { namespace: options.namespace, deploymentName: "devex" };
+            const { workerDeploymentInfo } = await workflowService.describeWorkerDeployment(request);
+            const buildId = workerDeploymentInfo?.routingConfig?.currentDeploymentVersion?.buildId;
+            if (!buildId) throw new Error("no release is current");
+            return buildId;
+          },
+          { timeout: 10_000, interval: 100 },
+        ),
+      ),
+    /** The release that runs, or ran, the newest workflow of a REPL. */
+    releaseOf: (replId: string) =>
+      withTemporal(async (client) => {
+        const { raw } = await client.workflow.getHandle(workflowIdOf(replId)).describe();
+        return raw.workflowExecutionInfo?.versioningInfo?.deploymentVersion?.buildId;
+      }),
     /** Runs the reconciler as its Schedule does, and waits for what it says. */
     reconcile: (input: ReconcileInput): Promise<ReconcileReport> =>
       withTemporal((client) =>

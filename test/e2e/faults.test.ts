@@ -1,13 +1,11 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { crash, freeze, operator } from "./cluster.ts";
 import { newPerson, openEditor, shell } from "./flow.ts";
+import { startWorker } from "./workers.ts";
 
 const patience = { timeout: 110_000, interval: 250 };
-const workerMain = fileURLToPath(new URL("../../worker/main.ts", import.meta.url));
 
 /** An open REPL with something in it that no save has yet. */
 async function work(name: string) {
@@ -68,10 +66,7 @@ describe("with real servers that fail", () => {
   });
 
   it("two workers at once do each thing once", async () => {
-    const second: ChildProcess = spawn(process.execPath, [workerMain], {
-      env: inject("worker").environment,
-      stdio: "ignore",
-    });
+    const second = await startWorker();
     try {
       const people = await Promise.all([newPerson(), newPerson(), newPerson()]);
       await Promise.all(

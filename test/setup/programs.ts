@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TestProject } from "vitest/node";
 import { connectToRedis } from "../../adapters/redis-connection.ts";
 import { loadConfig } from "../../config/config.ts";
+import { livingWorkers } from "./living-workers.ts";
 import { startProgram } from "./program.ts";
 import { messageOf } from "../../domain/errors.ts";
 import type { ReplFacts } from "../../domain/invariants.ts";
@@ -21,11 +22,6 @@ const startTimeoutMs = 60_000;
 const auditGraceSeconds = 1;
 /** Contract tests leave records of their own in the bucket. */
 const isOfTests = ({ record, broken }: ReplFacts) => record?.owner.login.startsWith("t-") ?? !broken;
-
-/** Process ids of workers that tests have started in place of one that they killed. */
-function readSuccessors(file: string): number[] {
-  return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean).map(Number) : [];
-}
 
 /** Runs API and worker as `npm start` does, on a port of their own, with quotas that tests can work under. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -53,8 +49,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await delay(100);
   }
   project.provide("apiUrl", apiUrl);
-  const successors = join(mkdtempSync(join(tmpdir(), "devex-e2e-")), "workers");
-  project.provide("worker", { pid: programs[0]?.pid ?? 0, environment: { ...environment, successors } });
+  const list = join(mkdtempSync(join(tmpdir(), "devex-e2e-")), "workers");
+  writeFileSync(list, `${programs[0]?.pid}\n`);
+  project.provide("worker", { environment, list });
   return async () => {
     try {
       const found = await audit(environment, auditGraceSeconds, isOfTests);
@@ -64,7 +61,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       console.error(`✗ After the tests not every invariant holds:\n${messageOf(error)}`);
       process.exitCode = 1;
     } finally {
-      for (const pid of readSuccessors(successors)) process.kill(pid, "SIGTERM");
+      // The second time means at once.
+      for (const pid of [...livingWorkers(list), ...livingWorkers(list)]) process.kill(pid, "SIGTERM");
       for (const program of programs) program.kill("SIGTERM");
       await Promise.all(
         programs.map(async (program) => (program.exitCode === null ? once(program, "exit") : undefined)),

@@ -5,7 +5,8 @@ declare module "vitest" {
     /** Addresses and keys of the stack under test. */
     stack: Record<string, string>;
     apiUrl: string;
-    worker: { pid: number; environment: Record<string, string | undefined> };
+    /** Their environment, and the file that lists their process ids. */
+    worker: { environment: Record<string, string | undefined>; list: string };
     workflowBundle: string;
     testServer: string;
   }

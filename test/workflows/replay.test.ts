@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import proto from "@temporalio/proto";
 import { DefaultLogger, Runtime, Worker } from "@temporalio/worker";
+import project from "../../package.json" with { type: "json" };
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import "../setup/stack-variables.ts";
 
 const folder = fileURLToPath(new URL("../histories", import.meta.url));
-const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
+const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".json"));
 type Recorded = {
   workflowId: string;
   history: {
@@ -23,7 +24,7 @@ const replay = (recorded: Recorded) =>
     recorded.workflowId,
   );
 
-describe("recorded histories", () => {
+describe("recorded histories of every release", () => {
   beforeAll(() => {
     Runtime.install({ logger: new DefaultLogger("ERROR", () => {}) });
   });
@@ -38,7 +39,7 @@ describe("recorded histories", () => {
       "reconcileRepls",
     ])
       expect(
-        files.some((file) => file.startsWith(type)),
+        files.some((file) => file.startsWith(`${project.version}/${type}`)),
         type,
       ).toBe(true);
   });
@@ -46,7 +47,7 @@ describe("recorded histories", () => {
     await replay(read(file));
   });
   it("would not replay if the order of steps were another", async () => {
-    const recorded = read("createRepl-completed.json");
+    const recorded = read(`${project.version}/createRepl-completed.json`);
     for (const event of recorded.history.events) {
       if (event.activityTaskScheduledEventAttributes?.activityType.name === "copyTemplate")
         event.activityTaskScheduledEventAttributes.activityType.name = "applyManifests";
