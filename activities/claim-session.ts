@@ -1,17 +1,21 @@
 import { ReplError } from "../domain/errors.ts";
-import { updateRecord } from "../domain/registry.ts";
+import { hasDeletion, updateRecord } from "../domain/registry.ts";
 import type { Session } from "../domain/repl.ts";
 import type { StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
 /**
  * Finds the session that runs already (its pod may hold work that no save has), or makes this one the only
- * writer of the REPL's files. Returns the session to go on with. Throws `not_found` when the REPL is gone.
- * May be repeated.
+ * writer of the REPL's files. Returns the session to go on with. Throws `not_found` when the REPL is gone, `conflict`
+ * when its deletion has begun. May be repeated.
  */
 export function createClaimSession({ store, cluster }: Ports) {
   return async ({ repl, session }: StartInput): Promise<Session> => {
-    const running = await cluster.findSession(repl.id);
+    const [running, isBeingDeleted] = await Promise.all([
+      cluster.findSession(repl.id),
+      hasDeletion(store, repl.owner.id, repl.id),
+    ]);
+    if (isBeingDeleted) throw new ReplError("conflict", "This REPL is being deleted.");
     if (running && running.userId !== session.userId)
       throw new ReplError("conflict", "The cluster runs this REPL for somebody else.");
     const writer = running ? { id: running.id, replId: running.replId, userId: running.userId } : session;

@@ -1,7 +1,7 @@
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
-import { createRecord, readRecord, readSave } from "../domain/registry.ts";
+import { createRecord, noteDeletion, readRecord, readSave } from "../domain/registry.ts";
 import { createManifest, parseSaveManifest, summarize, writeSaveManifest, type SaveEntry } from "../domain/save.ts";
 import type { ReplInput, StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -83,18 +83,24 @@ export function createRemoveNewFiles(ports: Ports) {
     const record = await readRecord(ports.store, repl.owner.id, repl.id);
     if (record && (record.lastOpenedAt || record.createdAt !== repl.createdAt || record.sessionId !== session.id))
       return;
-    await removeFiles({ replId: repl.id, owner: repl.owner });
+    const id = { replId: repl.id, owner: repl.owner };
+    await noteDeletion(ports.store, id);
+    await removeFiles(id);
   };
 }
 
-/** Removes all files, saves and the record of a REPL, the record last, so that a half-done removal is found again. May be repeated. */
+/**
+ * Removes the record of a REPL, with which it no longer exists, then all files and saves, and last the note that it
+ * is being deleted, by which the reconciler finds a removal that was interrupted. May be repeated.
+ */
 export function createRemoveFiles({ store }: Ports) {
   return async ({ replId, owner }: ReplInput): Promise<void> => {
+    await store.purge(objectKey.record(owner.id, replId));
     await Promise.all([
       store.purge(objectKey.workspace(owner, replId)),
       store.purge(objectKey.oddFiles(replId)),
       store.purge(objectKey.saves(replId)),
     ]);
-    await store.purge(objectKey.record(owner.id, replId));
+    await store.purge(objectKey.deletion(owner.id, replId));
   };
 }

@@ -41,18 +41,23 @@ export interface ReconcileInput {
   readonly cursor?: string;
 }
 
-/** A session that is to be ended, by the workflow that its owner would start. */
-export interface EndOfSession extends ReplInput {
-  readonly workflow: "close" | "delete";
-  readonly lastSave: SaveSummary;
-  readonly reason: string;
-}
+/** A REPL that is to be closed or deleted, by the workflow that its owner would start. */
+export type EndOfRepl = ReplInput & { readonly reason: string } & (
+    | { readonly workflow: "close"; readonly lastSave: SaveSummary }
+    | { readonly workflow: "delete" }
+  );
 
 export interface SessionsReview {
   readonly seen: number;
-  readonly ends: readonly EndOfSession[];
+  readonly ends: readonly EndOfRepl[];
   readonly findings: readonly string[];
   readonly next?: string;
+}
+
+export interface RemainsReview {
+  /** Absent when there are none. */
+  readonly ends?: readonly EndOfRepl[];
+  readonly findings: readonly string[];
 }
 
 export interface OpenedRepl {

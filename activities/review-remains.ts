@@ -1,20 +1,22 @@
 import { Context } from "@temporalio/activity";
 import { messageOf } from "../domain/errors.ts";
-import type { ReconcileInput } from "./inputs.ts";
+import { readDeletions } from "../domain/registry.ts";
+import type { EndOfRepl, ReconcileInput, RemainsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
 /** What has no Deployment now may be about to get one. */
 const graceMs = 10 * 60_000;
 
 /**
- * Finds what is left over on either side: objects of sessions without a Deployment, which are removed, and look-ups
- * of sessions that do not run, whose places in the quota are freed. Both only when they are older than ten minutes.
- * A dry run changes nothing. May be repeated.
+ * Finds what is left over on any side: deletions that were interrupted, which are to go on; objects of sessions
+ * without a Deployment, which are removed, and look-ups of sessions that do not run, whose places in the quota are
+ * freed, both only when they are older than ten minutes. A dry run changes nothing. May be repeated.
  */
-export function createReviewRemains({ cluster, directory }: Ports) {
-  return async ({ userId, isDryRun }: ReconcileInput): Promise<{ findings: string[] }> => {
+export function createReviewRemains({ store, cluster, directory }: Ports) {
+  return async ({ userId, isDryRun }: ReconcileInput): Promise<RemainsReview> => {
     const context = Context.current();
     const findings: string[] = [];
+    const ends: EndOfRepl[] = [];
     const isChosen = (session: { readonly userId: string }) => userId === undefined || session.userId === userId;
     const isOld = (since: string) => Date.now() - Date.parse(since) > graceMs;
     const attempt = async (finding: string, mend: () => Promise<void>) => {
@@ -22,6 +24,12 @@ export function createReviewRemains({ cluster, directory }: Ports) {
       context.heartbeat();
       if (!isDryRun) await mend().catch((error: unknown) => findings.push(`${finding}: ${messageOf(error)}`));
     };
+    for (const { replId, owner } of await readDeletions(store)) {
+      if (!isChosen({ userId: owner.id })) continue;
+      const reason = "its deletion was interrupted";
+      findings.push(`${replId}: delete, ${reason}`);
+      if (!isDryRun) ends.push({ workflow: "delete", replId, owner, reason });
+    }
     for (const left of await cluster.remains()) {
       if (!isChosen(left) || !isOld(left.createdAt)) continue;
       await attempt(`${left.replId}: objects without a Deployment`, () => cluster.remove(left));
@@ -33,6 +41,6 @@ export function createReviewRemains({ cluster, directory }: Ports) {
         await attempt(`${session.replId}: taken for open, but nothing runs`, () => directory.withdraw(session, {}));
       }
     }
-    return { findings };
+    return { findings, ...(ends.length > 0 ? { ends } : {}) };
   };
 }

@@ -6,7 +6,7 @@ import type { RunningSession, SessionReport } from "../domain/ports.ts";
 import { readRecord } from "../domain/registry.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { reviewSession } from "../domain/session-review.ts";
-import type { EndOfSession, ReconcileInput, SessionsReview } from "./inputs.ts";
+import type { EndOfRepl, ReconcileInput, SessionsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { adoptSession } from "./publish-session.ts";
 import { createRenewKeys } from "./renew-keys.ts";
@@ -30,7 +30,7 @@ export function createReviewSessions(ports: Ports) {
     const chosen = sessions.filter((session) => userId === undefined || session.userId === userId);
     // Without the look-ups nobody knows who is idle; everything else goes on.
     const reports = await directory.reports(chosen).catch(() => []);
-    const ends: EndOfSession[] = [];
+    const ends: EndOfRepl[] = [];
     const findings: string[] = [];
     await mapConcurrently([...chosen.entries()], { items: concurrentSessions }, async ([at, session]) => {
       try {
@@ -57,7 +57,8 @@ export function createReviewSessions(ports: Ports) {
       else if (verdict.do === "remove") await cluster.remove(session);
       else if (record?.lastSave) {
         const { lastSave, owner } = record;
-        ends.push({ workflow: verdict.do, replId: record.id, owner, lastSave, reason: verdict.reason });
+        const repl = { replId: record.id, owner, reason: verdict.reason };
+        ends.push(verdict.do === "close" ? { workflow: "close", ...repl, lastSave } : { workflow: "delete", ...repl });
       }
     }
   };

@@ -7,6 +7,8 @@ export interface ReplFacts {
   readonly record?: ReplRecord | undefined;
   /** Why the record or the newest save cannot be read; absent when both can. */
   readonly broken?: string | undefined;
+  /** Its deletion has begun, and there may still be files of it. */
+  readonly isBeingDeleted?: boolean;
   readonly session?: RunningSession | undefined;
   /** What the look-ups say of a session. */
   readonly known?: KnownSession | undefined;
@@ -46,6 +48,7 @@ export function findViolations(facts: ReplFacts, now: Date, graceSeconds: number
   if (session && !record && !broken) say("I7", `session ${session.id} runs without a record in the registry`);
   if (session && record && record.sessionId !== session.id)
     say("I2", `session ${session.id} runs, but the writer of its files is ${record.sessionId ?? "nobody"}`);
+  if (facts.isBeingDeleted) say("I4", "its deletion is half done, but no workflow is at work on it");
   if (session?.ending) say("I4", `it is ${session.ending}, but no workflow is at work on it`);
   if (!session && known) say("I8", `the look-ups say ${statusFrom(known.state)}, but nothing runs`);
   if (session && record && known?.id !== session.id)

@@ -22,6 +22,9 @@ export const objectKey = {
   allRecords: `${internalPrefix}repls/`,
   records: (userId: string) => `${internalPrefix}repls/${userId}/`,
   record: (userId: string, replId: ReplId) => `${internalPrefix}repls/${userId}/${replId}.json`,
+  deletions: `${internalPrefix}deletions/`,
+  /** Names a REPL from when its deletion begins until nothing of it is left. */
+  deletion: (userId: string, replId: ReplId) => `${internalPrefix}deletions/${userId}/${replId}.json`,
   revokedToken: (tokenId: string) => `${internalPrefix}revoked/${tokenId}`,
   saves: (replId: ReplId) => `${internalPrefix}saves/${replId}/`,
   save: (replId: ReplId, generation: number) => `${internalPrefix}saves/${replId}/${generation}.json`,

@@ -1,7 +1,7 @@
 import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
 import type { FileStore, ObjectStore } from "./ports.ts";
-import type { ReplId, ReplRecord } from "./repl.ts";
+import type { ReplId, ReplRecord, User } from "./repl.ts";
 import { parseSaveManifest, type SaveManifest, type SaveSummary } from "./save.ts";
 
 /**
@@ -61,6 +61,27 @@ export async function updateRecord(
       if (!(error instanceof ReplError && error.code === "conflict") || attempt === maximumTries) throw error;
     }
   }
+}
+
+/** A REPL whose deletion has begun: there may still be files of it. */
+export interface Deletion {
+  readonly replId: ReplId;
+  readonly owner: User;
+}
+
+export async function noteDeletion(store: FileStore, { replId, owner }: Deletion): Promise<void> {
+  await store.putText(objectKey.deletion(owner.id, replId), JSON.stringify({ replId, owner }));
+}
+
+export async function hasDeletion(store: Pick<FileStore, "getText">, userId: string, replId: ReplId): Promise<boolean> {
+  return (await store.getText(objectKey.deletion(userId, replId))) !== undefined;
+}
+
+/** Deletions that have begun and not ended; few, and none most of the time. */
+export async function readDeletions(store: Pick<ObjectStore, "list" | "getText">): Promise<Deletion[]> {
+  const keys = await store.list(objectKey.deletions);
+  const notes = await Promise.all(keys.map((key) => store.getText(key)));
+  return notes.flatMap((note) => (note ? [JSON.parse(note.text) as Deletion] : []));
 }
 
 /** Reads the manifest a record points at. Throws `unavailable` when it is missing: a record never points at nothing. */

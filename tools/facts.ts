@@ -10,7 +10,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { ReplFacts, RunningWorkflow } from "../domain/invariants.ts";
 import { objectKey, workflowIdOf } from "../domain/naming.ts";
 import type { RunningSession } from "../domain/ports.ts";
-import { readSave } from "../domain/registry.ts";
+import { readDeletions, readSave } from "../domain/registry.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { createReadTruth } from "../domain/truth.ts";
 
@@ -78,10 +78,11 @@ export async function openWitness(config: Config) {
   return {
     /** Of every REPL that anything knows of, or of some. */
     async facts(isChosen: (replId: string) => boolean = () => true): Promise<ReplFacts[]> {
-      const [{ records, broken }, sessions, workflows] = await Promise.all([
+      const [{ records, broken }, sessions, workflows, deletions] = await Promise.all([
         recordsOf(isChosen),
         allSessions(),
         runningWorkflows(),
+        readDeletions(store).then((all) => new Set(all.map(({ replId }) => replId))),
       ]);
       const marked = new Map<string, string>();
       for await (const page of directory.marks()) for (const { replId, userId } of page) marked.set(replId, userId);
@@ -91,6 +92,7 @@ export async function openWitness(config: Config) {
         ...sessions.keys(),
         ...workflows.keys(),
         ...marked.keys(),
+        ...deletions,
       ]);
       return mapConcurrently([...ids].filter(isChosen), { items: concurrentRepls }, async (replId) => {
         const [record, session] = [records.get(replId), sessions.get(replId)];
@@ -101,6 +103,7 @@ export async function openWitness(config: Config) {
           session,
           broken: broken.get(replId) ?? (record && (await brokenSave(record))),
           known: userId === undefined ? undefined : await directory.activeSession(userId, replId),
+          isBeingDeleted: deletions.has(replId),
           workflow: workflows.get(replId),
         };
       });

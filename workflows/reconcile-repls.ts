@@ -7,7 +7,7 @@ import {
   startChild,
   workflowInfo,
 } from "@temporalio/workflow";
-import type { EndOfSession, ReconcileInput } from "../activities/inputs.ts";
+import type { EndOfRepl, ReconcileInput } from "../activities/inputs.ts";
 import { workflowIdOf } from "../domain/naming.ts";
 import { reviewRemains, reviewSessions } from "./activities.ts";
 import { deleteRepl } from "./delete-repl.ts";
@@ -48,7 +48,9 @@ export async function reconcileRepls(input: ReconcileInput = {}, before = nothin
       await continueAsNew<typeof reconcileRepls>({ ...input, cursor }, report);
   } while (cursor);
   setCurrentDetails("Looking at what is left over.");
-  note((await reviewRemains(input)).findings);
+  const remains = await reviewRemains(input);
+  note(remains.findings);
+  for (const end of remains.ends ?? []) if (await startEnd(end)) report.started++;
   setCurrentDetails(
     [`${report.sessions} sessions, ${report.started} to end.`, ...report.findings.map((line) => `- ${line}`)].join(
       "\n",
@@ -58,7 +60,8 @@ export async function reconcileRepls(input: ReconcileInput = {}, before = nothin
 }
 
 /** False when a workflow of this REPL is under way: it is not interrupted, and the next run looks again. */
-async function startEnd({ workflow, reason, lastSave, ...repl }: EndOfSession): Promise<boolean> {
+async function startEnd(end: EndOfRepl): Promise<boolean> {
+  const { workflow, reason, ...repl } = end;
   const options = {
     workflowId: workflowIdOf(repl.replId),
     parentClosePolicy: ParentClosePolicy.ABANDON,
@@ -70,7 +73,8 @@ async function startEnd({ workflow, reason, lastSave, ...repl }: EndOfSession): 
     staticDetails: "Started by reconcileRepls. Safe to reset to the first task: yes.",
   };
   try {
-    if (workflow === "close") await startChild(shutdownRepl, { ...options, args: [{ ...repl, lastSave, reason }] });
+    if (end.workflow === "close")
+      await startChild(shutdownRepl, { ...options, args: [{ ...repl, lastSave: end.lastSave, reason }] });
     else await startChild(deleteRepl, { ...options, args: [repl] });
     return true;
   } catch (error) {

@@ -17,7 +17,7 @@ const stack = () => readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
 
 const { EVENT_TYPE_WORKFLOW_TASK_COMPLETED: taskCompleted } = proto.temporal.api.enums.v1.EventType;
 
-async function withTemporal<T>(use: (client: Client) => Promise<T>): Promise<T> {
+export async function withTemporal<T>(use: (client: Client) => Promise<T>): Promise<T> {
   const connection = await Connection.connect({ address: stackVariable("TEMPORAL_ADDRESS") });
   try {
     return await use(new Client({ connection, namespace: stackVariable("TEMPORAL_NAMESPACE") }));

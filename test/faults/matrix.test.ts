@@ -1,6 +1,7 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import type { StartInput } from "../../activities/inputs.ts";
+import { workflowIdOf } from "../../domain/naming.ts";
 import { readRecord } from "../../domain/registry.ts";
 import { newRecord, newSession, newStart } from "../fakes/records.ts";
 import { failureOf, useTestServer } from "../workflows/environment.ts";
@@ -211,6 +212,30 @@ describe("the fault matrix", { timeout: patienceMs }, () => {
       });
     },
   );
+
+  it.each([
+    ...stepsOfClose.map((step) => ["shutdownRepl", step] as const),
+    ...stepsOfDelete.map((step) => ["deleteRepl", step] as const),
+  ])("a %s that is terminated beside %s is ended by the reconciler", async (type, step) => {
+    await within(async (start) => {
+      world.plan(() => undefined);
+      const input = await create(start);
+      await world.write(idOf(input), "written last");
+      const record = await readRecord(world.ports.store, input.repl.owner.id, input.repl.id);
+      world.plan((activity) => (activity === step ? "after" : undefined));
+      const id = workflowIdOf(input.repl.id);
+      const begun = await start(type, { ...idOf(input), lastSave: record?.lastSave }, id);
+      await vi.waitFor(() => expect(world.attemptsOf(step)).toBeGreaterThan(0), { timeout: patienceMs });
+      await begun.terminate("a slip of an operator's hand");
+      world.plan(() => undefined);
+      world.flush();
+      const { started } = await (await start("reconcileRepls", {}, `reconcile/${id}`)).result();
+      if (started > 0) await server.client().workflow.getHandle(id).result();
+      if (type === "deleteRepl") return expect(await world.tracesOf(idOf(input))).toEqual([]);
+      expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", "written last"]);
+      await holds(input);
+    });
+  });
 
   it.each([...stepsOfCreate, ...stepsOfOpen, ...stepsOfClose, ...stepsOfDelete].map((step, at) => [at, step] as const))(
     "nothing is lost when Redis is flushed beside step %i, %s",

@@ -6,7 +6,7 @@ import { commitSave, requireWriter } from "../../domain/commit-save.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { findViolations, type ReplFacts } from "../../domain/invariants.ts";
 import { objectKey } from "../../domain/naming.ts";
-import { readRecord, readRecords, readSave, updateRecord } from "../../domain/registry.ts";
+import { hasDeletion, readRecord, readRecords, readSave, updateRecord } from "../../domain/registry.ts";
 import type { ReplRecord, Session, User } from "../../domain/repl.ts";
 import { createManifest, writeSaveManifest, type SaveEntry } from "../../domain/save.ts";
 import { createFakePorts } from "../fakes/ports.ts";
@@ -14,7 +14,9 @@ import { nodeTemplate } from "../fakes/records.ts";
 
 /** How an attempt of an activity can go wrong. */
 export const faults = ["before", "after", "twice", "inside"] as const;
-export type Fault = (typeof faults)[number];
+export type Fault = (typeof faults)[number] | (typeof finalFaults)[number];
+/** Those that no attempt mends: the workflow fails, and waits for an operator. */
+export const finalFaults = ["refused before", "refused after"] as const;
 
 /** Which attempts go wrong, and how. */
 export type FaultPlan = (activity: keyof Activities, attempt: number) => Fault | undefined;
@@ -109,6 +111,7 @@ export function createWorld() {
       const attempt = (attempts.get(name) ?? 0) + 1;
       attempts.set(name, attempt);
       const fault = plan(name, attempt);
+      if (fault === "refused before") throw new ReplError("invalid", `${name}: refused`);
       if (fault === "before") throw new ReplError("unavailable", `${name}: fault before attempt ${attempt}`);
       if (fault === "inside") {
         // The store answers once and then goes away, until the attempt is over.
@@ -118,6 +121,7 @@ export function createWorld() {
       }
       if (fault === "twice") await run(input);
       const result = await run(input);
+      if (fault === "refused after") throw new ReplError("invalid", `${name}: refused after its effect`);
       if (fault === "after") throw new ReplError("unavailable", `${name}: fault after attempt ${attempt}`);
       return result;
     };
@@ -139,7 +143,15 @@ export function createWorld() {
         )
       : undefined;
     const session = (await ports.cluster.listSessions(owner.id)).find((running) => running.replId === replId);
-    return { replId, record, broken, session, known: await ports.directory.activeSession(owner.id, replId) };
+    const isBeingDeleted = await hasDeletion(store, owner.id, replId);
+    return {
+      replId,
+      record,
+      broken,
+      session,
+      isBeingDeleted,
+      known: await ports.directory.activeSession(owner.id, replId),
+    };
   }
 
   return {

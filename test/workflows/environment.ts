@@ -12,7 +12,7 @@ type Workflows = typeof workflows;
 /** IndexedValueType of the operator service. */
 const keyword = 2;
 
-const translateErrors: ActivityInterceptorsFactory = () => ({
+export const translateErrors: ActivityInterceptorsFactory = () => ({
   inbound: {
     execute: async (input, next) => {
       try {

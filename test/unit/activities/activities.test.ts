@@ -5,7 +5,7 @@ import { CancelledFailure } from "@temporalio/common";
 import { createActivities } from "../../../activities/index.ts";
 import { ReplError } from "../../../domain/errors.ts";
 import { objectKey } from "../../../domain/naming.ts";
-import { readRecord, readSave, updateRecord } from "../../../domain/registry.ts";
+import { noteDeletion, readRecord, readSave, updateRecord } from "../../../domain/registry.ts";
 import type { ReplRecord } from "../../../domain/repl.ts";
 import { writeSaveManifest, type SaveManifest } from "../../../domain/save.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
@@ -174,6 +174,12 @@ describe("activities", () => {
       const second = { ...input, session: newSession(input.repl) };
       expect(await activities.claimSession(second)).toEqual(input.session);
       await expect(activities.applyManifests(second)).rejects.toMatchObject({ code: "conflict" });
+    });
+    it("refuse a REPL whose deletion has begun", async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await noteDeletion(fakes.ports.store, { replId: input.repl.id, owner: input.repl.owner });
+      await expect(activities.claimSession(input)).rejects.toMatchObject({ code: "conflict" });
     });
     it("say so when the REPL is gone", async () => {
       await expect(activities.claimSession(start())).rejects.toMatchObject({ code: "not_found" });

@@ -5,7 +5,7 @@ import { createReviewRemains } from "../../../activities/review-remains.ts";
 import { createReviewSessions } from "../../../activities/review-sessions.ts";
 import type { ReconcileInput, StartInput } from "../../../activities/inputs.ts";
 import type { Ports } from "../../../activities/ports.ts";
-import { createRecord, updateRecord } from "../../../domain/registry.ts";
+import { createRecord, noteDeletion, updateRecord } from "../../../domain/registry.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
 import { newRecord, newStart } from "../../fakes/records.ts";
 
@@ -133,6 +133,21 @@ describe("the review of all sessions", () => {
 });
 
 describe("the review of what is left over", () => {
+  it("finds a deletion that was interrupted, for its workflow to go on with", async () => {
+    const fakes = createFakePorts();
+    const { repl } = await open(fakes);
+    const id = { replId: repl.id, owner: repl.owner };
+    await noteDeletion(fakes.ports.store, id);
+    const review = createReviewRemains(fakes.ports);
+    const findings = [`${repl.id}: delete, its deletion was interrupted`];
+    expect(await run(review)).toEqual({
+      ends: [{ workflow: "delete", ...id, reason: "its deletion was interrupted" }],
+      findings,
+    });
+    expect(await run(review, { isDryRun: true })).toEqual({ findings });
+    expect(await run(review, { userId: "another" })).toEqual({ findings: [] });
+  });
+
   it("removes objects without a Deployment when they are old enough", async () => {
     const fakes = createFakePorts();
     const { session } = newStart();
