@@ -10,8 +10,8 @@ const firstPauseMs = 10;
 const longestPauseMs = 250;
 /** Who waits longer than this is told what for. */
 const explainAfterMs = 10_000;
-/** A container that is to start does so in seconds; the rest is time to pull an image. */
-const timeoutSeconds = 45;
+/** A pod starts in a second; the rest is time to pull an image, to add a node, or for one that starts many at once. */
+const timeoutSeconds = 180;
 
 /**
  * Waits until the runner answers through the access path, as a browser would reach it, while a watch on the
@@ -23,16 +23,18 @@ export function createWaitUntilReady({ cluster, directory, settings, probe }: Po
     const context = Context.current();
     const url = accessUrl(settings.runnerUrl, session.replId);
     const over = new AbortController();
-    const late = AbortSignal.timeout(timeoutSeconds * 1000);
-    const signal = AbortSignal.any([context.cancellationSignal, over.signal, late]);
-    const started = performance.now();
+    const late = new AbortController();
+    const signal = AbortSignal.any([context.cancellationSignal, over.signal, late.signal]);
+    let state = "waiting for the pod";
     let told = "";
     const beating = setInterval(() => {
       context.heartbeat(state);
-      if (performance.now() - started < explainAfterMs || state === told) return;
+      // Since the first attempt, so that a second one is for what a lost worker left and not for more patience.
+      const waitedMs = Date.now() - context.info.scheduledTimestampMs;
+      if (waitedMs > timeoutSeconds * 1000) late.abort();
+      if (waitedMs < explainAfterMs || state === told) return;
       directory.setState(session, "starting", `It is still starting: ${(told = state)}.`).catch(() => {});
     }, 1000);
-    let state = "waiting for the pod";
     const answers = async (from: AbortSignal) => {
       for (
         let pause = firstPauseMs;
@@ -53,7 +55,7 @@ export function createWaitUntilReady({ cluster, directory, settings, probe }: Po
       await Promise.race([beforeReady, afterReady]);
       return url;
     } catch (error) {
-      if (late.aborted)
+      if (late.signal.aborted)
         throw new ReplError("unavailable", `The REPL did not answer within ${timeoutSeconds} s: ${state}.`, {
           cause: error,
         });

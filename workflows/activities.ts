@@ -15,10 +15,10 @@ export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyMan
     retry: { ...retry, maximumInterval: "5 seconds" },
   });
 
-/** The start of a container: its own failures are final after a few tries, and a lost worker is noticed within seconds. */
+/** The start of a container: it has a limit of its own, and a lost worker is noticed within seconds. */
 export const { waitUntilReady } = proxyActivities<Activities>({
-  startToCloseTimeout: "90 seconds",
-  scheduleToCloseTimeout: "2 minutes",
+  startToCloseTimeout: "4 minutes",
+  scheduleToCloseTimeout: "4 minutes",
   heartbeatTimeout: "10 seconds",
   cancellationType: "WAIT_CANCELLATION_COMPLETED",
   retry: { ...retry, maximumAttempts: 2 },

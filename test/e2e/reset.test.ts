@@ -48,7 +48,8 @@ describe("a reset to the first task", () => {
   it("of a create that had failed tries it again", async () => {
     const api = await newPerson();
     const look = inspector();
-    const quota = { metadata: { name: `none-${Date.now()}` }, spec: { hard: { pods: "0" } } };
+    const hard = { "count/deployments.apps": "0" };
+    const quota = { metadata: { name: `none-${Date.now()}` }, spec: { hard } };
     await look.core.createNamespacedResourceQuota({ namespace: look.namespace, body: quota });
     const { id } = await api.startCreate("node", "Second try").finally(() => undefined);
     await vi.waitFor(async () => expect((await api.list()).map(({ status }) => status)).toEqual([]), {

@@ -210,6 +210,24 @@ describe("activities", () => {
     });
   });
 
+  it("waitUntilReady gives up after three minutes since its first attempt, and says why", async () => {
+    const input = start();
+    await activities.applyManifests(input);
+    activities = createActivities({ ...fakes.ports, probe: async () => false });
+    const after = (seconds: number) =>
+      new MockActivityEnvironment({ scheduledTimestampMs: Date.now() - seconds * 1000 });
+    const [patient, late] = [after(150), after(180)];
+    let isOver = false;
+    const waiting = patient
+      .run(activities.waitUntilReady, { session: input.session })
+      .catch(() => {})
+      .finally(() => (isOver = true));
+    await expect(late.run(activities.waitUntilReady, { session: input.session })).rejects.toThrow("180 s: ready");
+    expect(isOver).toBe(false);
+    patient.cancel();
+    await waiting;
+  });
+
   it("waitUntilReady ends as cancelled when it is cancelled", async () => {
     const input = start();
     activities = createActivities({ ...fakes.ports, probe: async () => false });

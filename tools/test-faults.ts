@@ -1,0 +1,138 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const help = `npm run test:faults                 every activity x every fault, and random walks, on fakes with time skipped
+npm run test:faults -- --real       then on the local stack (npm run stack -- up): crashes, hangs, upgrades, resets, load
+npm run test:faults -- --long       the same, in the longer form: more walks, a minute's hang, a walk of ten minutes, 50 people
+With --write, what was survived becomes the table in docs/reliability.md.`;
+
+const page = fileURLToPath(new URL("../docs/reliability.md", import.meta.url));
+const [begin, end] = ["<!-- the table begins -->", "<!-- the table ends -->"];
+const suites = [
+  { project: "workflows", files: ["test/faults"], isReal: false },
+  {
+    project: "contract",
+    files: ["cluster", "killed-saves"].map((file) => `test/contracts/${file}.test.ts`),
+    isReal: true,
+  },
+  {
+    project: "e2e",
+    files: [
+      "faults",
+      "bad-days",
+      "killed-worker",
+      "releases",
+      "reset",
+      "reset-each-step",
+      "reconciler",
+      "keys",
+      "saves",
+      "random-walk",
+      "load",
+    ].map((file) => `test/e2e/${file}.test.ts`),
+    isReal: true,
+  },
+];
+const longForm = {
+  DEVEX_WALKS: "400",
+  DEVEX_HANG_SECONDS: "60",
+  DEVEX_WALK_SECONDS: "600",
+  DEVEX_LOAD_USERS: "50",
+};
+
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly assertionResults: readonly {
+      readonly ancestorTitles: readonly string[];
+      readonly title: string;
+      readonly status: string;
+      readonly duration?: number;
+    }[];
+  }[];
+}
+
+interface Row {
+  readonly file: string;
+  readonly what: string;
+  tried: number;
+  survived: number;
+  longestMs: number;
+}
+
+async function main(): Promise<boolean> {
+  const flags = new Set(process.argv.slice(2));
+  if (flags.has("--help") || [...flags].some((flag) => !["--real", "--long", "--write"].includes(flag))) {
+    console.log(help);
+    return flags.has("--help");
+  }
+  const isLong = flags.has("--long");
+  const folder = mkdtempSync(join(tmpdir(), "devex-faults-"));
+  const rows = new Map<string, Row>();
+  let isGreen = true;
+  try {
+    for (const { project, files, isReal } of suites) {
+      if (isReal && !flags.has("--real") && !isLong) continue;
+      const report = join(folder, `${project}.json`);
+      const ok = await vitest(["--project", project, ...files, `--outputFile.json=${report}`], isLong ? longForm : {});
+      isGreen &&= ok;
+      collect(JSON.parse(readFileSync(report, "utf8")) as Report, rows);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  const table = tableOf([...rows.values()], [...flags].join(" "));
+  console.log(table);
+  if (flags.has("--write")) {
+    const text = readFileSync(page, "utf8");
+    const [before = "", after = ""] = [text.split(begin)[0], text.split(end)[1]];
+    writeFileSync(page, `${before}${begin}\n${table}\n${end}${after}`);
+  }
+  return isGreen;
+}
+
+function vitest(args: readonly string[], environment: Record<string, string>): Promise<boolean> {
+  const command = ["--no-install", "vitest", "run", ...args, "--reporter=default", "--reporter=json"];
+  return new Promise((resolve) => {
+    const child = spawn("npx", command, { stdio: "inherit", env: { ...environment, ...process.env } });
+    child.on("close", (code) => resolve(code === 0));
+  });
+}
+
+/** Cases that differ only in the step, the fault or a number are one row. */
+function collect({ testResults }: Report, rows: Map<string, Row>): void {
+  for (const { name, assertionResults } of testResults) {
+    for (const { ancestorTitles, title, status, duration = 0 } of assertionResults) {
+      const what = [...ancestorTitles, title]
+        .join(": ")
+        .replaceAll(/\b(?:[a-z]+[A-Z]\w*|before|after|twice|inside)\b/g, "…")
+        .replaceAll(/\b\d+\b/g, "…")
+        .replaceAll("|", "/");
+      const key = `${name} ${what}`;
+      const row = rows.get(key) ?? { file: basename(name), what, tried: 0, survived: 0, longestMs: 0 };
+      row.tried++;
+      if (status === "passed") row.survived++;
+      row.longestMs = Math.max(row.longestMs, duration);
+      rows.set(key, row);
+    }
+  }
+}
+
+function tableOf(rows: readonly Row[], flags: string): string {
+  const date = new Date().toISOString().slice(0, 10);
+  return [
+    `\`npm run test:faults -- ${flags}\`, ${date}, ${cpus().length} cores. The longest case with preparing and looking at the outcome.`,
+    "",
+    "| what | tried | survived | longest case, s | file |",
+    "|---|---|---|---|---|",
+    ...rows.map(
+      ({ what, tried, survived, longestMs, file }) =>
+        `| ${what} | ${tried} | ${survived} | ${(longestMs / 1000).toFixed(1)} | ${file} |`,
+    ),
+  ].join("\n");
+}
+
+process.exitCode = (await main()) ? 0 : 1;
