@@ -42,6 +42,14 @@ export async function createAccess(options: AccessOptions) {
     async admits(request: IncomingMessage, url: URL): Promise<boolean> {
       return (await isValid(cookies(request)[accessCookie])) || (await isValid(ticketOf(url)));
     },
+    /**
+     * True when the request carries a good token that no page can make a browser add: in `Authorization: Bearer` or
+     * as `?ticket=`. Pages of other people's previews have our origin, and so the cookie.
+     */
+    async admitsByTicket(request: IncomingMessage, url: URL): Promise<boolean> {
+      const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "")?.[1];
+      return (await isValid(bearer)) || (await isValid(ticketOf(url)));
+    },
     /** A browser always says where a script's socket comes from; other clients say nothing. */
     admitsOrigin(request: IncomingMessage): boolean {
       const origin = request.headers.origin;

@@ -1,10 +1,18 @@
+import { normalize } from "node:path";
 import type { WebSocket } from "ws";
+import { highestPort, lowestPort } from "./preview-proxy.ts";
 import { numberField, optionalField, parseFrame, textField, type Send } from "./protocol.ts";
+import type { FileWatch } from "./file-watch.ts";
 import type { Listener, Terminals } from "./terminals.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A terminal's output waits when this much is on its way to a slow reader. */
 const maximumBufferedBytes = 1024 * 1024;
+
+/** Of an editor's own changes; who forgets one tells its editor of it. */
+const maximumRemembered = 1000;
+/** A client that sends faster than its messages can be handled is not read from for a while. */
+const maximumWaitingMessages = 100;
 
 type Handler = (data: unknown, send: Send) => Promise<void> | void;
 
@@ -13,13 +21,26 @@ export interface Connection {
   finish(): Promise<void>;
 }
 
+/** What all editors of a REPL share. */
+export interface Room {
+  readonly workspace: Workspace;
+  readonly terminals: Terminals;
+  readonly fileWatch: FileWatch;
+  /** Ports whose previews anybody may see who knows the address; none after a start. */
+  readonly publicPorts: Set<number>;
+  readonly onActivity: () => void;
+}
+
 /** Serves one editor: its messages are handled one after the other, in the order they came. */
 export function serveConnection(
   socket: WebSocket,
-  workspace: Workspace,
-  terminals: Terminals,
-  onActivity: () => void,
+  { workspace, terminals, fileWatch, publicPorts, onActivity }: Room,
 ): Connection {
+  /** What this editor has done to a path, so that it is not told of it as of somebody else's change. */
+  const own = new Map<string, string>();
+  let clipboard: { readonly path: string; readonly isCut: boolean } | undefined;
+  let stopListening = () => {};
+  let isGone = false;
   const attached = new Map<string, Listener>();
   const send: Send = (event, data) => socket.send(JSON.stringify({ event, data }));
 
@@ -33,9 +54,9 @@ export function serveConnection(
         });
         return socket.bufferedAmount < maximumBufferedBytes;
       },
-      closed() {
+      closed(exitCode) {
         attached.delete(id);
-        send("terminalClosed", { sessionId: id });
+        send("terminalClosed", { sessionId: id, exitCode });
       },
     };
     return listener;
@@ -52,15 +73,36 @@ export function serveConnection(
       }
     };
   const echoPath = (data: unknown) => ({ path: optionalField(data, "path") });
-  const change = (event: string, work: (path: string) => Promise<void>): Handler =>
+  const echoBoth = (data: unknown) => ({
+    sourcePath: optionalField(data, "sourcePath"),
+    targetPath: optionalField(data, "targetPath"),
+  });
+  const remember = async (...paths: readonly string[]) => {
+    if (own.size > maximumRemembered) own.clear();
+    for (const path of paths) own.set(plainPath(path), await workspace.stateOf(path));
+  };
+  const change = (event: string, work: (path: string, data: unknown) => Promise<void>): Handler =>
     answer(event, echoPath, async (data) => {
-      await work(textField(data, "path"));
+      const path = textField(data, "path");
+      await work(path, data);
+      await remember(path);
       return { success: true };
     });
+
+  async function listen(): Promise<void> {
+    stopListening();
+    stopListening = await fileWatch.listen(({ path, kind }) => {
+      void workspace.stateOf(path).then((state) => {
+        if (own.get(path) !== state) send("fileChanged", { path, kind });
+      });
+    });
+    if (isGone) stopListening();
+  }
 
   const handlers: Record<string, Handler> = {
     async Connection(_data, reply) {
       try {
+        await listen();
         reply("Loaded", { rootContents: await workspace.list("") });
       } catch (error) {
         reply("error", { message: reasonOf(error) });
@@ -74,10 +116,7 @@ export function serveConnection(
     fetchContent: answer("fetchContent", echoPath, async (data) => ({
       content: await workspace.read(textField(data, "path")),
     })),
-    updateContent: answer("updateContent", echoPath, async (data) => {
-      await workspace.patch(textField(data, "path"), textField(data, "patch"));
-      return { success: true };
-    }),
+    updateContent: change("updateContent", (path, data) => workspace.patch(path, textField(data, "patch"))),
     createFile: change("createFile", workspace.createFile),
     createFolder: change("createFolder", workspace.createFolder),
     delete: change("delete", workspace.remove),
@@ -85,8 +124,37 @@ export function serveConnection(
       "rename",
       (data) => ({ oldPath: optionalField(data, "oldPath"), newPath: optionalField(data, "newPath") }),
       async (data) => {
-        await workspace.rename(textField(data, "oldPath"), textField(data, "newPath"));
+        const [from, to] = [textField(data, "oldPath"), textField(data, "newPath")];
+        await workspace.rename(from, to);
+        await remember(from, to);
         return { success: true };
+      },
+    ),
+    copy: answer("copy", echoBoth, async (data) => {
+      clipboard = { path: textField(data, "sourcePath"), isCut: false };
+      const target = optionalField(data, "targetPath");
+      if (target === undefined) return { success: true };
+      return { success: true, path: await put(clipboard, textField(data, "targetPath")) };
+    }),
+    cut: answer("cut", echoBoth, async (data) => {
+      clipboard = { path: textField(data, "sourcePath"), isCut: true };
+      return { success: true };
+    }),
+    paste: answer("paste", echoBoth, async (data) => {
+      if (!clipboard) throw new Error("nothing was copied or cut");
+      const path = await put(clipboard, textField(data, "targetPath"));
+      if (clipboard.isCut) clipboard = undefined;
+      return { success: true, path };
+    }),
+    sharePort: answer(
+      "sharePort",
+      (data) => ({ port: optionalField(data, "port") }),
+      async (data) => {
+        const port = numberField(data, "port", lowestPort, highestPort);
+        const isPublic = optionalField(data, "isPublic") === true;
+        if (isPublic) publicPorts.add(port);
+        else publicPorts.delete(port);
+        return { success: true, isPublic };
       },
     ),
     requestTerminal(data, reply) {
@@ -106,6 +174,12 @@ export function serveConnection(
       terminals.resize(terminalOf(data), numberField(data, "cols", 1, 1000), numberField(data, "rows", 1, 1000)),
     closeTerminal: (data) => terminals.close(terminalOf(data)),
   };
+
+  async function put({ path, isCut }: { path: string; isCut: boolean }, target: string): Promise<string> {
+    const where = await (isCut ? workspace.move(path, target) : workspace.copy(path, target));
+    await remember(path, where);
+    return where;
+  }
 
   /** The front end that exists has one terminal and does not always name it. */
   function terminalOf(data: unknown): string {
@@ -131,14 +205,22 @@ export function serveConnection(
   }
 
   let last = Promise.resolve();
+  let waiting = 0;
   let isFinished = false;
   socket.on("message", (data, isBinary) => {
     if (isFinished) return;
-    last = last.then(() =>
-      isBinary ? send("error", { message: "send text frames" }) : handle((data as Buffer).toString("utf8")),
-    );
+    if (++waiting > maximumWaitingMessages) socket.pause();
+    last = last
+      .then(() =>
+        isBinary ? send("error", { message: "send text frames" }) : handle((data as Buffer).toString("utf8")),
+      )
+      .then(() => {
+        if (--waiting <= maximumWaitingMessages / 2) socket.resume();
+      });
   });
   socket.on("close", () => {
+    isGone = true;
+    stopListening();
     for (const [id, listener] of attached) terminals.detach(id, listener);
   });
   return {
@@ -147,6 +229,11 @@ export function serveConnection(
       return last;
     },
   };
+}
+
+/** As the file watch names it. */
+function plainPath(path: string): string {
+  return normalize(`/${path}`).slice(1);
 }
 
 function reasonOf(error: unknown): string {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { createProxyServer } from "httpxy";
-import { withoutAccessCookie } from "./access.ts";
+import { accessCookie, withoutAccessCookie } from "./access.ts";
 
 export interface PreviewTarget {
   readonly port: number;
@@ -10,8 +10,9 @@ export interface PreviewTarget {
   readonly prefix: string;
 }
 
-const lowestPort = 1024;
-const highestPort = 65_535;
+const sandboxed = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts";
+export const lowestPort = 1024;
+export const highestPort = 65_535;
 
 /** Reads `/user-app/<port>/<rest>` (the base path removed already); undefined when it is no preview or a port of the system's or our own. */
 export function parsePreview(basePath: string, path: string, ownPort: number): PreviewTarget | undefined {
@@ -22,12 +23,29 @@ export function parsePreview(basePath: string, path: string, ownPort: number): P
   return { port, path: rest.startsWith("?") ? `/${rest}` : rest, prefix: `${basePath}/user-app/${port}` };
 }
 
-/** Passes requests and sockets on to programs that listen inside the pod. */
+/**
+ * Passes requests and sockets on to programs that listen inside the pod. A program hears of its prefix by
+ * `X-Forwarded-Prefix`; where it redirects to and what its cookies are for is kept below it, whether it heeds that
+ * or not.
+ */
 export function createPreviewProxy(onActivity: () => void) {
   const proxy = createProxyServer({ xfwd: true, ws: true, changeOrigin: false });
+  const targets = new WeakMap<IncomingMessage, PreviewTarget>();
+  const forStrangers = new WeakSet<IncomingMessage>();
+
+  proxy.on("proxyRes", (answer, request) => {
+    const target = targets.get(request);
+    if (!target) return;
+    // All previews by path have one origin: a page that anybody may open gets none, so that it cannot act as whoever opens it.
+    if (forStrangers.has(request)) answer.headers["content-security-policy"] = sandboxed;
+    const { location, "set-cookie": cookies } = answer.headers;
+    if (location) answer.headers.location = keepInside(location, target, request.headers.host);
+    if (cookies) answer.headers["set-cookie"] = cookies.flatMap((cookie) => cookieInside(cookie, target.prefix) ?? []);
+  });
 
   function rewrite(request: IncomingMessage, target: PreviewTarget): { target: string } {
     onActivity();
+    targets.set(request, target);
     request.url = target.path;
     request.headers["x-forwarded-prefix"] = target.prefix;
     const cookie = withoutAccessCookie(request.headers.cookie);
@@ -37,17 +55,57 @@ export function createPreviewProxy(onActivity: () => void) {
   }
 
   return {
-    async request(request: IncomingMessage, response: ServerResponse, target: PreviewTarget): Promise<void> {
+    /** For strangers a page has no origin: no cookies, no storage, and no way to what else they have open here. */
+    async request(
+      request: IncomingMessage,
+      response: ServerResponse,
+      target: PreviewTarget,
+      { isForStrangers } = { isForStrangers: false },
+    ): Promise<void> {
+      if (isForStrangers) forStrangers.add(request);
       try {
         await proxy.web(request, response, rewrite(request, target));
       } catch {
         if (response.headersSent) return void response.destroy();
-        response.writeHead(502, { "content-type": "text/plain; charset=utf-8", "retry-after": "1" });
-        response.end(`Nothing answers on port ${target.port} yet. Start your program, then reload.\n`);
+        const isForPeople = request.headers.accept?.includes("text/html");
+        const type = isForPeople ? "text/html" : "text/plain";
+        response.writeHead(502, { "content-type": `${type}; charset=utf-8`, "retry-after": "1" });
+        const sentence = `Nothing answers on port ${target.port} yet. Start your program`;
+        response.end(isForPeople ? waitingPage(sentence) : `${sentence}, then reload.\n`);
       }
     },
     async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, target: PreviewTarget): Promise<void> {
       await proxy.ws(request, socket as never, rewrite(request, target), head).catch(() => socket.destroy());
     },
   };
+}
+
+/** A redirect to the program itself, by path or by address, leads to its preview; any other goes where it says. */
+export function keepInside(location: string, { port, prefix }: PreviewTarget, host: string | undefined): string {
+  const below = (path: string) =>
+    path === prefix || path.startsWith(`${prefix}/`) || path.startsWith(`${prefix}?`) ? path : prefix + path;
+  if (location.startsWith("/") && !location.startsWith("//")) return below(location);
+  if (!URL.canParse(location)) return location;
+  const url = new URL(location);
+  const isItself = url.host === host || [`localhost:${port}`, `127.0.0.1:${port}`].includes(url.host);
+  return isItself ? below(url.pathname + url.search + url.hash) : location;
+}
+
+/** A cookie for this preview alone, and never one with the name of ours. */
+function cookieInside(cookie: string, prefix: string): string | undefined {
+  const [pair = "", ...attributes] = cookie.split(";").map((part) => part.trim());
+  if (pair.split("=")[0] === accessCookie) return undefined;
+  const named = (name: string) => attributes.find((attribute) => attribute.toLowerCase().startsWith(`${name}=`));
+  const path = named("path")?.slice("path=".length) ?? "";
+  const inside = path === prefix || path.startsWith(`${prefix}/`) ? path : prefix + (path.startsWith("/") ? path : "/");
+  const others = attributes.filter((attribute) => attribute !== named("path") && attribute !== named("domain"));
+  return [pair, `Path=${inside}`, ...others].join("; ");
+}
+
+function waitingPage(sentence: string): string {
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
+<title>Waiting for your program</title>
+<style>body{font:16px system-ui;display:grid;place-content:center;min-height:90vh;text-align:center;color:#334}</style>
+<h1>Waiting for your program</h1><p>${sentence}; this page looks again every two seconds.</p></html>
+`;
 }

@@ -3,8 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type WebSocket } from "ws";
 import { accessCookie, createAccess, type AccessOptions } from "./access.ts";
-import { serveConnection, type Connection } from "./connection.ts";
+import { serveConnection, type Connection, type Room } from "./connection.ts";
 import { endPrograms } from "./end-programs.ts";
+import { createFileWatch } from "./file-watch.ts";
+import { filesPath, serveFiles } from "./files.ts";
 import { createPreviewProxy, parsePreview } from "./preview-proxy.ts";
 import { maximumMessageBytes } from "./protocol.ts";
 import { createTerminals } from "./terminals.ts";
@@ -41,6 +43,13 @@ export async function startRunner(options: RunnerOptions) {
     onActivity,
   });
   const previews = createPreviewProxy(onActivity);
+  const room: Room = {
+    workspace,
+    terminals,
+    fileWatch: createFileWatch(options.folder),
+    publicPorts: new Set(),
+    onActivity,
+  };
   const connections = new Set<Connection>();
   const isClosing = () => existsSync(options.closingMarker);
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maximumMessageBytes });
@@ -55,16 +64,41 @@ export async function startRunner(options: RunnerOptions) {
     if (path === "/ping")
       return end(response, 200, '"pong"', { "content-type": "application/json", "devex-session": options.sessionId });
     const url = new URL(`http://runner${path}`);
+    if (url.pathname.startsWith(filesPath)) return files(request, response, url);
     const ticket = await access.goodTicket(url);
     if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response);
-    if (!(await access.admits(request, url)))
+    const preview = parsePreview(basePath, path, options.port);
+    const isAdmitted = await access.admits(request, url);
+    if (!isAdmitted && preview && room.publicPorts.has(preview.port) && !isClosing())
+      return previews.request(request, response, preview, { isForStrangers: true });
+    if (!isAdmitted)
       return end(response, 401, "Open this REPL from your dashboard first: this address needs its ticket.");
     if (isClosing()) return end(response, 503, "This REPL is being closed.", { "retry-after": "5" });
-    const preview = parsePreview(basePath, path, options.port);
     if (preview) return previews.request(request, response, preview);
     if (url.pathname === "/")
       return end(response, 200, `REPL ${options.replId} is running. Previews: ${basePath}/user-app/PORT/`);
     end(response, 404, "Not here.");
+  }
+
+  async function files(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const { origin } = request.headers;
+    if (!access.admitsOrigin(request)) return end(response, 403, "Not from this page.");
+    if (origin !== undefined) {
+      response.setHeader("access-control-allow-origin", origin);
+      response.setHeader("access-control-expose-headers", "etag, content-range, accept-ranges");
+      response.setHeader("vary", "origin");
+    }
+    if (request.method === "OPTIONS")
+      return end(response, 204, "", {
+        "access-control-allow-methods": "GET, HEAD, PUT",
+        "access-control-allow-headers": "authorization, if-match, if-none-match, range",
+        "access-control-max-age": "600",
+      });
+    if (!(await access.admitsByTicket(request, url)))
+      return end(response, 401, "Send the ticket of the REPL as `Authorization: Bearer` or `?ticket=`.");
+    if (isClosing()) return end(response, 503, "This REPL is being closed.", { "retry-after": "5" });
+    onActivity();
+    return serveFiles(request, response, url.pathname.slice(filesPath.length), workspace);
   }
 
   /**
@@ -96,16 +130,17 @@ export async function startRunner(options: RunnerOptions) {
     const path = pathBelow(request);
     if (path === undefined) return refuse(socket, 404);
     const url = new URL(`http://runner${path}`);
-    if (!access.admitsOrigin(request)) return refuse(socket, 403);
-    if (!(await access.admits(request, url))) return refuse(socket, 401);
-    if (isClosing()) return refuse(socket, 503);
     const preview = parsePreview(basePath, path, options.port);
+    const isPublic = preview && room.publicPorts.has(preview.port);
+    if (!isPublic && !access.admitsOrigin(request)) return refuse(socket, 403);
+    if (!isPublic && !(await access.admits(request, url))) return refuse(socket, 401);
+    if (isClosing()) return refuse(socket, 503);
     if (preview) return previews.upgrade(request, socket, head, preview);
     if (url.pathname !== socketPath) return refuse(socket, 404);
     sockets.handleUpgrade(request, socket, head, (accepted) => {
       onActivity();
       watchHealth(accepted);
-      const connection = serveConnection(accepted, workspace, terminals, onActivity);
+      const connection = serveConnection(accepted, room);
       connections.add(connection);
       accepted.on("close", () => connections.delete(connection));
     });

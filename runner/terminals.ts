@@ -8,7 +8,8 @@ const maximumTerminals = 16;
 export interface Listener {
   readonly tagged: boolean;
   output(data: string): boolean;
-  closed(): void;
+  /** The shell has ended; the code is what it ended with. */
+  closed(exitCode: number): void;
 }
 
 interface Terminal {
@@ -49,9 +50,9 @@ export function createTerminals(options: {
       // The slowest listener sets the pace: nothing is dropped and nothing piles up.
       if (terminal.full.size > 0) pty.pause();
     });
-    pty.onExit(() => {
+    pty.onExit(({ exitCode }) => {
       terminals.delete(terminal.id);
-      for (const listener of terminal.listeners) listener.closed();
+      for (const listener of terminal.listeners) listener.closed(exitCode);
     });
     return terminal;
   }

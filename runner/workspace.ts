@@ -1,6 +1,19 @@
 import { randomBytes } from "node:crypto";
-import { chmod, lstat, mkdir, open, readFile, readdir, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join, normalize, sep } from "node:path";
+import {
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
+import { basename, dirname, extname, join, normalize, relative, sep } from "node:path";
 import diffMatchPatch from "diff-match-patch";
 import type { FolderItem } from "./protocol.ts";
 
@@ -11,15 +24,16 @@ export type Workspace = ReturnType<typeof createWorkspace>;
 
 export function createWorkspace(root: string) {
   const patcher = new diffMatchPatch.diff_match_patch();
+  const alone = createTurns();
 
   /** Where a path lies on disk, with the links in its folder followed and proven to stay inside. */
   async function locate(path: string): Promise<string> {
     if (path.includes("\0")) throw new Error("a path cannot contain NUL");
-    const relative = normalize(`/${path}`);
-    if (relative === sep) return root;
-    const folder = await realpath(join(root, dirname(relative))).catch(friendly(path));
+    const plain = normalize(`/${path}`);
+    if (plain === sep) return root;
+    const folder = await realpath(join(root, dirname(plain))).catch(friendly(path));
     requireInside(folder, path);
-    return join(folder, basename(relative));
+    return join(folder, basename(plain));
   }
 
   /** Like {@link locate}, and the last part, if it is a link, leads to something inside as well. */
@@ -41,11 +55,17 @@ export function createWorkspace(root: string) {
     return place;
   }
 
-  async function readText(path: string): Promise<{ place: string; content: string; mode: number }> {
+  async function locateFile(path: string): Promise<string> {
     const place = await locateTarget(path);
     const stats = await stat(place);
     if (stats.isDirectory()) throw new Error(`${path} is a folder`);
     if (!stats.isFile()) throw new Error(`${path} is not a regular file`);
+    return place;
+  }
+
+  async function readText(path: string): Promise<{ place: string; content: string; mode: number }> {
+    const place = await locateFile(path);
+    const stats = await stat(place);
     if (stats.size > maximumTextBytes)
       throw new Error(`${path} is too large to edit here (${stats.size} bytes, at most ${maximumTextBytes})`);
     const bytes = await readFile(place);
@@ -54,8 +74,39 @@ export function createWorkspace(root: string) {
     return { place, content, mode: stats.mode & 0o777 };
   }
 
+  /** Where what lies at `from` goes when it is put to `to`: into that folder, or under that name. */
+  async function destination(from: string, to: string): Promise<string> {
+    const isFolder = await stat(await locate(to)).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    );
+    return isFolder ? join(await locateTarget(to), basename(from)) : locate(to);
+  }
+
+  /** What is to be copied or moved, and never the workspace itself. */
+  async function locateSource(path: string): Promise<string> {
+    const place = await locate(path);
+    if (place === root) throw new Error("name a file or folder inside the workspace");
+    await lstat(place).catch(friendly(path));
+    return place;
+  }
+
   return {
     root,
+    /** Where a regular file lies that can be read. */
+    locateFile,
+
+    /** Where a file may be written, with the folders above it made; over what a link leads to, when that is inside. */
+    async locateForWriting(path: string): Promise<string> {
+      await prepareParents(path);
+      const place = await locate(path);
+      if (place === root) throw new Error("name a file inside the workspace");
+      const isLink = await lstat(place).then(
+        (stats) => stats.isSymbolicLink(),
+        () => false,
+      );
+      return isLink ? locateTarget(path) : place;
+    },
 
     /** Folders first, each group by name. */
     async list(path: string): Promise<FolderItem[]> {
@@ -81,12 +132,16 @@ export function createWorkspace(root: string) {
 
     /** Applies a patch in diff-match-patch's text form: all hunks or none, and the file changes in one step. */
     async patch(path: string, patchText: string): Promise<void> {
-      const { place, content, mode } = await readText(path);
-      const patches = patcher.patch_fromText(patchText);
-      const [patched, applied] = patcher.patch_apply(patches, content);
-      if (!applied.every(Boolean))
-        throw new Error(`${path} has changed: the edit does not fit it any more; fetch it again`);
-      await replaceFile(place, patched, mode);
+      await alone(await locateFile(path), async () => {
+        const { place, content, mode } = await readText(path);
+        const patches = patcher.patch_fromText(patchText);
+        const [patched, applied] = patcher.patch_apply(patches, content);
+        if (!applied.every(Boolean))
+          throw new Error(`${path} has changed: the edit does not fit it any more; fetch it again`);
+        const isStill = async () => (await readText(path)).content === content;
+        if (!(await replaceFile(place, patched, mode, isStill)))
+          throw new Error(`${path} has changed at this very moment; fetch it again`);
+      });
     },
 
     /** Makes an empty file, and the folders above it; never touches one that exists. */
@@ -107,6 +162,44 @@ export function createWorkspace(root: string) {
       if (place === root) throw new Error("the workspace itself cannot be deleted");
       await lstat(place).catch(friendly(path));
       await rm(place, { recursive: true, force: true });
+    },
+
+    /**
+     * Copies a file, a link or a folder with all in it, into the folder `to` or under that name; a name that is taken
+     * gets a number. Returns where it went.
+     */
+    async copy(from: string, to: string): Promise<string> {
+      const source = await locateSource(from);
+      const target = await untaken(await destination(source, to));
+      if (target.startsWith(source + sep)) throw new Error(`${from} cannot be copied into itself`);
+      try {
+        const options = { recursive: true, errorOnExist: true, force: false, preserveTimestamps: true };
+        await cp(source, target, { ...options, verbatimSymlinks: true });
+      } catch (error) {
+        await rm(target, { recursive: true, force: true });
+        return friendly(to)(error as NodeJS.ErrnoException);
+      }
+      return relative(root, target);
+    },
+
+    /** Moves it, into the folder `to` or under that name, never over another. Returns where it went. */
+    async move(from: string, to: string): Promise<string> {
+      const source = await locateSource(from);
+      const target = await destination(source, to);
+      if (target === source) return relative(root, source);
+      if (await exists(target)) throw new Error(`${relative(root, target)} exists already`);
+      await rename(source, target).catch(friendly(to));
+      return relative(root, target);
+    },
+
+    /** Tells two states of a path apart, whoever changed it; empty when nothing is there. Never throws. */
+    async stateOf(path: string): Promise<string> {
+      try {
+        const { ino, size, mtimeNs } = await lstat(await locate(path), { bigint: true });
+        return `${ino} ${size} ${mtimeNs}`;
+      } catch {
+        return "";
+      }
     },
 
     async rename(oldPath: string, newPath: string): Promise<void> {
@@ -130,16 +223,57 @@ export function createWorkspace(root: string) {
   }
 }
 
-/** Writes beside the file and renames over it: a reader, or a power cut, sees the old or the new content. */
-async function replaceFile(place: string, content: string, mode: number): Promise<void> {
+/**
+ * Writes beside the file and renames over it: a reader, or a power cut, sees the old or the new content. Not when
+ * `isStill` says at the last moment that it is not what it was; then the answer is false.
+ */
+async function replaceFile(
+  place: string,
+  content: string,
+  mode: number,
+  isStill: () => Promise<boolean>,
+): Promise<boolean> {
   const temporary = join(dirname(place), `.${randomBytes(6).toString("hex")}.devex-tmp`);
   try {
     await writeFile(temporary, content, { mode });
     await chmod(temporary, mode);
+    if (!(await isStill())) return false;
     await rename(temporary, place);
-  } catch (error) {
+    return true;
+  } finally {
     await rm(temporary, { force: true });
-    throw error;
+  }
+}
+
+/** Work on the same thing one after the other, on different things at once. */
+function createTurns() {
+  const last = new Map<string, Promise<unknown>>();
+  return async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    const turn = (last.get(what) ?? Promise.resolve()).then(work);
+    const settled = turn.catch(() => {});
+    last.set(what, settled);
+    try {
+      return await turn;
+    } finally {
+      if (last.get(what) === settled) last.delete(what);
+    }
+  };
+}
+
+async function exists(place: string): Promise<boolean> {
+  return lstat(place).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** `name.txt`, or `name (2).txt` and so on. */
+async function untaken(place: string): Promise<string> {
+  const extension = extname(place);
+  const stem = place.slice(0, place.length - extension.length);
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? place : `${stem} (${number})${extension}`;
+    if (!(await exists(candidate))) return candidate;
   }
 }
 
@@ -151,6 +285,8 @@ const reasons: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "is too long a name",
   ELOOP: "is a link that leads to itself",
   EINVAL: "cannot be moved there",
+  ENOSPC: "does not fit: the disk of this REPL is full",
+  EDQUOT: "does not fit: the disk of this REPL is full",
 };
 
 function friendly(path: string): (error: NodeJS.ErrnoException) => never {

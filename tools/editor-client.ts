@@ -22,8 +22,8 @@ export async function connectEditor(accessUrl: string, ticket: string, timeoutMs
   await once(socket, "open");
 
   /** The first frame, not looked at before, that fits. */
-  async function next(fits: (frame: EditorFrame) => boolean): Promise<EditorFrame> {
-    const deadline = AbortSignal.timeout(timeoutMs);
+  async function next(fits: (frame: EditorFrame) => boolean, withinMs = timeoutMs): Promise<EditorFrame> {
+    const deadline = AbortSignal.timeout(withinMs);
     for (;;) {
       const index = frames.findIndex(fits);
       if (index >= 0) return frames.splice(index, 1)[0] as EditorFrame;
@@ -36,9 +36,7 @@ export async function connectEditor(accessUrl: string, ticket: string, timeoutMs
         deadline.addEventListener(
           "abort",
           () =>
-            reject(
-              new Error(`no fitting frame within ${timeoutMs} ms; last seen: ${JSON.stringify(frames.slice(-3))}`),
-            ),
+            reject(new Error(`no fitting frame within ${withinMs} ms; last seen: ${JSON.stringify(frames.slice(-3))}`)),
           { once: true },
         );
       });

@@ -60,10 +60,12 @@ export async function buildBaseImage(): Promise<string> {
   }
 }
 
-/** The server inside the pod, as one file beside its Dockerfile; only the terminal library keeps its native part. */
+/** The server inside the pod, as one file beside its Dockerfile; the libraries for terminals and for watching files keep their native parts. */
 export function buildRunnerImage(): Promise<Image> {
   return buildImage("runner", async (context) => {
     await bundle(join(root, "runner", "main.ts"), join(context, "runner.mjs"), ["@lydell/node-pty"]);
+    const watcher = join("@parcel", `watcher-linux-${process.arch}-glibc`);
+    cpSync(join(nodeModules, watcher), join(context, "node_modules", watcher), { recursive: true });
     copyFileSync(join(root, "runner", "Dockerfile"), join(context, "Dockerfile"));
     for (const part of ["node-pty", `node-pty-linux-${process.arch}`]) {
       cpSync(join(nodeModules, "@lydell", part), join(context, "node_modules", "@lydell", part), { recursive: true });

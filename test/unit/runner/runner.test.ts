@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -55,6 +56,18 @@ describe("runner", () => {
     });
     url = `http://localhost:${port}/repl-x/`;
     program = createServer((request, response) => {
+      const { searchParams } = new URL(`http://program${request.url}`);
+      const [to, cookie] = [searchParams.get("redirect"), searchParams.get("cookie")];
+      if (cookie) response.setHeader("set-cookie", cookie.split("|"));
+      if (to) {
+        response.writeHead(302, { location: to }).end();
+        return;
+      }
+      if (request.url === "/events") {
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.write("data: first\n\n");
+        return;
+      }
       response.setHeader(
         "x-seen",
         JSON.stringify({
@@ -71,8 +84,7 @@ describe("runner", () => {
     programPort = (program.address() as AddressInfo).port;
   });
   beforeEach(async () => {
-    rmSync(root, { recursive: true, force: true });
-    mkdirSync(root);
+    for (const name of readdirSync(root)) rmSync(join(root, name), { recursive: true, force: true });
     editor = await connectEditor(url, ticket);
   });
   afterAll(async () => {
@@ -161,6 +173,78 @@ describe("runner", () => {
         await expect(editor.ask("delete", { path })).rejects.toThrow("cannot be deleted");
     });
 
+    it("are copied, cut and pasted by a clipboard of each editor", async () => {
+      mkdirSync(join(root, "src/deep"), { recursive: true });
+      mkdirSync(join(root, "to"));
+      writeFileSync(join(root, "src/deep/run.sh"), "echo", { mode: 0o755 });
+      symlinkSync("deep/run.sh", join(root, "src/link"));
+      await expect(editor.ask("paste", { targetPath: "to" })).rejects.toThrow("nothing was copied or cut");
+      expect(await editor.ask("copy", { sourcePath: "/src" })).toEqual({ success: true, sourcePath: "/src" });
+      expect(await editor.ask("paste", { targetPath: "to" })).toEqual({
+        success: true,
+        targetPath: "to",
+        path: "to/src",
+      });
+      expect(await editor.ask("paste", { targetPath: "to" })).toMatchObject({ path: "to/src (2)" });
+      expect(statSync(join(root, "to/src (2)/deep/run.sh")).mode & 0o777).toBe(0o755);
+      expect(readlinkSync(join(root, "to/src/link"))).toBe("deep/run.sh");
+      expect(await editor.ask("copy", { sourcePath: "src/deep/run.sh", targetPath: "src/deep/run.sh" })).toMatchObject({
+        path: "src/deep/run (2).sh",
+      });
+      await editor.ask("cut", { sourcePath: "src" });
+      await expect(editor.ask("paste", { targetPath: "to" })).rejects.toThrow("to/src exists already");
+      expect(await editor.ask("paste", { targetPath: "moved" })).toMatchObject({ path: "moved" });
+      expect(readdirSync(root).sort()).toEqual(["moved", "to"]);
+      await expect(editor.ask("paste", { targetPath: "to" })).rejects.toThrow("nothing was copied or cut");
+      await editor.ask("copy", { sourcePath: "to" });
+      await expect(editor.ask("paste", { targetPath: "to" })).rejects.toThrow("into itself");
+      symlinkSync(outside, join(root, "out"));
+      await expect(editor.ask("copy", { sourcePath: "moved", targetPath: "out" })).rejects.toThrow("outside");
+      await expect(editor.ask("copy", { sourcePath: "out/closing" })).resolves.toBeDefined();
+      await expect(editor.ask("paste", { targetPath: "x" })).rejects.toThrow("outside");
+      const other = await connectEditor(url, ticket);
+      await expect(other.ask("paste", { targetPath: "to" })).rejects.toThrow("nothing was copied or cut");
+      await other.close();
+    });
+    it("are edited by two editors at once without one undoing the other", async () => {
+      writeFileSync(join(root, "both.txt"), "first\n\n\n\n\n\n\nlast\n");
+      const other = await connectEditor(url, ticket);
+      const before = readFileSync(join(root, "both.txt"), "utf8");
+      await Promise.all([
+        editor.ask("updateContent", { path: "both.txt", patch: patchOf(before, before.replace("first", "FIRST")) }),
+        other.ask("updateContent", { path: "both.txt", patch: patchOf(before, before.replace("last", "LAST")) }),
+      ]);
+      expect(readFileSync(join(root, "both.txt"), "utf8")).toBe("FIRST\n\n\n\n\n\n\nLAST\n");
+      await other.close();
+    });
+    it("that others change are told of, and one's own changes are not", async () => {
+      writeFileSync(join(root, "old.txt"), "old");
+      const other = await connectEditor(url, ticket);
+      await editor.ask("Connection", {}, "Loaded");
+      await other.ask("Connection", {}, "Loaded");
+      const heard = (client: EditorClient, path: string, kind: string) =>
+        client.next(({ event, data }) => event === "fileChanged" && data["path"] === path && data["kind"] === kind);
+      writeFileSync(join(root, "new.txt"), "from a terminal");
+      await heard(editor, "new.txt", "created");
+      await editor.ask("createFile", { path: "/by-me.txt" });
+      await heard(other, "by-me.txt", "created");
+      rmSync(join(root, "old.txt"));
+      await heard(editor, "old.txt", "deleted");
+      await heard(other, "old.txt", "deleted");
+      // By now what was told of the other changes has long arrived.
+      const seen = await editor
+        .next(({ event, data }) => event === "fileChanged" && data["path"] === "by-me.txt", 300)
+        .catch(() => undefined);
+      expect(seen).toBeUndefined();
+      await other.close();
+    });
+    it("that change by the thousand are told of as one", async () => {
+      await editor.ask("Connection", {}, "Loaded");
+      mkdirSync(join(root, "many"));
+      for (let number = 0; number < 1000; number++) writeFileSync(join(root, "many", `${number}`), "");
+      const { data } = await editor.next(({ event, data: { path } }) => event === "fileChanged" && path === "");
+      expect(data).toEqual({ path: "", kind: "changed" });
+    });
     it("never leave the workspace, not through a link either", async () => {
       writeFileSync(join(outside, "secret"), "secret");
       symlinkSync(outside, join(root, "out"));
@@ -198,7 +282,7 @@ describe("runner", () => {
       socket.send(text);
       socket.send('{"event":"Connection"}');
       await expect
-        .poll(() => answers)
+        .poll(() => answers.filter((event) => event !== "fileChanged"))
         .toEqual([text.includes("fetchContent") ? "fetchContentResponse" : "error", "Loaded"]);
       socket.close();
     });
@@ -314,6 +398,88 @@ describe("runner", () => {
     });
   });
 
+  describe("files by HTTP", () => {
+    const at = (path: string) => `${url}api/v1/files/${path}`;
+    const bearer = (more: Record<string, string> = {}) => ({ authorization: `Bearer ${ticket}`, ...more });
+    const put = (path: string, body: string | Buffer, more?: Record<string, string>) =>
+      fetch(at(path), {
+        method: "PUT",
+        body: typeof body === "string" ? body : new Uint8Array(body),
+        headers: bearer(more),
+      });
+
+    it("come and go whole, in parts, and of any kind", async () => {
+      const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7) % 256));
+      const stored = await put("new/folder/r%20%C3%A4.bin", bytes);
+      expect([stored.status, (await put("new/folder/r%20%C3%A4.bin", bytes)).status]).toEqual([201, 204]);
+      expect(readFileSync(join(root, "new/folder/r ä.bin")).equals(bytes)).toBe(true);
+      const whole = await fetch(at("new/folder/r%20%C3%A4.bin"), { headers: bearer() });
+      expect(Buffer.from(await whole.arrayBuffer()).equals(bytes)).toBe(true);
+      expect(whole.headers.get("content-disposition")).toBe("attachment");
+      const part = await fetch(at("new/folder/r%20%C3%A4.bin"), { headers: bearer({ range: "bytes=1000-1009" }) });
+      expect([part.status, part.headers.get("content-range")]).toEqual([206, "bytes 1000-1009/300000"]);
+      expect(Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(1000, 1010))).toBe(true);
+      writeFileSync(join(root, ".env"), "dot");
+      expect(await (await fetch(`${at(".env")}?ticket=${ticket}`)).text()).toBe("dot");
+    });
+    it("are not stored over what somebody else has changed, nor where only a new file may be", async () => {
+      writeFileSync(join(root, "a.txt"), "one", { mode: 0o755 });
+      const tag = (await fetch(at("a.txt"), { headers: bearer() })).headers.get("etag") ?? "";
+      expect((await put("a.txt", "two", { "if-match": tag })).status).toBe(204);
+      expect((await put("a.txt", "three", { "if-match": tag })).status).toBe(412);
+      expect((await put("a.txt", "three", { "if-none-match": "*" })).status).toBe(412);
+      expect([readFileSync(join(root, "a.txt"), "utf8"), statSync(join(root, "a.txt")).mode & 0o777]).toEqual([
+        "two",
+        0o755,
+      ]);
+      expect((await put("b.txt", "new", { "if-none-match": "*" })).status).toBe(201);
+      expect(readdirSync(root).sort()).toEqual(["a.txt", "b.txt"]);
+    });
+    it("change nothing when an upload breaks off", async () => {
+      writeFileSync(join(root, "a.txt"), "whole");
+      const over = new AbortController();
+      const body = new ReadableStream({
+        start: (controller) => controller.enqueue(Buffer.alloc(1000)),
+      });
+      const options = { method: "PUT", body, duplex: "half", signal: over.signal, headers: bearer() };
+      const sending = fetch(at("a.txt"), options as RequestInit);
+      await expect.poll(() => readdirSync(root)).toHaveLength(2);
+      over.abort();
+      await expect(sending).rejects.toThrow();
+      await expect.poll(() => readdirSync(root)).toEqual(["a.txt"]);
+      expect(readFileSync(join(root, "a.txt"), "utf8")).toBe("whole");
+    });
+    it("say what is wrong, and never leave the workspace", async () => {
+      symlinkSync(outside, join(root, "out"));
+      symlinkSync(join(outside, "new"), join(root, "dangling"));
+      mkdirSync(join(root, "folder"));
+      writeFileSync(join(outside, "secret"), "secret");
+      const get = async (path: string) => (await fetch(at(path), { headers: bearer() })).status;
+      expect(await get("out/secret")).toBe(400);
+      expect(await get("..%2f..%2fetc%2fpasswd")).toBe(404);
+      expect(await get("absent")).toBe(404);
+      expect(await get("folder")).toBe(400);
+      expect(await get("%zz")).toBe(400);
+      expect((await put("out/new", "x")).status).toBe(400);
+      expect((await put("dangling", "x")).status).toBeGreaterThanOrEqual(400);
+      expect((await put("folder", "x")).status).toBe(400);
+      expect((await put("", "x")).status).toBe(400);
+      expect(existsSync(join(outside, "new"))).toBe(false);
+      expect((await fetch(at("a"), { method: "DELETE", headers: bearer() })).status).toBe(405);
+    });
+    it("need the ticket itself: the cookie comes from every page of this origin", async () => {
+      writeFileSync(join(root, "a.txt"), "mine");
+      const withCookie = await fetch(at("a.txt"), { headers: { cookie: `devex_repl=${ticket}` } });
+      expect(withCookie.status).toBe(401);
+      const foreign = { origin: "http://evil.example" };
+      expect((await fetch(at("a.txt"), { headers: bearer(foreign) })).status).toBe(403);
+      const front = await fetch(at("a.txt"), { headers: bearer({ origin: "http://front.example" }) });
+      expect(front.headers.get("access-control-allow-origin")).toBe("http://front.example");
+      const asked = await fetch(at("a.txt"), { method: "OPTIONS", headers: { origin: "http://front.example" } });
+      expect([asked.status, asked.headers.get("access-control-allow-methods")]).toEqual([204, "GET, HEAD, PUT"]);
+    });
+  });
+
   describe("previews", () => {
     const headers = () => ({ cookie: `mine=1; devex_repl=${ticket}` });
     it("pass requests on, without our cookie", async () => {
@@ -332,6 +498,66 @@ describe("runner", () => {
       socket.send("hello");
       expect(await answer).toBe("echo hello");
       socket.close();
+    });
+    it("keep redirects and cookies of a program inside, also of one that knows nothing of its prefix", async () => {
+      const prefix = `/repl-x/user-app/${programPort}`;
+      const { host } = new URL(url);
+      const ask = (query: Record<string, string>) =>
+        fetch(`${url}user-app/${programPort}/?${new URLSearchParams(query).toString()}`, {
+          headers: headers(),
+          redirect: "manual",
+        });
+      for (const [location, expected] of [
+        ["/login?next=/", `${prefix}/login?next=/`],
+        [`${prefix}/login`, `${prefix}/login`],
+        [`${prefix}2`, `${prefix}${prefix}2`],
+        ["next", "next"],
+        [`http://localhost:${programPort}/a#b`, `${prefix}/a#b`],
+        [`http://${host}/a`, `${prefix}/a`],
+        ["https://elsewhere.example/a", "https://elsewhere.example/a"],
+        ["//elsewhere.example/a", "//elsewhere.example/a"],
+      ] as const)
+        expect((await ask({ redirect: location })).headers.get("location"), location).toBe(expected);
+      const cookies = ["a=1", "b=2; Path=/app; HttpOnly", `c=3; path=${prefix}/x`, "d=4; Domain=example.org; Secure"];
+      const answer = await ask({ cookie: [...cookies, "devex_repl=stolen; Path=/"].join("|") });
+      expect(answer.headers.getSetCookie()).toEqual([
+        `a=1; Path=${prefix}/`,
+        `b=2; Path=${prefix}/app; HttpOnly`,
+        `c=3; Path=${prefix}/x`,
+        `d=4; Path=${prefix}/; Secure`,
+      ]);
+    });
+    it("pass on what is sent bit by bit, as it comes", async () => {
+      const over = new AbortController();
+      const response = await fetch(`${url}user-app/${programPort}/events`, { headers: headers(), signal: over.signal });
+      const { value } = (await response.body?.getReader().read()) ?? {};
+      expect(Buffer.from(value ?? []).toString()).toBe("data: first\n\n");
+      over.abort();
+    });
+    it("are for their owner, until a port is shared; then strangers' browsers give the page no origin", async () => {
+      const at = `${url}user-app/${programPort}/`;
+      expect((await fetch(at)).status).toBe(401);
+      expect(await editor.ask("sharePort", { port: programPort, isPublic: true })).toEqual({
+        success: true,
+        port: programPort,
+        isPublic: true,
+      });
+      const shared = await fetch(at);
+      expect(await shared.text()).toBe("from the program");
+      expect(shared.headers.get("content-security-policy")).toMatch(/^sandbox (?!.*allow-same-origin)/);
+      expect((await fetch(at, { headers: headers() })).headers.get("content-security-policy")).toBeNull();
+      expect((await fetch(`${url}user-app/${programPort + 1}/`)).status).toBe(401);
+      const socket = new WebSocket(`${at.replace("http", "ws")}live`, { origin: "null" });
+      await new Promise((resolve) => socket.once("open", resolve));
+      socket.close();
+      await editor.ask("sharePort", { port: programPort, isPublic: false });
+      expect((await fetch(at)).status).toBe(401);
+      await expect(editor.ask("sharePort", { port: 80, isPublic: true })).rejects.toThrow("1024");
+    });
+    it("show people a page that waits", async () => {
+      const page = await fetch(`${url}user-app/1024/`, { headers: { ...headers(), accept: "text/html,*/*" } });
+      expect([page.status, page.headers.get("content-type")]).toEqual([502, "text/html; charset=utf-8"]);
+      expect(await page.text()).toContain('http-equiv="refresh"');
     });
     it("say so while nothing listens, and go to no port of the system or our own", async () => {
       const response = await fetch(`${url}user-app/9/`, { headers: headers() });

@@ -1,0 +1,52 @@
+import { relative } from "node:path";
+import { subscribe, type Event } from "@parcel/watcher";
+
+export interface FileChange {
+  /** Below the workspace; empty when so much has changed that everything is to be looked at again. */
+  readonly path: string;
+  readonly kind: "created" | "changed" | "deleted";
+}
+
+type OnChange = (change: FileChange) => void;
+
+/** What tools write by the thousand and nobody edits: a watch there would cost more than it tells. */
+const unwatched = ["node_modules", ".git", ".venv", "__pycache__", "target"].map((folder) => `**/${folder}/**`);
+const ourTemporary = /\.devex-tmp$/;
+const maximumChangesAtOnce = 200;
+const kinds = { create: "created", update: "changed", delete: "deleted" } as const;
+
+export type FileWatch = ReturnType<typeof createFileWatch>;
+
+/**
+ * Tells of changes of the files below a folder, whoever makes them. The watch begins with the first listener and stays:
+ * ending one whose folders have gone fails half-way.
+ */
+export function createFileWatch(root: string) {
+  const listeners = new Set<OnChange>();
+  let watching: Promise<unknown> | undefined;
+
+  function tell(events: readonly Event[]): void {
+    const changes = events
+      .filter(({ path }) => !ourTemporary.test(path))
+      .map(({ path, type }): FileChange => ({ path: relative(root, path), kind: kinds[type] }));
+    const told = changes.length > maximumChangesAtOnce ? [{ path: "", kind: "changed" } as const] : changes;
+    for (const change of told) for (const listener of listeners) listener(change);
+  }
+
+  const start = () =>
+    subscribe(root, (error, events) => (error ? report(error) : tell(events)), { ignore: unwatched }).catch(report);
+
+  return {
+    /** Resolves when changes from now on are heard, or cannot be watched here; what it resolves to ends that. */
+    async listen(listener: OnChange): Promise<() => void> {
+      listeners.add(listener);
+      watching ??= start();
+      await watching;
+      return () => void listeners.delete(listener);
+    },
+  };
+}
+
+function report(error: unknown): void {
+  console.error(JSON.stringify({ event: "file watch", error: String(error) }));
+}
