@@ -1,8 +1,5 @@
-import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { json } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
@@ -12,22 +9,11 @@ import { createRecord } from "../domain/registry.ts";
 import { answers, endPrograms, startProgram as start } from "./programs.ts";
 import { freePort } from "../tools/free-port.ts";
 import { signIn, type Person } from "../tools/api-client.ts";
+import { load as loadWith, type LoadOptions } from "./load.ts";
 import { rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 
-const autocannon = fileURLToPath(new URL("../node_modules/autocannon/autocannon.js", import.meta.url));
-const connections = 32;
-const warmUpSeconds = 3;
-const seconds = 10;
 /** For the memory: enough for a leak of a few bytes a request to be seen. */
 const manyRequests = 500_000;
-
-interface Load {
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-  readonly errors: number;
-}
 
 /** The look-ups of one API process under load from another process, beside what Hono alone does in the same run. */
 export async function benchApi({ environment, rounds }: BenchOptions, print: (row: Row) => void): Promise<void> {
@@ -133,36 +119,8 @@ async function personWith(api: string, environment: Readonly<Record<string, stri
   return { api: person, ids };
 }
 
-async function load(
-  url: string,
-  token?: string,
-  { rate, amount }: { readonly rate?: number; readonly amount?: number } = {},
-): Promise<Load> {
-  if (!amount) await run(["-d", String(warmUpSeconds)]);
-  const result = await run(
-    amount ? ["-a", String(amount)] : ["-d", String(seconds), ...(rate ? ["-R", String(rate)] : [])],
-  );
-  const { requests, latency, non2xx, errors } = result;
-  return {
-    requestsPerSecond: Math.round(requests.average),
-    p50Ms: latency.p50,
-    p99Ms: latency.p99,
-    maxMs: latency.max,
-    errors: non2xx + errors,
-  };
-
-  async function run(options: readonly string[]) {
-    const header = token ? ["-H", `authorization=Bearer ${token}`] : [];
-    const all = [autocannon, "--json", "-c", String(connections), ...options, ...header, url];
-    const child = spawn(process.execPath, all, { stdio: ["ignore", "pipe", "ignore"] });
-    return (await json(child.stdout)) as {
-      requests: { average: number };
-      latency: { p50: number; p99: number; max: number };
-      non2xx: number;
-      errors: number;
-    };
-  }
-}
+const load = (url: string, token?: string, options: Omit<LoadOptions, "header"> = {}) =>
+  loadWith(url, { ...options, ...(token ? { header: `authorization=Bearer ${token}` } : {}) });
 
 function residentMegabytes(pid: number): number {
   const [, kilobytes = "0"] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];

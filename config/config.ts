@@ -77,6 +77,26 @@ const schema = z.object({
   REPL_NAMESPACE: z.string().default("devex-repls"),
   INGRESS_CLASS: z.string().default("traefik"),
   RUNTIME_CLASS: z.string().optional(),
+  /** `none` where somebody else decides who may speak with the pods of REPLs. */
+  NETWORK_POLICY: z.enum(["managed", "none"]).default("managed"),
+  /** Of the ingress controller: the only one whose pods reach those of REPLs. */
+  INGRESS_NAMESPACE: z.string().default("traefik"),
+  /** Private networks that pods of REPLs reach, as `cidr` or `cidr:port`, separated by commas. */
+  POD_EGRESS: z
+    .string()
+    .default("")
+    .transform((value, context) =>
+      value
+        .split(",")
+        .map((part) => part.trim())
+        .filter(Boolean)
+        .map((part) => {
+          const [, cidr = "", port] = /^(\d{1,3}(?:\.\d{1,3}){3}\/\d{1,2})(?::(\d{1,5}))?$/.exec(part) ?? [];
+          if (cidr === "")
+            context.addIssue(`"${part}" is no network: write 10.1.2.0/24, or 10.1.2.3/32:9000 for one port`);
+          return { cidr, ...(port ? { port: Number(port) } : {}) };
+        }),
+    ),
   RUNNER_IMAGE: z.string().default("devex/runner:latest"),
   SYNC_IMAGE: z.string().default("devex/sync:latest"),
   /** Another folder of templates; the project's own when absent. */

@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import type { ClusterSettings } from "../manifests/settings.ts";
 import type { Config } from "./config.ts";
 
@@ -18,8 +19,19 @@ export function clusterSettings(config: Config): ClusterSettings {
     checkpointSeconds: config.CHECKPOINT_SECONDS,
     runtimeClass: config.RUNTIME_CLASS,
     allowedOrigins: [...origins],
+    ingressNamespace: config.INGRESS_NAMESPACE,
+    podEgress: [...config.POD_EGRESS, ...addressesIn(config.S3_ENDPOINT, config.RUNNER_API_URL)],
     objectStore: { endpoint: config.S3_ENDPOINT, region: config.S3_REGION, bucket: config.S3_BUCKET },
   };
+}
+
+/** Of URLs that name a server by its address, what pods need of the network to reach it. */
+function addressesIn(...urls: readonly (string | undefined)[]) {
+  return urls.flatMap((text) => {
+    const url = text === undefined ? undefined : new URL(text);
+    if (!url || !isIPv4(url.hostname)) return [];
+    return { cidr: `${url.hostname}/32`, port: Number(url.port || (url.protocol === "https:" ? 443 : 80)) };
+  });
 }
 
 /** Where the object store is, and its keys. */

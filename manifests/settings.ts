@@ -15,6 +15,10 @@ export interface ClusterSettings {
   readonly runtimeClass?: string | undefined;
   /** Origins whose pages may open a REPL's sockets. */
   readonly allowedOrigins: readonly string[];
+  /** Of the ingress controller: the only one whose pods reach those of REPLs. */
+  readonly ingressNamespace: string;
+  /** What REPLs reach of private networks: the object store, and the API for what runners report. */
+  readonly podEgress: readonly { readonly cidr: string; readonly port?: number }[];
   readonly objectStore: { readonly endpoint?: string | undefined; readonly region: string; readonly bucket: string };
 }
 

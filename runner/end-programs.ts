@@ -5,12 +5,17 @@ import { setTimeout as delay } from "node:timers/promises";
 const graceMs = 1000;
 const pauseMs = 10;
 
-/**
- * Ends every other process of this container, politely and then not. The first process of a container alone may
- * do that: anywhere else it would end processes that are not the REPL's. Returns how many had to be killed.
- */
+/** Anywhere else than in its own container the runner would count and end processes that are not the REPL's. */
+const isOwnContainer = process.argv.includes("--own-container") && process.ppid === 1;
+
+/** Those of the container but its init and this one. None where the container is not our own. */
+export function countPrograms(): number {
+  return isOwnContainer ? programs().length : 0;
+}
+
+/** Ends every other process of this container, politely and then not. Returns how many had to be killed. */
 export async function endPrograms(): Promise<number> {
-  if (process.pid !== 1) return 0;
+  if (!isOwnContainer) return 0;
   const tell = (signal: NodeJS.Signals) => {
     try {
       process.kill(-1, signal);
@@ -33,7 +38,12 @@ export async function endPrograms(): Promise<number> {
 
 /** All but this process and those that have ended and wait to be noticed. */
 function livingPrograms(): number {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && name !== "1" && isAlive(name)).length;
+  return programs().filter(isAlive).length;
+}
+
+function programs(): string[] {
+  const ours = new Set(["1", String(process.pid)]);
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && !ours.has(name));
 }
 
 function isAlive(processId: string): boolean {

@@ -8,6 +8,7 @@ import { endPrograms } from "./end-programs.ts";
 import { createFileWatch } from "./file-watch.ts";
 import { filesPath, serveFiles } from "./files.ts";
 import { createPreviewProxy, parsePreview } from "./preview-proxy.ts";
+import { guardProcesses } from "./process-guard.ts";
 import { maximumMessageBytes } from "./protocol.ts";
 import { createTerminals } from "./terminals.ts";
 import { createWorkspace } from "./workspace.ts";
@@ -154,12 +155,17 @@ export async function startRunner(options: RunnerOptions) {
       : undefined;
   }
 
+  const stopGuarding = guardProcesses((message) => {
+    const text = JSON.stringify({ event: "error", data: { message } });
+    for (const socket of sockets.clients) socket.send(text);
+  });
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, resolve));
   return {
     activity: () => ({ connections: sockets.clients.size, lastActivityAt }),
     /** Tells every editor why, ends every shell, and closes. */
     async stop(): Promise<void> {
       for (const socket of sockets.clients) socket.close(1001, "the REPL is being closed");
+      stopGuarding();
       terminals.closeAll();
       await new Promise((resolve) => {
         server.close(resolve);

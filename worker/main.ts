@@ -17,6 +17,7 @@ import { clusterSettings, objectStoreOptions, stsOptions } from "../config/setti
 import { runMain, untilAvailable } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { createReadTruth } from "../domain/truth.ts";
+import { networkPolicyManifests } from "../manifests/network-policies.ts";
 import { createWorker } from "./create-worker.ts";
 import { ensureSchedules } from "./schedules.ts";
 import { publishTemplate } from "./publish-templates.ts";
@@ -48,6 +49,9 @@ await runMain(async () => {
     logger.info({ event: "template", template: template.name, digest: template.digest, outcome });
   }
   await untilAvailable(logger, "cluster", () => cluster.check());
+  const settings = clusterSettings(config);
+  if (config.NETWORK_POLICY === "managed")
+    await untilAvailable(logger, "network policies", () => cluster.apply(networkPolicyManifests(settings)));
   await untilAvailable(logger, "session directory", () => directory.check());
   const connection = await untilAvailable(logger, "Temporal", () =>
     NativeConnection.connect({ address: config.TEMPORAL_ADDRESS }),
@@ -68,7 +72,7 @@ await runMain(async () => {
       ? createStsCredentials(sts)
       : createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
     runnerTokenFor: createRunnerTokens(sessionSecrets(config)).issue,
-    settings: clusterSettings(config),
+    settings,
     lifetimes: { idleSeconds: config.IDLE_TIMEOUT, maximumSeconds: config.MAX_LIFETIME },
     limits: { maxRepls: config.MAX_REPLS_PER_USER, maxActive: config.MAX_ACTIVE_PER_USER },
     probe: probeAccessPath,

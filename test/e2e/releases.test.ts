@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
-import { isLiving } from "../setup/living-workers.ts";
+import { isLivingWorker } from "../setup/living-workers.ts";
 import { freeze, operator } from "./cluster.ts";
 import { newPerson } from "./flow.ts";
 import { startWorker, workers } from "./workers.ts";
@@ -30,7 +30,7 @@ describe("a new release of the worker", () => {
       expect(await operator().releaseOf(id)).toBe(before);
       await api.close(id);
       expect(await operator().releaseOf(id)).toBe(after);
-      await vi.waitFor(() => expect(old.filter(isLiving)).toEqual([]), patience);
+      await vi.waitFor(() => expect(old.filter(isLivingWorker)).toEqual([]), patience);
       await api.remove(id);
     } finally {
       thaw();

@@ -49,6 +49,8 @@ export const testSettings: ClusterSettings = {
   runnerImage: "runner:1",
   syncImage: "sync:1",
   checkpointSeconds: 10,
+  ingressNamespace: "traefik",
+  podEgress: [{ cidr: "10.0.0.9/32", port: 9000 }],
   allowedOrigins: ["http://localhost:3000"],
   objectStore: { endpoint: "http://s3", region: "r", bucket: "b" },
 };

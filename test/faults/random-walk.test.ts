@@ -21,8 +21,8 @@ import { createWorld, faults, type Fault, type World } from "./world.ts";
 
 const walks = Number(process.env["DEVEX_WALKS"] ?? 12);
 const seed = process.env["DEVEX_WALK_SEED"] ? Number(process.env["DEVEX_WALK_SEED"]) : Date.now() % 2 ** 31;
-/** Every seed that has ever failed. */
-const failedOnce: readonly number[] = [];
+/** Every walk that has ever failed, as fast-check names it. */
+const failedOnce = [{ seed: 235177647, path: "33" }];
 
 const actions = ["create", "open", "write", "close", "remove", "flush", "reconcile"] as const;
 type Action = (typeof actions)[number];
@@ -125,6 +125,12 @@ describe("a random walk", () => {
         ),
       );
       world.plan(() => undefined);
+      // What the reconciler has started goes on by itself.
+      for (const { input } of people)
+        await client.workflow
+          .getHandle(workflowIdOf(input.repl.id))
+          .result()
+          .catch(() => {});
       await check(people);
     }
   }
@@ -202,14 +208,14 @@ describe("a random walk", () => {
     await walk(rounds);
   });
 
-  const within = (options: { readonly seed: number; readonly numRuns: number }) =>
+  const within = (options: { readonly seed: number; readonly numRuns?: number; readonly path?: string }) =>
     server.withWorker(activities, () => fc.assert(property, options), taskQueue);
 
   it(`never loses what was written, and always comes to rest (seed ${seed})`, { timeout: 600_000 }, async () => {
     await within({ seed, numRuns: walks });
   });
 
-  it.each(failedOnce)("passes seed %i, which failed once", { timeout: 300_000 }, async (once) => {
-    await within({ seed: once, numRuns: walks });
+  it.each(failedOnce)("passes what failed once: seed $seed, walk $path", { timeout: 300_000 }, async (once) => {
+    await within(once);
   });
 });

@@ -142,6 +142,7 @@ export async function startNode(stack: StackSettings): Promise<undefined> {
     },
     imageGCHighThresholdPercent: 100,
     maxPods: 250,
+    podPidsLimit: 1024,
   };
   const file = join(stack.folder, "kubelet.json");
   writeFileSync(file, JSON.stringify(configuration));

@@ -13,7 +13,17 @@ const nodeModules = join(root, "node_modules");
 
 /** Both Dockerfiles start from this; where no registry answers, an image of that name is made from Debian's packages. */
 const baseImage = "docker.io/library/node:24-bookworm-slim";
-const basePackages = ["ca-certificates", "git", "python3", "python3-pip", "python3-venv", "procps", "less", "curl"];
+const basePackages = [
+  "ca-certificates",
+  "git",
+  "python3",
+  "python3-pip",
+  "python3-venv",
+  "procps",
+  "less",
+  "curl",
+  "tini",
+];
 
 export interface Image {
   readonly archive: string;

@@ -1,7 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { kubeconfigFile } from "./certificates.ts";
+import { replNamespace } from "./cluster.ts";
 import { run, runQuietly } from "./commands.ts";
+import { startServer } from "./processes.ts";
 import type { StackSettings } from "./settings.ts";
+
+const policyController = fileURLToPath(new URL("policy-controller.ts", import.meta.url));
 
 /** Makes the bridge that pods hang on (S3 listens on its address) and lets pods out through the machine's address. */
 export async function createNetwork(stack: StackSettings): Promise<undefined> {
@@ -35,9 +41,24 @@ table ip ${tableOf(stack)} {
   return undefined;
 }
 
+/** Keeps the node to the namespace's NetworkPolicies: no controller for them could be had as a Go module. */
+export async function startPolicyController(stack: StackSettings): Promise<undefined> {
+  startServer(stack, {
+    name: "policies",
+    command: process.execPath,
+    args: [policyController, kubeconfigFile(stack), replNamespace, policyTableOf(stack), stack.bridge, stack.subnet],
+  });
+  return undefined;
+}
+
 export async function removeNetwork(stack: StackSettings): Promise<void> {
   await runQuietly("nft", ["delete", "table", "ip", tableOf(stack)]);
+  for (const family of ["ip", "bridge"]) await runQuietly("nft", ["delete", "table", family, policyTableOf(stack)]);
   await runQuietly("ip", ["link", "delete", stack.bridge]);
+}
+
+function policyTableOf(stack: StackSettings): string {
+  return `${tableOf(stack)}_policy`;
 }
 
 function tableOf(stack: StackSettings): string {

@@ -7,7 +7,7 @@ import { importImage, startContainerd } from "./containerd.ts";
 import { bucket, ownServers } from "./environment.ts";
 import { startIdentity } from "./identity.ts";
 import { buildBaseImage, buildPauseImage, buildRunnerImage, buildSyncImage, type Image } from "./images.ts";
-import { createNetwork } from "./network.ts";
+import { createNetwork, startPolicyController } from "./network.ts";
 import { installPackages, missingPackages } from "./packages.ts";
 import type { StackSettings } from "./settings.ts";
 import { startIngress, startRedis, startS3, startTemporal } from "./stores.ts";
@@ -106,6 +106,12 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
       title: "namespace and ingress class",
       after: ["control-plane"],
       run: () => prepareCluster(stack),
+    },
+    {
+      name: "policies",
+      title: "network policies",
+      after: ["namespace", "network"],
+      run: () => startPolicyController(stack),
     },
     build("traefik"),
     { name: "traefik", title: "Traefik", after: ["build-traefik", "namespace"], run: () => startIngress(stack) },

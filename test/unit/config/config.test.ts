@@ -63,7 +63,7 @@ describe("loadConfig", () => {
 describe("loadTemplates", () => {
   it("finds ours, each with a digest of its content", () => {
     const templates = loadTemplates();
-    expect(templates.map(({ name }) => name)).toEqual(["node", "python"]);
+    expect(templates.map(({ name }) => name)).toEqual(["node", "python", "static", "typescript"]);
     for (const { digest, nodes, ports } of templates) {
       expect(digest).toMatch(/^[0-9a-f]{16}$/);
       expect(nodes.some(({ path }) => path === "template.json")).toBe(false);
