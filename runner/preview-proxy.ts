@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { Agent, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { createProxyServer } from "httpxy";
 import { accessCookie, withoutAccessCookie } from "./access.ts";
@@ -29,7 +29,8 @@ export function parsePreview(basePath: string, path: string, ownPort: number): P
  * or not.
  */
 export function createPreviewProxy(onActivity: () => void) {
-  const proxy = createProxyServer({ xfwd: true, ws: true, changeOrigin: false });
+  const agent = new Agent({ keepAlive: true });
+  const proxy = createProxyServer({ xfwd: true, ws: true, changeOrigin: false, agent });
   const targets = new WeakMap<IncomingMessage, PreviewTarget>();
   const forStrangers = new WeakSet<IncomingMessage>();
 
