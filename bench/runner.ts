@@ -44,15 +44,15 @@ export async function benchRunner({ environment }: BenchOptions, print: (row: Ro
     const editor = await connectEditor(url, ticket, 120_000);
     const terminal = async () => (await editor.ask("requestTerminal", {}, "terminalConnected"))["sessionId"];
     const session = await terminal();
-    const residentOf = async () => {
-      const output = await editor.type(
-        session,
-        "grep VmRSS /proc/$(pgrep -f ^node.*own-container)/status; echo o''k",
-        "ok\r\n",
-      );
-      return Math.round(Number(/VmRSS:\s+(\d+)/.exec(output)?.[1]) / 1024);
+    /** All of it, and what is this runner's alone: the rest is Node's own file, which all runners of a machine share. */
+    const memory = async () => {
+      const command = `grep -E '^Rss|^VmRSS' /proc/$(pgrep -f ^node.*own-container)/status; echo o''k`;
+      const output = await editor.type(session, command, "ok\r\n");
+      const megabytes = (name: string) =>
+        Math.round(Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(output)?.[1]) / 1024);
+      return { megabytes: megabytes("VmRSS"), anonymousMegabytes: megabytes("RssAnon") };
     };
-    print({ case: "resident memory of an idle runner with one editor", megabytes: await residentOf() });
+    print({ case: "resident memory of an idle runner with one editor", ...(await memory()) });
     const output = await editor.type(session, `node inside.mjs starts ${starts}; echo o''k`, "ok\r\n");
     const times = JSON.parse(/times (\[[^\]]*\])/.exec(output.replaceAll(/[\r\n]/g, ""))?.[1] ?? "[]") as number[];
     print({
@@ -66,7 +66,7 @@ export async function benchRunner({ environment }: BenchOptions, print: (row: Ro
     const floorUrl = await cluster.expose(id, url);
     await answers(floorUrl);
     await sockets(url, floorUrl, ticket, print);
-    print({ case: "resident memory of the runner after that", megabytes: await residentOf() });
+    print({ case: "resident memory of the runner after that", ...(await memory()) });
 
     const direct = await load(floorUrl);
     print({ case: "floor: the program through the ingress, without the runner", ...direct });

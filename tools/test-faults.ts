@@ -27,6 +27,7 @@ const suites = [
       "releases",
       "reset",
       "reset-each-step",
+      "operations",
       "reconciler",
       "keys",
       "saves",

@@ -33,12 +33,16 @@ export function freeze(server: string): () => void {
   return () => process.kill(pid, "SIGCONT");
 }
 
-/** Ends a server of the stack from one moment to the next, and starts it again. */
-export async function crash(server: string): Promise<void> {
+/** Ends a server of the stack from one moment to the next, until the returned function is called. */
+export function stop(server: string): () => Promise<void> {
   process.kill(readServerPid(stack(), server), "SIGKILL");
-  while (isRunning(stack(), server)) await delay(10);
-  await bringUp(stack(), () => {});
+  return async () => {
+    while (isRunning(stack(), server)) await delay(10);
+    await bringUp(stack(), () => {});
+  };
 }
+
+export const crash = (server: string): Promise<void> => stop(server)();
 
 /** An operator's hands on the cluster and on Temporal. */
 export function operator() {
