@@ -1,5 +1,6 @@
 import { relative } from "node:path";
 import { subscribe, type Event } from "@parcel/watcher";
+import { isTemporary } from "./replace-file.ts";
 
 export interface FileChange {
   /** Below the workspace; empty when so much has changed that everything is to be looked at again. */
@@ -11,7 +12,6 @@ type OnChange = (change: FileChange) => void;
 
 /** What tools write by the thousand and nobody edits: a watch there would cost more than it tells. */
 const unwatched = ["node_modules", ".git", ".venv", "__pycache__", "target"].map((folder) => `**/${folder}/**`);
-const ourTemporary = /\.devex-tmp$/;
 const maximumChangesAtOnce = 200;
 const kinds = { create: "created", update: "changed", delete: "deleted" } as const;
 
@@ -27,7 +27,7 @@ export function createFileWatch(root: string) {
 
   function tell(events: readonly Event[]): void {
     const changes = events
-      .filter(({ path }) => !ourTemporary.test(path))
+      .filter(({ path }) => !isTemporary(path))
       .map(({ path, type }): FileChange => ({ path: relative(root, path), kind: kinds[type] }));
     const told = changes.length > maximumChangesAtOnce ? [{ path: "", kind: "changed" } as const] : changes;
     for (const change of told) for (const listener of listeners) listener(change);

@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { link, lstat, rename, rm, stat } from "node:fs/promises";
+import { link, lstat, rename } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import send from "send";
+import { replaceFile } from "./replace-file.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Below the base path: files of any size and kind, by HTTP. */
@@ -39,8 +38,7 @@ async function download(
   path: string,
   workspace: Workspace,
 ): Promise<void> {
-  const place = await workspace.locateFile(path);
-  const stats = await stat(place);
+  const { place, stats } = await workspace.locateFile(path);
   // A page of the user's could hold anything: it is saved, never shown as one of ours.
   response.setHeader("content-disposition", "attachment");
   response.setHeader("x-content-type-options", "nosniff");
@@ -72,15 +70,15 @@ async function upload(
   const refuse = () => answer(response, 412, `${path} is not what you expect; fetch it again`, { connection: "close" });
   if (!isAsExpected(before)) return refuse();
 
-  const temporary = join(dirname(place), `.${randomBytes(6).toString("hex")}.devex-tmp`);
-  try {
-    await pipeline(request, createWriteStream(temporary, { mode: before ? before.mode & 0o777 : 0o644, flags: "wx" }));
-    if (!isAsExpected(await lstat(place).catch(() => undefined))) return refuse();
-    if (isOnlyNew) await link(temporary, place);
-    else await rename(temporary, place);
-  } finally {
-    await rm(temporary, { force: true });
-  }
+  const mode = before ? before.mode & 0o777 : 0o644;
+  const isStored = await replaceFile(
+    place,
+    (temporary) => pipeline(request, createWriteStream(temporary, { mode, flags: "wx" })),
+    async () => isAsExpected(await lstat(place).catch(() => undefined)),
+    // A link is refused where there is something by now.
+    isOnlyNew ? link : rename,
+  );
+  if (!isStored) return refuse();
   response.writeHead(before ? 204 : 201, { etag: entityTag(await lstat(place)) }).end();
 }
 

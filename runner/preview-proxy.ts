@@ -31,22 +31,22 @@ export function parsePreview(basePath: string, path: string, ownPort: number): P
 export function createPreviewProxy(onActivity: () => void) {
   const agent = new Agent({ keepAlive: true });
   const proxy = createProxyServer({ xfwd: true, ws: true, changeOrigin: false, agent });
-  const targets = new WeakMap<IncomingMessage, PreviewTarget>();
-  const forStrangers = new WeakSet<IncomingMessage>();
+  const visits = new WeakMap<IncomingMessage, { readonly target: PreviewTarget; readonly isForStrangers: boolean }>();
 
   proxy.on("proxyRes", (answer, request) => {
-    const target = targets.get(request);
-    if (!target) return;
+    const visit = visits.get(request);
+    if (!visit) return;
+    const { target, isForStrangers } = visit;
     // All previews by path have one origin: a page that anybody may open gets none, so that it cannot act as whoever opens it.
-    if (forStrangers.has(request)) answer.headers["content-security-policy"] = sandboxed;
+    if (isForStrangers) answer.headers["content-security-policy"] = sandboxed;
     const { location, "set-cookie": cookies } = answer.headers;
     if (location) answer.headers.location = keepInside(location, target, request.headers.host);
     if (cookies) answer.headers["set-cookie"] = cookies.flatMap((cookie) => cookieInside(cookie, target.prefix) ?? []);
   });
 
-  function rewrite(request: IncomingMessage, target: PreviewTarget): { target: string } {
+  function rewrite(request: IncomingMessage, target: PreviewTarget, isForStrangers = false): { target: string } {
     onActivity();
-    targets.set(request, target);
+    visits.set(request, { target, isForStrangers });
     request.url = target.path;
     request.headers["x-forwarded-prefix"] = target.prefix;
     const cookie = withoutAccessCookie(request.headers.cookie);
@@ -61,11 +61,10 @@ export function createPreviewProxy(onActivity: () => void) {
       request: IncomingMessage,
       response: ServerResponse,
       target: PreviewTarget,
-      { isForStrangers } = { isForStrangers: false },
+      { isForStrangers }: { readonly isForStrangers: boolean },
     ): Promise<void> {
-      if (isForStrangers) forStrangers.add(request);
       try {
-        await proxy.web(request, response, rewrite(request, target));
+        await proxy.web(request, response, rewrite(request, target, isForStrangers));
       } catch {
         if (response.headersSent) return void response.destroy();
         const isForPeople = request.headers.accept?.includes("text/html");
@@ -83,13 +82,16 @@ export function createPreviewProxy(onActivity: () => void) {
 
 /** A redirect to the program itself, by path or by address, leads to its preview; any other goes where it says. */
 export function keepInside(location: string, { port, prefix }: PreviewTarget, host: string | undefined): string {
-  const below = (path: string) =>
-    path === prefix || path.startsWith(`${prefix}/`) || path.startsWith(`${prefix}?`) ? path : prefix + path;
-  if (location.startsWith("/") && !location.startsWith("//")) return below(location);
+  if (location.startsWith("/") && !location.startsWith("//")) return below(prefix, location);
   if (!URL.canParse(location)) return location;
   const url = new URL(location);
   const isItself = url.host === host || [`localhost:${port}`, `127.0.0.1:${port}`].includes(url.host);
-  return isItself ? below(url.pathname + url.search + url.hash) : location;
+  return isItself ? below(prefix, url.pathname + url.search + url.hash) : location;
+}
+
+function below(prefix: string, path: string): string {
+  const isBelow = path === prefix || path.startsWith(`${prefix}/`) || path.startsWith(`${prefix}?`);
+  return isBelow ? path : prefix + path;
 }
 
 /** A cookie for this preview alone, and never one with the name of ours. */
@@ -98,7 +100,7 @@ function cookieInside(cookie: string, prefix: string): string | undefined {
   if (pair.split("=")[0] === accessCookie) return undefined;
   const named = (name: string) => attributes.find((attribute) => attribute.toLowerCase().startsWith(`${name}=`));
   const path = named("path")?.slice("path=".length) ?? "";
-  const inside = path === prefix || path.startsWith(`${prefix}/`) ? path : prefix + (path.startsWith("/") ? path : "/");
+  const inside = below(prefix, path.startsWith("/") ? path : "/");
   const others = attributes.filter((attribute) => attribute !== named("path") && attribute !== named("domain"));
   return [pair, `Path=${inside}`, ...others].join("; ");
 }

@@ -7,7 +7,7 @@ import { serveConnection, type Connection, type Room } from "./connection.ts";
 import { endPrograms } from "./end-programs.ts";
 import { createFileWatch } from "./file-watch.ts";
 import { filesPath, serveFiles } from "./files.ts";
-import { createPreviewProxy, parsePreview } from "./preview-proxy.ts";
+import { createPreviewProxy, parsePreview, type PreviewTarget } from "./preview-proxy.ts";
 import { guardProcesses } from "./process-guard.ts";
 import { maximumMessageBytes } from "./protocol.ts";
 import { createTerminals } from "./terminals.ts";
@@ -53,6 +53,7 @@ export async function startRunner(options: RunnerOptions) {
   };
   const connections = new Set<Connection>();
   const isClosing = () => existsSync(options.closingMarker);
+  const isShared = (preview: PreviewTarget | undefined) => preview !== undefined && room.publicPorts.has(preview.port);
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maximumMessageBytes });
 
   const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
@@ -70,12 +71,10 @@ export async function startRunner(options: RunnerOptions) {
     if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response);
     const preview = parsePreview(basePath, path, options.port);
     const isAdmitted = await access.admits(request, url);
-    if (!isAdmitted && preview && room.publicPorts.has(preview.port) && !isClosing())
-      return previews.request(request, response, preview, { isForStrangers: true });
-    if (!isAdmitted)
+    if (!isAdmitted && !isShared(preview))
       return end(response, 401, "Open this REPL from your dashboard first: this address needs its ticket.");
-    if (isClosing()) return end(response, 503, "This REPL is being closed.", { "retry-after": "5" });
-    if (preview) return previews.request(request, response, preview);
+    if (isClosing()) return sayClosing(response);
+    if (preview) return previews.request(request, response, preview, { isForStrangers: !isAdmitted });
     if (url.pathname === "/")
       return end(response, 200, `REPL ${options.replId} is running. Previews: ${basePath}/user-app/PORT/`);
     end(response, 404, "Not here.");
@@ -97,7 +96,7 @@ export async function startRunner(options: RunnerOptions) {
       });
     if (!(await access.admitsByTicket(request, url)))
       return end(response, 401, "Send the ticket of the REPL as `Authorization: Bearer` or `?ticket=`.");
-    if (isClosing()) return end(response, 503, "This REPL is being closed.", { "retry-after": "5" });
+    if (isClosing()) return sayClosing(response);
     onActivity();
     return serveFiles(request, response, url.pathname.slice(filesPath.length), workspace);
   }
@@ -132,9 +131,10 @@ export async function startRunner(options: RunnerOptions) {
     if (path === undefined) return refuse(socket, 404);
     const url = new URL(`http://runner${path}`);
     const preview = parsePreview(basePath, path, options.port);
-    const isPublic = preview && room.publicPorts.has(preview.port);
-    if (!isPublic && !access.admitsOrigin(request)) return refuse(socket, 403);
-    if (!isPublic && !(await access.admits(request, url))) return refuse(socket, 401);
+    if (!isShared(preview)) {
+      if (!access.admitsOrigin(request)) return refuse(socket, 403);
+      if (!(await access.admits(request, url))) return refuse(socket, 401);
+    }
     if (isClosing()) return refuse(socket, 503);
     if (preview) return previews.upgrade(request, socket, head, preview);
     if (url.pathname !== socketPath) return refuse(socket, 404);
@@ -195,6 +195,10 @@ function end(response: ServerResponse, status: number, text: string, headers: Re
     ...headers,
   });
   response.end(text);
+}
+
+function sayClosing(response: ServerResponse): void {
+  end(response, 503, "This REPL is being closed.", { "retry-after": "5" });
 }
 
 function refuse(socket: Duplex, status: number): void {

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import type { Stats } from "node:fs";
 import {
   chmod,
   cp,
@@ -16,6 +16,7 @@ import {
 import { basename, dirname, extname, join, normalize, relative, sep } from "node:path";
 import diffMatchPatch from "diff-match-patch";
 import type { FolderItem } from "./protocol.ts";
+import { replaceFile } from "./replace-file.ts";
 
 const maximumTextBytes = 5 * 1024 * 1024;
 
@@ -50,22 +51,20 @@ export function createWorkspace(root: string) {
   async function locateNew(path: string): Promise<string> {
     const place = await locate(path);
     if (place === root) throw new Error("name a file or folder inside the workspace");
-    const existing = await lstat(place).catch(() => undefined);
-    if (existing) throw new Error(`${path} exists already`);
+    if (await exists(place)) throw new Error(`${path} exists already`);
     return place;
   }
 
-  async function locateFile(path: string): Promise<string> {
+  async function locateFile(path: string): Promise<{ place: string; stats: Stats }> {
     const place = await locateTarget(path);
     const stats = await stat(place);
     if (stats.isDirectory()) throw new Error(`${path} is a folder`);
     if (!stats.isFile()) throw new Error(`${path} is not a regular file`);
-    return place;
+    return { place, stats };
   }
 
   async function readText(path: string): Promise<{ place: string; content: string; mode: number }> {
-    const place = await locateFile(path);
-    const stats = await stat(place);
+    const { place, stats } = await locateFile(path);
     if (stats.size > maximumTextBytes)
       throw new Error(`${path} is too large to edit here (${stats.size} bytes, at most ${maximumTextBytes})`);
     const bytes = await readFile(place);
@@ -76,30 +75,25 @@ export function createWorkspace(root: string) {
 
   /** Where what lies at `from` goes when it is put to `to`: into that folder, or under that name. */
   async function destination(from: string, to: string): Promise<string> {
-    const isFolder = await stat(await locate(to)).then(
-      (stats) => stats.isDirectory(),
-      () => false,
-    );
-    return isFolder ? join(await locateTarget(to), basename(from)) : locate(to);
+    return (await isFolder(await locate(to))) ? join(await locateTarget(to), basename(from)) : locate(to);
   }
 
-  /** What is to be copied or moved, and never the workspace itself. */
-  async function locateSource(path: string): Promise<string> {
+  /** Something that is there, and never the workspace itself. */
+  async function locateExisting(path: string, refusal = "name a file or folder inside the workspace"): Promise<string> {
     const place = await locate(path);
-    if (place === root) throw new Error("name a file or folder inside the workspace");
+    if (place === root) throw new Error(refusal);
     await lstat(place).catch(friendly(path));
     return place;
   }
 
   return {
     root,
-    /** Where a regular file lies that can be read. */
+    /** Where a regular file lies that can be read, and what is known of it. */
     locateFile,
 
     /** Where a file may be written, with the folders above it made; over what a link leads to, when that is inside. */
     async locateForWriting(path: string): Promise<string> {
-      await prepareParents(path);
-      const place = await locate(path);
+      const place = await prepareParents(path);
       if (place === root) throw new Error("name a file inside the workspace");
       const isLink = await lstat(place).then(
         (stats) => stats.isSymbolicLink(),
@@ -114,12 +108,7 @@ export function createWorkspace(root: string) {
       const entries = await readdir(folder, { withFileTypes: true }).catch(friendly(path));
       const items = await Promise.all(
         entries.map(async (entry) => {
-          const isDir = entry.isSymbolicLink()
-            ? await stat(join(folder, entry.name)).then(
-                (stats) => stats.isDirectory(),
-                () => false,
-              )
-            : entry.isDirectory();
+          const isDir = entry.isSymbolicLink() ? await isFolder(join(folder, entry.name)) : entry.isDirectory();
           return { name: entry.name, isDir };
         }),
       );
@@ -132,14 +121,18 @@ export function createWorkspace(root: string) {
 
     /** Applies a patch in diff-match-patch's text form: all hunks or none, and the file changes in one step. */
     async patch(path: string, patchText: string): Promise<void> {
-      await alone(await locateFile(path), async () => {
+      await alone((await locateFile(path)).place, async () => {
         const { place, content, mode } = await readText(path);
         const patches = patcher.patch_fromText(patchText);
         const [patched, applied] = patcher.patch_apply(patches, content);
         if (!applied.every(Boolean))
           throw new Error(`${path} has changed: the edit does not fit it any more; fetch it again`);
+        const fill = async (temporary: string) => {
+          await writeFile(temporary, patched, { mode });
+          await chmod(temporary, mode);
+        };
         const isStill = async () => (await readText(path)).content === content;
-        if (!(await replaceFile(place, patched, mode, isStill)))
+        if (!(await replaceFile(place, fill, isStill)))
           throw new Error(`${path} has changed at this very moment; fetch it again`);
       });
     },
@@ -158,9 +151,7 @@ export function createWorkspace(root: string) {
 
     /** Removes a file, a link (not what it points to) or a folder with all in it. */
     async remove(path: string): Promise<void> {
-      const place = await locate(path);
-      if (place === root) throw new Error("the workspace itself cannot be deleted");
-      await lstat(place).catch(friendly(path));
+      const place = await locateExisting(path, "the workspace itself cannot be deleted");
       await rm(place, { recursive: true, force: true });
     },
 
@@ -169,7 +160,7 @@ export function createWorkspace(root: string) {
      * gets a number. Returns where it went.
      */
     async copy(from: string, to: string): Promise<string> {
-      const source = await locateSource(from);
+      const source = await locateExisting(from);
       const target = await untaken(await destination(source, to));
       if (target.startsWith(source + sep)) throw new Error(`${from} cannot be copied into itself`);
       try {
@@ -184,7 +175,7 @@ export function createWorkspace(root: string) {
 
     /** Moves it, into the folder `to` or under that name, never over another. Returns where it went. */
     async move(from: string, to: string): Promise<string> {
-      const source = await locateSource(from);
+      const source = await locateExisting(from);
       const target = await destination(source, to);
       if (target === source) return relative(root, source);
       if (await exists(target)) throw new Error(`${relative(root, target)} exists already`);
@@ -203,9 +194,7 @@ export function createWorkspace(root: string) {
     },
 
     async rename(oldPath: string, newPath: string): Promise<void> {
-      const from = await locate(oldPath);
-      if (from === root) throw new Error("the workspace itself cannot be renamed");
-      await lstat(from).catch(friendly(oldPath));
+      const from = await locateExisting(oldPath, "the workspace itself cannot be renamed");
       await rename(from, await locateNew(newPath)).catch(friendly(newPath));
     },
   };
@@ -223,28 +212,6 @@ export function createWorkspace(root: string) {
   }
 }
 
-/**
- * Writes beside the file and renames over it: a reader, or a power cut, sees the old or the new content. Not when
- * `isStill` says at the last moment that it is not what it was; then the answer is false.
- */
-async function replaceFile(
-  place: string,
-  content: string,
-  mode: number,
-  isStill: () => Promise<boolean>,
-): Promise<boolean> {
-  const temporary = join(dirname(place), `.${randomBytes(6).toString("hex")}.devex-tmp`);
-  try {
-    await writeFile(temporary, content, { mode });
-    await chmod(temporary, mode);
-    if (!(await isStill())) return false;
-    await rename(temporary, place);
-    return true;
-  } finally {
-    await rm(temporary, { force: true });
-  }
-}
-
 /** Work on the same thing one after the other, on different things at once. */
 function createTurns() {
   const last = new Map<string, Promise<unknown>>();
@@ -258,6 +225,13 @@ function createTurns() {
       if (last.get(what) === settled) last.delete(what);
     }
   };
+}
+
+async function isFolder(place: string): Promise<boolean> {
+  return stat(place).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
 }
 
 async function exists(place: string): Promise<boolean> {
