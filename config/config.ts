@@ -6,6 +6,12 @@ const second = 1;
 const hour = 3600 * second;
 
 const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ""));
+const list = z.string().transform((value) =>
+  value
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean),
+);
 const seconds = (minimum: number, maximum: number, standard: number) =>
   z.coerce.number().int().min(minimum).max(maximum).default(standard);
 
@@ -13,15 +19,7 @@ const seconds = (minimum: number, maximum: number, standard: number) =>
 const schema = z.object({
   NODE_ENV: z.enum(["development", "test", "production"]).default("development"),
   /** Addresses to listen on, separated by commas. */
-  HOST: z
-    .string()
-    .default("127.0.0.1")
-    .transform((value) =>
-      value
-        .split(",")
-        .map((host) => host.trim())
-        .filter(Boolean),
-    ),
+  HOST: list.default(["127.0.0.1"]),
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   FRONTEND_URL: url.default("http://localhost:3000"),
   RUNNER_URL: url,
@@ -82,21 +80,13 @@ const schema = z.object({
   /** Of the ingress controller: the only one whose pods reach those of REPLs. */
   INGRESS_NAMESPACE: z.string().default("traefik"),
   /** Private networks that pods of REPLs reach, as `cidr` or `cidr:port`, separated by commas. */
-  POD_EGRESS: z
-    .string()
-    .default("")
-    .transform((value, context) =>
-      value
-        .split(",")
-        .map((part) => part.trim())
-        .filter(Boolean)
-        .map((part) => {
-          const [, cidr = "", port] = /^(\d{1,3}(?:\.\d{1,3}){3}\/\d{1,2})(?::(\d{1,5}))?$/.exec(part) ?? [];
-          if (cidr === "")
-            context.addIssue(`"${part}" is no network: write 10.1.2.0/24, or 10.1.2.3/32:9000 for one port`);
-          return { cidr, ...(port ? { port: Number(port) } : {}) };
-        }),
-    ),
+  POD_EGRESS: list.default([]).transform((parts, context) =>
+    parts.map((part) => {
+      const [, cidr = "", port] = /^(\d{1,3}(?:\.\d{1,3}){3}\/\d{1,2})(?::(\d{1,5}))?$/.exec(part) ?? [];
+      if (cidr === "") context.addIssue(`"${part}" is no network: write 10.1.2.0/24, or 10.1.2.3/32:9000 for one port`);
+      return { cidr, ...(port ? { port: Number(port) } : {}) };
+    }),
+  ),
   RUNNER_IMAGE: z.string().default("devex/runner:latest"),
   SYNC_IMAGE: z.string().default("devex/sync:latest"),
   /** Another folder of templates; the project's own when absent. */

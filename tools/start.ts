@@ -1,9 +1,9 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { responds } from "./responds.ts";
+import { runQuietly } from "./stack/commands.ts";
 import { apiAddresses, ownServers, stackEnvironment } from "./stack/environment.ts";
 import { readOrCreateSettings } from "./stack/settings.ts";
 import { bringUp, loadedImages } from "./stack/up.ts";
@@ -61,11 +61,7 @@ function run(name: "api" | "worker", env: Record<string, string | undefined>): C
 
 /** The commit that is checked out; with changes it is still the same release, so that its workflows go on. */
 async function commit(): Promise<string | undefined> {
-  const git = promisify(execFile)("git", ["rev-parse", "--short=12", "HEAD"], { cwd: root });
-  return git.then(
-    ({ stdout }) => stdout.trim(),
-    () => undefined,
-  );
+  return (await runQuietly("git", ["-C", root, "rev-parse", "--short=12", "HEAD"])).trim() || undefined;
 }
 
 async function untilReady(url: string): Promise<void> {

@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runVitest } from "./run-vitest.ts";
 
 const help = `npm run test:faults                 every activity x every fault, and random walks, on fakes with time skipped
 npm run test:faults -- --real       then on the local stack (npm run stack -- up): crashes, hangs, upgrades, resets, load
@@ -78,7 +78,9 @@ async function main(): Promise<boolean> {
     for (const { project, files, isReal } of suites) {
       if (isReal && !flags.has("--real") && !isLong) continue;
       const report = join(folder, `${project}.json`);
-      const ok = await vitest(["--project", project, ...files, `--outputFile.json=${report}`], isLong ? longForm : {});
+      // Whoever sets a variable knows why.
+      const environment = { ...(isLong ? longForm : {}), ...process.env };
+      const ok = await runVitest(["--project", project, ...files], report, environment);
       isGreen &&= ok;
       collect(JSON.parse(readFileSync(report, "utf8")) as Report, rows);
     }
@@ -93,14 +95,6 @@ async function main(): Promise<boolean> {
     writeFileSync(page, `${before}${begin}\n${table}\n${end}${after}`);
   }
   return isGreen;
-}
-
-function vitest(args: readonly string[], environment: Record<string, string>): Promise<boolean> {
-  const command = ["--no-install", "vitest", "run", ...args, "--reporter=default", "--reporter=json"];
-  return new Promise((resolve) => {
-    const child = spawn("npx", command, { stdio: "inherit", env: { ...environment, ...process.env } });
-    child.on("close", (code) => resolve(code === 0));
-  });
 }
 
 /** Cases that differ only in the step, the fault or a number are one row. */

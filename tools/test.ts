@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runVitest, succeeds } from "./run-vitest.ts";
 import { commandExists } from "./stack/commands.ts";
 import { takeDown } from "./stack/down.ts";
 import { installPackages } from "./stack/packages.ts";
@@ -13,6 +13,7 @@ import { prepareTestServer } from "./test-server.ts";
 
 const stackName = process.env["DEVEX_TEST_STACK"] ?? "test";
 const reports = mkdtempSync(join(tmpdir(), "devex-test-"));
+const environment = { ...process.env, DEVEX_STACK: stackName };
 const print = (line: string) => console.log(line);
 let isInterrupted = false;
 
@@ -29,7 +30,10 @@ async function main(): Promise<Totals> {
   };
 
   print("── format, lint, types, dead code");
-  count("npm run check", await succeeds("node", [join(import.meta.dirname, "check.ts"), "--without-tests"]));
+  count(
+    "npm run check",
+    await succeeds(process.execPath, [join(import.meta.dirname, "check.ts"), "--without-tests"], environment),
+  );
   print("── what tests need: Temporal's test server, a browser, and the stack (the first time builds it)");
   await prepareTestServer();
   await prepareBrowser();
@@ -42,16 +46,7 @@ async function main(): Promise<Totals> {
       if (isInterrupted) break;
       print(`── ${project} tests`);
       const report = join(reports, `${project}.json`);
-      const ok = await succeeds("npx", [
-        "--no-install",
-        "vitest",
-        "run",
-        "--project",
-        project,
-        "--reporter=default",
-        "--reporter=json",
-        `--outputFile.json=${report}`,
-      ]);
+      const ok = await runVitest(["--project", project], report, environment);
       const counted = readReport(report);
       totals.passed += counted.passed;
       totals.failed += counted.failed;
@@ -67,16 +62,6 @@ async function main(): Promise<Totals> {
 /** Debian's Chromium, for the tests that a browser must pass. */
 async function prepareBrowser(): Promise<void> {
   if (!(await commandExists("chromium"))) await installPackages(["chromium"]);
-}
-
-function succeeds(command: string, args: readonly string[]): Promise<boolean> {
-  return new Promise((resolve) => {
-    const child = spawn(command === "node" ? process.execPath : command, args, {
-      stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, DEVEX_STACK: stackName },
-    });
-    child.on("close", (code) => resolve(code === 0));
-  });
 }
 
 function readReport(file: string): Totals {

@@ -10,7 +10,7 @@ import { taskQueue } from "../domain/naming.ts";
  * stays with the release that began it; new ones begin on the current release.
  */
 
-const deploymentName = "devex";
+export const deploymentName = "devex";
 const checkEveryMs = 10_000;
 /** Until Temporal has noticed that we poll, which takes less than a second. */
 const firstChecksMs = 200;

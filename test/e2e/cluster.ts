@@ -11,6 +11,7 @@ import type { ReconcileReport } from "../../workflows/reconcile-repls.ts";
 import { isRunning, readServerPid } from "../../tools/stack/processes.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { bringUp } from "../../tools/stack/up.ts";
+import { deploymentName } from "../../worker/releases.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
 
 const stack = () => readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
@@ -85,7 +86,7 @@ export function operator() {
       withTemporal(({ workflowService, options }) =>
         vi.waitFor(
           async () => {
-            const request = { namespace: options.namespace, deploymentName: "devex" };
+            const request = { namespace: options.namespace, deploymentName };
             const { workerDeploymentInfo } = await workflowService.describeWorkerDeployment(request);
             const buildId = workerDeploymentInfo?.routingConfig?.currentDeploymentVersion?.buildId;
             if (!buildId) throw new Error("no release is current");

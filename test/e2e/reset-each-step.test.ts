@@ -2,13 +2,12 @@ import { randomUUID } from "node:crypto";
 import type { Client } from "@temporalio/client";
 import { DefaultLogger, NativeConnection, Runtime, Worker } from "@temporalio/worker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Activities } from "../../activities/index.ts";
 import type { StartInput } from "../../activities/inputs.ts";
 import { workflowIdOf } from "../../domain/naming.ts";
 import { readRecord } from "../../domain/registry.ts";
 import { workflowsPath } from "../../worker/create-worker.ts";
 import { newSession, newStart } from "../fakes/records.ts";
-import { createWorld, finalFaults } from "../faults/world.ts";
+import { createWorld, finalFaults, stepsOf } from "../faults/world.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
 import { translateErrors } from "../workflows/environment.ts";
 import { operator, withTemporal } from "./cluster.ts";
@@ -19,16 +18,10 @@ import { operator, withTemporal } from "./cluster.ts";
  * activities are the real ones, on fakes, because real servers take a minute to be given up.
  */
 
-const workflows = {
-  createRepl: ["reserveRepl", "copyTemplate", "applyManifests", "waitUntilReady", "publishSession"],
-  openRepl: ["claimSession", "reserveSession", "applyManifests", "waitUntilReady", "publishSession"],
-  shutdownRepl: ["findSession", "saveWorkspace", "removeResources", "withdrawSession"],
-  deleteRepl: ["findSession", "removeResources", "removeFiles", "forgetRepl"],
-} as const satisfies Record<string, readonly (keyof Activities)[]>;
-type Type = keyof typeof workflows;
+type Type = keyof typeof stepsOf;
 
-const cases = (Object.keys(workflows) as Type[]).flatMap((type) =>
-  workflows[type].flatMap((step) => finalFaults.map((fault) => [type, step, fault] as const)),
+const cases = (Object.keys(stepsOf) as Type[]).flatMap((type) =>
+  stepsOf[type].flatMap((step) => finalFaults.map((fault) => [type, step, fault] as const)),
 );
 
 describe("a reset to the first task", () => {

@@ -5,17 +5,15 @@ import { workflowIdOf } from "../../domain/naming.ts";
 import { readRecord } from "../../domain/registry.ts";
 import { newRecord, newSession, newStart } from "../fakes/records.ts";
 import { failureOf, useTestServer } from "../workflows/environment.ts";
-import { createWorld, faults, type FaultPlan, type World } from "./world.ts";
+import { createWorld, faults, stepsOf, type FaultPlan, type World } from "./world.ts";
 
 /** Every activity of every workflow × every fault, with the real activities; afterwards every invariant must hold. */
 
 type Name = keyof Activities;
 type Start = Parameters<Parameters<ReturnType<typeof useTestServer>["withWorker"]>[1]>[0];
 
-const stepsOfCreate = ["reserveRepl", "copyTemplate", "applyManifests", "waitUntilReady", "publishSession"] as const;
-const stepsOfOpen = ["claimSession", "reserveSession", "applyManifests", "waitUntilReady", "publishSession"] as const;
-const stepsOfClose = ["findSession", "saveWorkspace", "removeResources", "withdrawSession"] as const;
-const stepsOfDelete = ["findSession", "removeResources", "removeFiles", "forgetRepl"] as const;
+const { createRepl: stepsOfCreate, openRepl: stepsOfOpen } = stepsOf;
+const { shutdownRepl: stepsOfClose, deleteRepl: stepsOfDelete } = stepsOf;
 const undosOfCreate = ["removeResources", "removeNewFiles", "releaseRepl"] as const;
 const undosOfOpen = ["removeResources", "releaseSession"] as const;
 /** Fewer would not show that a removal is never given up. */

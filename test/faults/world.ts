@@ -18,6 +18,14 @@ export type Fault = (typeof faults)[number] | (typeof finalFaults)[number];
 /** Those that no attempt mends: the workflow fails, and waits for an operator. */
 export const finalFaults = ["refused before", "refused after"] as const;
 
+/** What each workflow does when all goes well. */
+export const stepsOf = {
+  createRepl: ["reserveRepl", "copyTemplate", "applyManifests", "waitUntilReady", "publishSession"],
+  openRepl: ["claimSession", "reserveSession", "applyManifests", "waitUntilReady", "publishSession"],
+  shutdownRepl: ["findSession", "saveWorkspace", "removeResources", "withdrawSession"],
+  deleteRepl: ["findSession", "removeResources", "removeFiles", "forgetRepl"],
+} as const satisfies Record<string, readonly (keyof Activities)[]>;
+
 /** Which attempts go wrong, and how. */
 export type FaultPlan = (activity: keyof Activities, attempt: number) => Fault | undefined;
 
