@@ -18,14 +18,19 @@ export async function openEditor(api: Person, replId: string): Promise<EditorCli
 
 /** Runs one command in a terminal of its own and returns what it printed. */
 export async function shell(editor: EditorClient, command: string): Promise<string> {
-  const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
+  // Tagged, so that the last words of a terminal that was just closed are not taken for this one's.
+  const { sessionId } = await editor.ask("requestTerminal", { tagged: true }, "terminalConnected");
   const mark = `done-${randomUUID().slice(0, 6)}`;
   // The mark is put together by the shell, so that the echo of the command is not taken for its end.
-  const output = await editor.type(
-    sessionId,
-    `stty -echo; PS1=; echo be''gin; ${command}; echo ${mark.slice(0, 5)}''${mark.slice(5)}`,
-    mark,
-  );
+  const line = `stty -echo; PS1=; echo be''gin; ${command}; echo ${mark.slice(0, 5)}''${mark.slice(5)}`;
+  editor.send("terminalInput", { sessionId, data: `${line}\r` });
+  let output = "";
+  while (!output.includes(mark)) {
+    const { data } = await editor.next(
+      (frame) => frame.event === "terminalResponse" && frame.data["sessionId"] === sessionId,
+    );
+    output += String(data["data"]);
+  }
   editor.send("closeTerminal", { sessionId });
   const body = output.slice(output.lastIndexOf("begin\r\n") + "begin\r\n".length, output.lastIndexOf(mark));
   return body.replaceAll("\r\n", "\n").trim();

@@ -27,10 +27,14 @@ describe("the pod of a REPL", () => {
     };
   });
 
-  const reaches = async (host: string, port: number | string) =>
-    (await run(
+  const reaches = async (host: string, port: number | string) => {
+    const answer = await run(
       `timeout ${waitSeconds} bash -c 'exec 3<>/dev/tcp/${host}/${port}' 2>/dev/null && echo yes || echo no`,
-    )) === "yes";
+    );
+    // Anything else would pass for a wall.
+    if (answer !== "yes" && answer !== "no") throw new Error(`no answer about ${host}:${port}: ${answer}`);
+    return answer === "yes";
+  };
 
   it("reaches the object store and the API that it reports to, and what is of the Internet", async () => {
     const store = new URL(stackVariable("S3_ENDPOINT"));
