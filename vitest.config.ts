@@ -30,6 +30,7 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: ["test/setup/stack.ts", "test/setup/programs.ts"],
+          setupFiles: ["test/setup/audit-after-each.ts"],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -3,7 +3,7 @@ import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
 import type { ListedVersion } from "../domain/ports.ts";
-import type { ReplRecord } from "../domain/repl.ts";
+import type { ReplId, ReplRecord } from "../domain/repl.ts";
 import { savesToKeep } from "../domain/retention.ts";
 import { parseSaveManifest } from "../domain/save.ts";
 import { listGenerations, readSaves } from "../domain/save-history.ts";
@@ -13,6 +13,10 @@ export interface PruneResult {
   readonly repls: number;
   readonly savesRemoved: number;
   readonly versionsRemoved: number;
+  /** REPLs that never had a save, because their create was cut short for good, whose files were removed. */
+  readonly startsRemoved: number;
+  /** Files and saves that no record names, where somebody has to look; the first few. */
+  readonly unrecorded: readonly string[];
   /** REPLs that could not be looked at, and why; the first few. */
   readonly failed: readonly string[];
 }
@@ -21,18 +25,27 @@ export interface PruneResult {
 const graceMs = 24 * 3_600_000;
 /** While a REPL has more saves than this its files are left for another day: each of their manifests has to be read. */
 const maximumManifests = 500;
-const maximumFailuresTold = 10;
+const maximumTold = 10;
+const maximumStarts = 10;
 const concurrentRepls = 4;
 
 /**
  * Removes the saves that the retention does not keep, and then every version of a file that no manifest names
- * any more and that is older than a day. A REPL that cannot be looked at does not keep others from it. May be
+ * any more and that is older than a day; so long, too, it leaves the files of a create that never came to a save. A REPL that cannot be looked at does not keep others from it. May be
  * repeated.
  */
 export function createPruneSaves({ store }: Ports) {
   return async (): Promise<PruneResult> => {
     const context = Context.current();
-    const result = { repls: 0, savesRemoved: 0, versionsRemoved: 0, failed: [] as string[] };
+    const result = {
+      repls: 0,
+      savesRemoved: 0,
+      versionsRemoved: 0,
+      startsRemoved: 0,
+      unrecorded: [] as string[],
+      failed: [] as string[],
+    };
+    const note = (list: string[], line: string) => void (list.length < maximumTold && list.push(line));
     const keys = await store.list(objectKey.allRecords);
     await mapConcurrently(keys, { items: concurrentRepls }, async (key) => {
       context.cancellationSignal.throwIfAborted();
@@ -43,12 +56,51 @@ export function createPruneSaves({ store }: Ports) {
         result.savesRemoved += removed.saves;
         result.versionsRemoved += removed.versions;
       } catch (error) {
-        if (result.failed.length < maximumFailuresTold) result.failed.push(`${key}: ${messageOf(error)}`);
+        note(result.failed, `${key}: ${messageOf(error)}`);
       }
       context.heartbeat(`${++result.repls} of ${keys.length}`);
     });
+    const unfinished: string[] = [];
+    for await (const workspace of unrecordedWorkspaces(new Set(keys.map(replIdIn)))) {
+      context.cancellationSignal.throwIfAborted();
+      const kind = await kindOf(workspace);
+      if (kind === "unfinished") unfinished.push(workspace);
+      if (kind === "lost") note(result.unrecorded, workspace);
+    }
+    // So many are no starts that were cut short: somebody has lost what we keep beside the files.
+    if (unfinished.length > maximumStarts) for (const workspace of unfinished) note(result.unrecorded, workspace);
+    else
+      for (const workspace of unfinished) {
+        await removeStart(workspace);
+        result.startsRemoved++;
+      }
     return result;
   };
+
+  async function* unrecordedWorkspaces(recorded: ReadonlySet<ReplId>): AsyncGenerator<string> {
+    for (const owner of await store.folders("")) {
+      if (objectKey.isInternal(owner)) continue;
+      for (const workspace of await store.folders(owner)) if (!recorded.has(replIdOf(workspace))) yield workspace;
+    }
+  }
+
+  /**
+   * Files without a record are those of a create that was cut short, or of a REPL whose record was lost. Of the
+   * first there never was a save, and without one there was no session: nobody has written anything there.
+   */
+  async function kindOf(workspace: string): Promise<"unfinished" | "lost" | "young"> {
+    const now = new Date();
+    for await (const page of store.listVersions(objectKey.saves(replIdOf(workspace))))
+      if (page.length > 0) return "lost";
+    for await (const page of store.listVersions(workspace))
+      if (!page.every((version) => isOld(version, now))) return "young";
+    return "unfinished";
+  }
+
+  async function removeStart(workspace: string): Promise<void> {
+    await store.purge(workspace);
+    await store.purge(objectKey.oddFiles(replIdOf(workspace)));
+  }
 
   async function pruneRepl(record: ReplRecord): Promise<{ saves: number; versions: number }> {
     const now = new Date();
@@ -95,6 +147,14 @@ export function createPruneSaves({ store }: Ports) {
     }
     return removed;
   }
+}
+
+function replIdIn(recordKey: string): ReplId {
+  return recordKey.slice(recordKey.lastIndexOf("/") + 1).replace(/\.json$/, "");
+}
+
+function replIdOf(workspace: string): ReplId {
+  return workspace.split("/").at(-2) ?? "";
 }
 
 function nameOf({ key, version }: { readonly key: string; readonly version: string }): string {

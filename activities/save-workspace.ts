@@ -42,15 +42,14 @@ export function createSaveWorkspace(ports: Ports) {
 
   return async ({ session, owner, replId }: SessionInput & ReplInput): Promise<SaveOutcome> => {
     const context = Context.current();
-    const beating = setInterval(() => context.heartbeat(state), 1000);
-    let state = "looking for the pod";
+    context.heartbeat("looking for the pod");
     try {
       await renewKeys(session);
       const attempt = await cluster.runInPod(
         session,
         (name) => saveContainer(session, settings, name),
         context.cancellationSignal,
-        (next) => context.heartbeat((state = next)),
+        (state) => context.heartbeat(state),
       );
       const saved = attempt && "exitCode" in attempt ? attempt : undefined;
       requireSaved(saved);
@@ -69,8 +68,6 @@ export function createSaveWorkspace(ports: Ports) {
         .setState(session, "stopping", `Saving failed and is tried again: ${messageOf(error)}`)
         .catch(() => {});
       throw error;
-    } finally {
-      clearInterval(beating);
     }
   };
 }

@@ -27,8 +27,8 @@ export function createWaitUntilReady({ cluster, directory, settings, probe }: Po
     const signal = AbortSignal.any([context.cancellationSignal, over.signal, late.signal]);
     let state = "waiting for the pod";
     let told = "";
-    const beating = setInterval(() => {
-      context.heartbeat(state);
+    context.heartbeat(state);
+    const looking = setInterval(() => {
       // Since the first attempt, so that a second one is for what a lost worker left and not for more patience.
       const waitedMs = Date.now() - context.info.scheduledTimestampMs;
       if (waitedMs > timeoutSeconds * 1000) late.abort();
@@ -61,7 +61,7 @@ export function createWaitUntilReady({ cluster, directory, settings, probe }: Po
         });
       throw error;
     } finally {
-      clearInterval(beating);
+      clearInterval(looking);
       over.abort();
     }
   };

@@ -63,15 +63,24 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
     }
   }
 
-  async function* pages(prefix: string): AsyncGenerator<string[]> {
+  /** Keys under a prefix and, with a delimiter, the prefixes that stand for all keys below them. */
+  async function* pages(prefix: string, delimiter?: "/"): AsyncGenerator<{ keys: string[]; prefixes: string[] }> {
     let token: string | undefined;
     do {
       const page = await attempt(`list ${prefix}`, () =>
         client.send(
-          new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token ? { ContinuationToken: token } : {}) }),
+          new ListObjectsV2Command({
+            Bucket: bucket,
+            Prefix: prefix,
+            ...(delimiter ? { Delimiter: delimiter } : {}),
+            ...(token ? { ContinuationToken: token } : {}),
+          }),
         ),
       );
-      yield (page.Contents ?? []).flatMap((object) => object.Key ?? []);
+      yield {
+        keys: (page.Contents ?? []).flatMap((object) => object.Key ?? []),
+        prefixes: (page.CommonPrefixes ?? []).flatMap((common) => common.Prefix ?? []),
+      };
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token);
   }
@@ -129,8 +138,14 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
 
     async list(prefix) {
       const keys: string[] = [];
-      for await (const page of pages(prefix)) keys.push(...page);
+      for await (const page of pages(prefix)) keys.push(...page.keys);
       return keys;
+    },
+
+    async folders(prefix) {
+      const folders: string[] = [];
+      for await (const page of pages(prefix, "/")) folders.push(...page.prefixes);
+      return folders;
     },
 
     getHead: (key, bytes) =>

@@ -6,7 +6,13 @@ import { z } from "zod";
 import { templateDefinitionFile, type PublishedTemplate } from "../domain/template.ts";
 import { ConfigError } from "./config.ts";
 
-const templatesFolder = fileURLToPath(new URL("../templates", import.meta.url));
+/** Those that come with the program. */
+export const templatesFolder = fileURLToPath(new URL("../templates", import.meta.url));
+
+/** Of Kubernetes, such as 500m or 5Gi. */
+const quantity = z
+  .string()
+  .regex(/^\d+(\.\d+)?(m|[kMGT]|[KMGT]i)?$/, "must be a Kubernetes quantity, such as 500m or 5Gi");
 
 /** template.json. An unknown field is a mistake, not an extension. */
 const definition = z.strictObject({
@@ -19,11 +25,14 @@ const definition = z.strictObject({
   image: z.string().optional(),
   resources: z
     .strictObject({
-      cpuRequest: z.string().default("100m"),
-      cpuLimit: z.string().default("1"),
-      memoryRequest: z.string().default("128Mi"),
-      memoryLimit: z.string().default("1Gi"),
-      diskLimit: z.string().default("5Gi"),
+      cpuRequest: quantity.default("100m"),
+      cpuLimit: quantity.default("1"),
+      memoryRequest: quantity.default("128Mi"),
+      memoryLimit: quantity.default("1Gi"),
+      diskLimit: z
+        .string()
+        .regex(/^\d+[KMGT]i$/, "must be a number of Ki, Mi, Gi or Ti, such as 5Gi")
+        .default("5Gi"),
     })
     .prefault({}),
 });

@@ -14,6 +14,7 @@ const internalPrefix = ".devex/";
 
 export const objectKey = {
   workspace: (owner: User, replId: ReplId) => `${owner.login}/${replId}/`,
+  isInternal: (key: string) => key.startsWith(internalPrefix),
   /** For a path that no key can express: not UTF-8, too long, or with a segment the store would rewrite. */
   oddFile: (replId: ReplId, pathDigest: string) => `${internalPrefix}odd/${replId}/${pathDigest}`,
   oddFiles: (replId: ReplId) => `${internalPrefix}odd/${replId}/`,

@@ -67,6 +67,8 @@ export interface ObjectStore extends FileStore {
   prepare(): Promise<void>;
   /** Keys of all current objects under a prefix, in the store's order. */
   list(prefix: string): Promise<string[]>;
+  /** Prefixes one level below this one, each with its "/", that something current lies under. */
+  folders(prefix: string): Promise<string[]>;
   /** The first bytes of an object as text; undefined when there is none. */
   getHead(key: string, bytes: number): Promise<string | undefined>;
   /** All versions of everything under a prefix, delete markers too, page by page. */

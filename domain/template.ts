@@ -20,6 +20,7 @@ export interface Resources {
   readonly cpuLimit: string;
   readonly memoryRequest: string;
   readonly memoryLimit: string;
+  /** With a binary suffix, such as 5Gi. */
   readonly diskLimit: string;
 }
 

@@ -33,6 +33,12 @@ const waitForListener = `for i in {1..200}; do (exec 3<>/dev/tcp/127.0.0.1/${run
 /** What is known of each file takes some 600 bytes: enough for 400,000 of them. */
 const knownTreeLimit = "256Mi";
 
+/**
+ * The runner ends programs at the limit and so keeps what is there; at this the cluster evicts the pod, which loses
+ * what no checkpoint has saved.
+ */
+const evictionFactor = 2;
+
 /** What of the session's Secret opens the object store; the rest is the runner's. */
 const storeKeys = ["accessKey", "secretKey", "sessionToken"].map((key) => ({ key, path: key }));
 
@@ -45,11 +51,17 @@ function heartbeatEnvironment(secretName: string, { runnerApiUrl }: ClusterSetti
   ];
 }
 
+/** Of a quantity with a binary suffix, as templates have them. */
+function bytesOf(quantity: string): number {
+  return Number.parseInt(quantity) * 1024 ** ("KMGT".indexOf(quantity.at(-2) ?? "") + 1);
+}
+
 /** The pod of a session: restore fills the workspace, then the runner serves it. */
 export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings): V1Deployment {
   const { session, template } = plan;
   const labels = sessionLabels(session);
   const { resources } = template;
+  const diskBytes = bytesOf(resources.diskLimit);
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
@@ -89,6 +101,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
                 { name: "DEVEX_SECURE", value: String(settings.runnerUrl.startsWith("https:")) },
                 { name: "DEVEX_PORT", value: String(runnerPort) },
                 { name: "DEVEX_WORKSPACE", value: workspaceFolder },
+                { name: "DEVEX_DISK_BYTES", value: String(diskBytes) },
                 { name: "DEVEX_RESTORED_MARKER", value: restoredMarker },
                 { name: "DEVEX_CLOSING_MARKER", value: closingMarker },
                 ...heartbeatEnvironment(session.replId, settings),
@@ -112,7 +125,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
             },
           ],
           volumes: [
-            { name: workspaceVolume, emptyDir: { sizeLimit: resources.diskLimit } },
+            { name: workspaceVolume, emptyDir: { sizeLimit: String(diskBytes * evictionFactor) } },
             { name: stateVolume, emptyDir: { sizeLimit: "1Mi" } },
             { name: syncVolume, emptyDir: { sizeLimit: knownTreeLimit } },
             { name: keysVolume, secret: { secretName: session.replId, items: storeKeys, defaultMode: 0o440 } },

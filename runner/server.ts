@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer, type WebSocket } from "ws";
 import { accessCookie, createAccess, type AccessOptions } from "./access.ts";
 import { serveConnection, type Connection, type Room } from "./connection.ts";
+import { guardDisk } from "./disk-guard.ts";
 import { endPrograms } from "./end-programs.ts";
 import { createFileWatch } from "./file-watch.ts";
 import { filesPath, serveFiles } from "./files.ts";
@@ -18,6 +19,8 @@ export interface RunnerOptions extends AccessOptions {
   readonly sessionId: string;
   readonly port: number;
   readonly folder: string;
+  /** What the files may take; any amount when absent. */
+  readonly diskBytes?: number | undefined;
   readonly shell: string;
   /** Variables of the user's programs. */
   readonly environment: Record<string, string>;
@@ -155,17 +158,22 @@ export async function startRunner(options: RunnerOptions) {
       : undefined;
   }
 
-  const stopGuarding = guardProcesses((message) => {
+  const tell = (message: string) => {
     const text = JSON.stringify({ event: "error", data: { message } });
     for (const socket of sockets.clients) socket.send(text);
-  });
+  };
+  const { folder, diskBytes } = options;
+  const guards = [
+    guardProcesses(tell),
+    ...(diskBytes === undefined ? [] : [guardDisk({ folder, limitBytes: diskBytes, endPrograms, tell })]),
+  ];
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, resolve));
   return {
     activity: () => ({ connections: sockets.clients.size, lastActivityAt }),
     /** Tells every editor why, ends every shell, and closes. */
     async stop(): Promise<void> {
       for (const socket of sockets.clients) socket.close(1001, "the REPL is being closed");
-      stopGuarding();
+      for (const stopGuarding of guards) stopGuarding();
       terminals.closeAll();
       await new Promise((resolve) => {
         server.close(resolve);

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
 import { stampOf, type Tree } from "./walk.ts";
 
@@ -105,8 +105,12 @@ function readJson(file: string): unknown {
   }
 }
 
-/** Whole or not at all: whoever writes may be killed. */
+/** Whole or not at all: whoever writes may be killed, or find the disk full. That costs the next save time, and this one nothing. */
 function writeJson(file: string, value: unknown): void {
-  writeFileSync(`${file}.new`, JSON.stringify(value));
-  renameSync(`${file}.new`, file);
+  try {
+    writeFileSync(`${file}.new`, JSON.stringify(value));
+    renameSync(`${file}.new`, file);
+  } catch {
+    rmSync(`${file}.new`, { force: true });
+  }
 }

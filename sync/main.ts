@@ -140,9 +140,14 @@ function readStatus(): SaveStatus {
   }
 }
 
+/** Only tells; on a full disk the save itself matters more. */
 function writeStatus(status: SaveStatus): void {
-  writeFileSync(`${saveStatusFile}.new`, JSON.stringify(status));
-  renameSync(`${saveStatusFile}.new`, saveStatusFile);
+  try {
+    writeFileSync(`${saveStatusFile}.new`, JSON.stringify(status));
+    renameSync(`${saveStatusFile}.new`, saveStatusFile);
+  } catch (error) {
+    console.error(JSON.stringify({ event: "status not written", reason: messageOf(error) }));
+  }
 }
 
 /** Becomes a shell that waits to be told to end: a few hundred kilobytes in place of node's fifty megabytes. */

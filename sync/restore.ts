@@ -2,7 +2,7 @@ import { createHash, hash } from "node:crypto";
 import { chmodSync, fchmodSync, ftruncateSync, linkSync, mkdirSync, symlinkSync, writeSync } from "node:fs";
 import { open, readdir, rm } from "node:fs/promises";
 import { requireWriter } from "../domain/commit-save.ts";
-import { ReplError } from "../domain/errors.ts";
+import { messageOf, ReplError } from "../domain/errors.ts";
 import type { FileStore } from "../domain/ports.ts";
 import { readSave, updateRecord } from "../domain/registry.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
@@ -64,7 +64,9 @@ export async function restoreWorkspace(
   };
   const own = files.filter(({ sameAs }) => sameAs === undefined);
   await mapConcurrently(own, { items: concurrentDownloads }, async (file) => {
-    await download(store, file, place(file.path));
+    await download(store, file, place(file.path)).catch((error: unknown) => {
+      throw new ReplError("unavailable", `${file.path}: ${messageOf(error)}`, { cause: error });
+    });
     done(file);
   });
   for (const file of files) {
@@ -113,7 +115,7 @@ function noteTree(root: string, knownFolder: string, save: SaveSummary, entries:
 
 async function download(store: FileStore, entry: FileEntry, target: Buffer): Promise<void> {
   const stream = await store.getStream(entry.key, entry.version);
-  if (!stream) throw new ReplError("unavailable", `${entry.path}: version ${entry.version} of ${entry.key} is missing`);
+  if (!stream) throw new ReplError("unavailable", `version ${entry.version} of ${entry.key} is missing`);
   // Making files waits for the disk; in the background the others go on.
   const handle = await open(target, "wx", 0o600);
   const file = handle.fd;
@@ -129,7 +131,7 @@ async function download(store: FileStore, entry: FileEntry, target: Buffer): Pro
       sizeBytes += chunk.byteLength;
     }
     if (sizeBytes !== entry.sizeBytes || (sha256 ?? running.digest("hex")) !== entry.sha256)
-      throw new ReplError("unavailable", `${entry.path}: the stored bytes are not those that were saved`);
+      throw new ReplError("unavailable", "the stored bytes are not those that were saved");
     if (entry.sparse) ftruncateSync(file, entry.sizeBytes);
     fchmodSync(file, entry.mode);
     setTime(target, BigInt(entry.mtimeNs));

@@ -15,7 +15,7 @@ const suites = [
   { project: "workflows", files: ["test/faults"], isReal: false },
   {
     project: "contract",
-    files: ["cluster", "killed-saves"].map((file) => `test/contracts/${file}.test.ts`),
+    files: ["cluster", "killed-saves", "full-disk"].map((file) => `test/contracts/${file}.test.ts`),
     isReal: true,
   },
   {
@@ -23,7 +23,7 @@ const suites = [
     files: [
       "faults",
       "bad-days",
-      "killed-worker",
+      "each-step",
       "releases",
       "reset",
       "reset-each-step",
@@ -42,6 +42,7 @@ const longForm = {
   DEVEX_HANG_SECONDS: "60",
   DEVEX_WALK_SECONDS: "600",
   DEVEX_LOAD_USERS: "50",
+  DEVEX_EVERY_STEP: "true",
 };
 
 interface Report {
@@ -52,6 +53,7 @@ interface Report {
       readonly title: string;
       readonly status: string;
       readonly duration?: number;
+      readonly meta?: { readonly recoverySeconds?: number };
     }[];
   }[];
 }
@@ -62,6 +64,8 @@ interface Row {
   tried: number;
   survived: number;
   longestMs: number;
+  /** From the end of the fault, or from the fault where nobody mends it, until all was as it should be. */
+  recoverySeconds?: number;
 }
 
 async function main(): Promise<boolean> {
@@ -100,7 +104,7 @@ async function main(): Promise<boolean> {
 /** Cases that differ only in the step, the fault or a number are one row. */
 function collect({ testResults }: Report, rows: Map<string, Row>): void {
   for (const { name, assertionResults } of testResults) {
-    for (const { ancestorTitles, title, status, duration = 0 } of assertionResults) {
+    for (const { ancestorTitles, title, status, duration = 0, meta } of assertionResults) {
       const what = [...ancestorTitles, title]
         .join(": ")
         .replaceAll(/\b(?:[a-z]+[A-Z]\w*|before|after|twice|inside)\b/g, "…")
@@ -111,6 +115,8 @@ function collect({ testResults }: Report, rows: Map<string, Row>): void {
       row.tried++;
       if (status === "passed") row.survived++;
       row.longestMs = Math.max(row.longestMs, duration);
+      if (meta?.recoverySeconds !== undefined)
+        row.recoverySeconds = Math.max(row.recoverySeconds ?? 0, meta.recoverySeconds);
       rows.set(key, row);
     }
   }
@@ -119,13 +125,13 @@ function collect({ testResults }: Report, rows: Map<string, Row>): void {
 function tableOf(rows: readonly Row[], flags: string): string {
   const date = new Date().toISOString().slice(0, 10);
   return [
-    `\`npm run test:faults -- ${flags}\`, ${date}, ${cpus().length} cores. The longest case with preparing and looking at the outcome.`,
+    `\`npm run test:faults -- ${flags}\`, ${date}, ${cpus().length} cores. The longest case with preparing and looking at the outcome; well again: from the end of the fault, or from the fault where it ends by itself.`,
     "",
-    "| what | tried | survived | longest case, s | file |",
-    "|---|---|---|---|---|",
+    "| what | tried | survived | longest case, s | well again after, s | file |",
+    "|---|---|---|---|---|---|",
     ...rows.map(
-      ({ what, tried, survived, longestMs, file }) =>
-        `| ${what} | ${tried} | ${survived} | ${(longestMs / 1000).toFixed(1)} | ${file} |`,
+      ({ what, tried, survived, longestMs, recoverySeconds, file }) =>
+        `| ${what} | ${tried} | ${survived} | ${(longestMs / 1000).toFixed(1)} | ${recoverySeconds?.toFixed(1) ?? ""} | ${file} |`,
     ),
   ].join("\n");
 }

@@ -6,6 +6,7 @@ import type { Logger } from "../config/logger.ts";
 import { taskQueue } from "../domain/naming.ts";
 import type { ReplEvents } from "../domain/ports.ts";
 import { createActivityInterceptor } from "./activity-interceptor.ts";
+import { createHeartbeatInterceptor } from "./heartbeat-interceptor.ts";
 import { versioningOf } from "./releases.ts";
 
 export const workflowsPath = fileURLToPath(new URL("../workflows/index.ts", import.meta.url));
@@ -27,7 +28,7 @@ export function createWorker({ connection, config, activities, logger, events }:
     activities,
     workflowsPath,
     workerDeploymentOptions: versioningOf(config.BUILD_ID),
-    interceptors: { activity: [createActivityInterceptor(logger, events)] },
+    interceptors: { activity: [createHeartbeatInterceptor(), createActivityInterceptor(logger, events)] },
     maxConcurrentActivityTaskExecutions: config.MAX_ACTIVITIES,
     maxTaskQueueActivitiesPerSecond: config.MAX_ACTIVITIES_PER_SECOND,
     // Heartbeats carry a cancellation back: a close while starting should not wait for the default of 8 s.

@@ -5,9 +5,13 @@ import type { Activities } from "../activities/index.ts";
 
 const retry = { initialInterval: "200 milliseconds", backoffCoefficient: 2, maximumInterval: "1 minute" } as const;
 
+/** The worker beats for every step (worker/heartbeat-interceptor.ts): one that is gone is noticed within this. */
+const heartbeatTimeout = "10 seconds";
+
 /** Steps of a start: bounded, because somebody waits and everything can be undone. */
 export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyManifests, publishSession } =
   proxyActivities<Activities>({
+    heartbeatTimeout,
     startToCloseTimeout: "30 seconds",
     scheduleToCloseTimeout: "1 minute",
     // A cancelled step ends before its undo begins: one that went on beside it would make again what was removed.
@@ -15,11 +19,11 @@ export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyMan
     retry: { ...retry, maximumInterval: "5 seconds" },
   });
 
-/** The start of a container: it has a limit of its own, and a lost worker is noticed within seconds. */
+/** The start of a container: it has a limit of its own. */
 export const { waitUntilReady } = proxyActivities<Activities>({
+  heartbeatTimeout,
   startToCloseTimeout: "4 minutes",
   scheduleToCloseTimeout: "4 minutes",
-  heartbeatTimeout: "10 seconds",
   cancellationType: "WAIT_CANCELLATION_COMPLETED",
   retry: { ...retry, maximumAttempts: 2 },
 });
@@ -35,35 +39,36 @@ export const {
   withdrawSession,
   findSession,
 } = proxyActivities<Activities>({
+  heartbeatTimeout,
   startToCloseTimeout: "2 minutes",
   retry,
 });
 
 /** The user's work: retried without end, so that an operator can pause it, mend the cause and let it go on. */
 export const { saveWorkspace } = proxyActivities<Activities>({
+  heartbeatTimeout,
   startToCloseTimeout: "1 hour",
-  heartbeatTimeout: "10 seconds",
   retry,
 });
 
 /** Copies within the object store: long, but nothing waits in a pod for it. */
 export const { restoreSave } = proxyActivities<Activities>({
+  heartbeatTimeout,
   startToCloseTimeout: "30 minutes",
   scheduleToCloseTimeout: "1 hour",
-  heartbeatTimeout: "1 minute",
   retry: { ...retry, maximumAttempts: 5 },
 });
 
 /** A look at everything; the next run of its Schedule comes soon. */
 export const { reviewSessions, reviewRemains } = proxyActivities<Activities>({
+  heartbeatTimeout,
   startToCloseTimeout: "5 minutes",
-  heartbeatTimeout: "30 seconds",
   retry: { ...retry, maximumAttempts: 3 },
 });
 
 /** The next run of its Schedule goes on where this one gave up. */
 export const { pruneOldSaves } = proxyActivities<Activities>({
+  heartbeatTimeout,
   startToCloseTimeout: "6 hours",
-  heartbeatTimeout: "5 minutes",
   retry: { ...retry, maximumAttempts: 3 },
 });

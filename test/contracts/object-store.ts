@@ -181,6 +181,17 @@ export function describeObjectStore(makeStore: () => ObjectStore): void {
       );
     });
 
+    it("names the folders below a prefix, also when there are more than fit into a page", async () => {
+      const names = Array.from({ length: 1100 }, (_, at) => `${prefix}folders/${String(at).padStart(4, "0")}/`);
+      for (let at = 0; at < names.length; at += 50)
+        await Promise.all(names.slice(at, at + 50).map((name) => store.putText(`${name}deep/file`, "x")));
+      await store.putText(`${prefix}folders/file`, "no folder");
+      expect(await store.folders(`${prefix}folders/`)).toEqual(names);
+      expect(await store.folders(`${prefix}folders/0007/`)).toEqual([`${prefix}folders/0007/deep/`]);
+      await store.purge(`${prefix}folders/`);
+      expect(await store.folders(`${prefix}folders/`)).toEqual([]);
+    });
+
     it("purges every version below a prefix, and nothing beside it", async () => {
       const first = await store.putText(`${prefix}purge/a`, "1");
       await store.putText(`${prefix}purge/a`, "2");

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
-import { freeze } from "./cluster.ts";
-import { apiUrl, inspector, newPerson, openEditor, shell } from "./flow.ts";
+import type { EditorClient } from "../../tools/editor-client.ts";
+import { freeze, operator, pendingOf, refuseAll } from "./cluster.ts";
+import { apiUrl, inspector, newPerson, openEditor, recovery, shell } from "./flow.ts";
 
 const patience = { timeout: 90_000, interval: 200 };
 
@@ -23,9 +24,57 @@ describe("bad days", () => {
     } finally {
       thaw();
     }
+    const recovered = recovery();
     expect((await closing).save.generation).toBe(2);
+    recovered();
     expect(await look.textOf(`${api.login}/${repl.id}/work.txt`)).toBe("precious\n");
     await api.remove(repl.id);
+  });
+
+  it("keeps the pod while the object store answers 503, says why, and saves when it does not any more", async () => {
+    const api = await newPerson();
+    const repl = await api.create("node", "Overloaded");
+    await shell(await openEditor(api, repl.id), "echo precious > work.txt");
+    const relieve = await refuseAll("s3");
+    let closing: ReturnType<typeof api.close>;
+    try {
+      closing = api.close(repl.id);
+      closing.catch(() => {});
+      await vi.waitFor(
+        async () =>
+          expect((await pendingOf(repl.id, "saveWorkspace"))?.lastFailure?.message).toMatch(/503|SlowDown|reduce/),
+        patience,
+      );
+      expect((await operator().podsOf(repl.id)).map(({ status }) => status?.phase)).toEqual(["Running"]);
+    } finally {
+      await relieve();
+    }
+    const recovered = recovery();
+    await closing.catch(() => {});
+    await vi.waitFor(async () => expect((await api.get(repl.id)).status).toBe("stopped"), patience);
+    recovered();
+    expect(await inspector().textOf(`${api.login}/${repl.id}/work.txt`)).toBe("precious\n");
+    await api.remove(repl.id);
+  });
+
+  it("ends programs that fill the disk, says so, and keeps what they wrote", async () => {
+    const api = await newPerson();
+    const { id } = await api.create("small", "Full");
+    const isTold = async (editor: EditorClient) =>
+      String((await editor.next(({ event }) => event === "error")).data["message"]);
+    const editor = await openEditor(api, id);
+    const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
+    const fill = "head -c 40M /dev/urandom > big; sleep 1000";
+    editor.send("terminalInput", { sessionId, data: `${fill}\r` });
+    expect(await isTold(editor)).toMatch(/take 4\d MiB, and they may take 32 MiB/);
+    const digest = await shell(editor, "pgrep sleep; sha256sum < big");
+    expect(digest).toMatch(/^[0-9a-f]{64} {2}-$/);
+    expect((await api.close(id)).lost).toBeUndefined();
+    const again = await openEditor(api, id);
+    // There still is too much; whoever makes room is let be.
+    await isTold(again);
+    expect(await shell(again, "sha256sum < big; rm big; ls")).toBe(`${digest}\nREADME.md`);
+    await api.remove(id);
   });
 
   it("undoes a create whose pod can never start, and says why", async () => {
@@ -70,7 +119,9 @@ describe("bad days", () => {
     } finally {
       thaw();
     }
+    const recovered = recovery();
     await vi.waitFor(async () => expect((await fetch(`${apiUrl()}/readyz`)).status).toBe(200), patience);
+    recovered();
     await api.close(repl.id);
     expect(await api.list()).toMatchObject([{ id: repl.id, status: "stopped" }]);
     await api.remove(repl.id);
@@ -90,7 +141,9 @@ describe("bad days", () => {
     } finally {
       thaw();
     }
+    const recovered = recovery();
     const repl = await vi.waitFor(() => api.create("node", "Once", { "idempotency-key": "k" }), patience);
+    recovered();
     expect(await api.list()).toMatchObject([{ id: repl.id }]);
     await api.remove(repl.id);
   });

@@ -1,4 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import * as k8s from "@kubernetes/client-node";
@@ -27,6 +30,13 @@ export async function withTemporal<T>(use: (client: Client) => Promise<T>): Prom
   }
 }
 
+/** What Temporal knows of a step that a REPL's workflow is at. */
+export const pendingOf = (replId: string, step: string) =>
+  withTemporal(async (client) => {
+    const { raw } = await client.workflow.getHandle(workflowIdOf(replId)).describe();
+    return raw.pendingActivities?.find(({ activityType }) => activityType?.name === step);
+  });
+
 /** Stops a server of the stack in its tracks, as a machine that hangs would, until the returned function is called. */
 export function freeze(server: string): () => void {
   const pid = readServerPid(stack(), server);
@@ -41,6 +51,44 @@ export function stop(server: string): () => Promise<void> {
     while (isRunning(stack(), server)) await delay(10);
     await bringUp(stack(), () => {});
   };
+}
+
+/** Has the object store answer 503 to everything, as one that is overloaded does, until the returned function is called. */
+export async function refuseAll(server: "s3"): Promise<() => Promise<void>> {
+  const port = Number(new URL(stackVariable("S3_ENDPOINT")).port);
+  const start = stop(server);
+  while (isRunning(stack(), server)) await delay(10);
+  const overloaded = createServer((request, response) => {
+    request.resume();
+    response.writeHead(503, { "content-type": "application/xml", "retry-after": "1" });
+    response.end("<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>");
+  });
+  await once(overloaded.listen(port), "listening");
+  return async () => {
+    overloaded.closeAllConnections();
+    await new Promise((resolve) => overloaded.close(resolve));
+    await start();
+  };
+}
+
+/** Kills the first process of a container, as the kernel does when memory is short. */
+export function killContainer(containerId: string): void {
+  const first = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .find((pid) => isFirstOf(pid, containerId));
+  if (!first) throw new Error(`no process of container ${containerId} runs`);
+  process.kill(first, "SIGKILL");
+}
+
+/** The first process of its own namespace of processes, in the container's control group. */
+function isFirstOf(pid: number, containerId: string): boolean {
+  try {
+    const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, "utf8");
+    return read("cgroup").includes(containerId) && /^NSpid:.*\t1$/m.test(read("status"));
+  } catch {
+    return false;
+  }
 }
 
 export const crash = (server: string): Promise<void> => stop(server)();

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
-import { crash, freeze, operator } from "./cluster.ts";
-import { newPerson, openEditor, shell } from "./flow.ts";
-import { startWorker } from "./workers.ts";
+import { crash, freeze, killContainer, operator } from "./cluster.ts";
+import { newPerson, openEditor, recovery, shell } from "./flow.ts";
+import { startWorker } from "./programs.ts";
 
 const patience = { timeout: 110_000, interval: 250 };
 /** The longer form: DEVEX_HANG_SECONDS=60. */
@@ -33,8 +33,10 @@ describe("with real servers that fail", () => {
       const closing = api.close(id).catch(() => undefined);
       await vi.waitFor(async () => expect((await api.get(id)).status).not.toBe("running"), patience);
       await crash(server);
+      const recovered = recovery();
       await closing;
       await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
+      recovered();
       expect(await reopened()).toBe("precious");
       await api.remove(id);
     },
@@ -46,10 +48,12 @@ describe("with real servers that fail", () => {
       const api = await newPerson();
       const { id } = await api.startCreate("node", `Create beside a crash of ${server}`);
       await crash(server);
+      const recovered = recovery();
       await vi.waitFor(async () => {
         const [repl] = await api.list();
         expect(repl?.status ?? "gone").toMatch(/running|gone/);
       }, patience);
+      recovered();
       if ((await api.list()).length > 0) await api.remove(id);
       await vi.waitFor(async () => expect(await operator().podsOf(id)).toEqual([]), patience);
     },
@@ -61,8 +65,43 @@ describe("with real servers that fail", () => {
     const closing = api.close(id).catch(() => undefined);
     await delay(hangSeconds * 1000);
     thaw();
+    const recovered = recovery();
     await closing;
     await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
+    recovered();
+    expect(await reopened()).toBe("precious");
+    await api.remove(id);
+  });
+
+  it("a close waits while the kubelet hangs, and loses nothing", async () => {
+    const { api, id, reopened } = await work("Hanging kubelet");
+    const thaw = freeze("kubelet");
+    const closing = api.close(id).catch(() => undefined);
+    await delay(hangSeconds * 1000);
+    expect((await api.get(id)).status).toBe("stopping");
+    thaw();
+    const recovered = recovery();
+    await closing;
+    await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
+    recovered();
+    expect(await reopened()).toBe("precious");
+    await api.remove(id);
+  });
+
+  it("a REPL whose runner is killed runs again by itself, with every byte", async () => {
+    const { api, id, reopened } = await work("Killed runner");
+    const [pod] = await operator().podsOf(id);
+    const runner = pod?.status?.containerStatuses?.find(({ name }) => name === "runner")?.containerID;
+    killContainer(runner?.replace("containerd://", "") ?? "");
+    const recovered = recovery();
+    await vi.waitFor(async () => {
+      const [after] = await operator().podsOf(id);
+      const status = after?.status?.containerStatuses?.find(({ name }) => name === "runner");
+      expect([after?.metadata?.uid, status?.ready, status?.restartCount]).toEqual([pod?.metadata?.uid, true, 1]);
+    }, patience);
+    recovered();
+    expect(await reopened()).toBe("precious");
+    expect((await api.close(id)).lost).toBeUndefined();
     expect(await reopened()).toBe("precious");
     await api.remove(id);
   });

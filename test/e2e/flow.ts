@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { inject } from "vitest";
+import { inject, TestRunner } from "vitest";
 import { connectEditor, type EditorClient } from "../../tools/editor-client.ts";
 import { createInspector } from "../../tools/inspect.ts";
 import { signIn, type Person } from "../../tools/api-client.ts";
@@ -34,4 +34,19 @@ export async function shell(editor: EditorClient, command: string): Promise<stri
   editor.send("closeTerminal", { sessionId });
   const body = output.slice(output.lastIndexOf("begin\r\n") + "begin\r\n".length, output.lastIndexOf(mark));
   return body.replaceAll("\r\n", "\n").trim();
+}
+
+declare module "vitest" {
+  interface TaskMeta {
+    recoverySeconds?: number;
+  }
+}
+
+/** Begins when a fault is over, or when it strikes and nobody mends it; the returned function is called when all is well again. For the table in docs/reliability.md. */
+export function recovery(): () => void {
+  const since = performance.now();
+  const test = TestRunner.getCurrentTest();
+  return () => {
+    if (test) test.meta.recoverySeconds = (performance.now() - since) / 1000;
+  };
 }

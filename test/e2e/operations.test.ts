@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { workflowIdOf } from "../../domain/naming.ts";
-import { stop, withTemporal } from "./cluster.ts";
+import { pendingOf, stop, withTemporal } from "./cluster.ts";
 import { newPerson, openEditor, shell } from "./flow.ts";
 
 const patience = { timeout: 60_000, interval: 250 };
@@ -17,11 +17,7 @@ async function stuckClose() {
   const mend = stop("s3");
   const closing = api.close(id).catch(() => undefined);
   const execution = { workflowId: workflowIdOf(id) };
-  const pending = () =>
-    withTemporal(async (client) => {
-      const { raw } = await client.workflow.getHandle(execution.workflowId).describe();
-      return raw.pendingActivities?.find(({ activityType }) => activityType?.name === type);
-    });
+  const pending = () => pendingOf(id, type);
   await vi.waitFor(async () => expect((await pending())?.attempt).toBeGreaterThan(2), patience);
   return {
     mend,

@@ -5,7 +5,7 @@ import type { Person } from "../../tools/api-client.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
 import { crash, freeze, operator } from "./cluster.ts";
 import { newPerson, openEditor, shell } from "./flow.ts";
-import { startWorker, workers } from "./workers.ts";
+import { startWorker, workers } from "./programs.ts";
 
 /**
  * People at work on the real servers while those crash and hang, the worker is killed and Redis is flushed. Each

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
 import { isLivingWorker } from "../setup/living-workers.ts";
 import { freeze, operator } from "./cluster.ts";
-import { newPerson } from "./flow.ts";
-import { startWorker, workers } from "./workers.ts";
+import { newPerson, recovery } from "./flow.ts";
+import { startWorker, workers } from "./programs.ts";
 
 const patience = { timeout: 110_000, interval: 250 };
 
@@ -45,9 +45,11 @@ describe("a new release of the worker", () => {
     const closing = api.close(id).catch(() => undefined);
     await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopping"), patience).finally(thaw);
     for (const pid of workers()) process.kill(pid, "SIGKILL");
+    const recovered = recovery();
     const after = await release();
     expect(after).not.toBe(before);
     await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
+    recovered();
     await closing;
     expect(await operator().releaseOf(id)).toBe(after);
     await api.remove(id);

@@ -82,6 +82,10 @@ export function createFakeObjectStore() {
       check("list", prefix);
       return [...objects.keys()].filter((key) => key.startsWith(prefix) && current(key)).sort();
     },
+    async folders(prefix) {
+      const below = (await this.list(prefix)).map((key) => key.slice(prefix.length));
+      return [...new Set(below.filter((key) => key.includes("/")).map((key) => `${prefix}${key.split("/")[0]}/`))];
+    },
     async remove(keys) {
       for (const key of keys) {
         check("remove", key);

@@ -44,7 +44,7 @@ describe("restoreRepl", () => {
 describe("pruneSaves", () => {
   const server = useTestServer();
   it("says what it removed", async () => {
-    const removed = { repls: 3, savesRemoved: 2, versionsRemoved: 1, failed: [] };
+    const removed = { repls: 3, savesRemoved: 2, versionsRemoved: 1, startsRemoved: 0, unrecorded: [], failed: [] };
     const { activities } = scriptActivities({ pruneOldSaves: failing(1, removed) });
     const result = await server.withWorker(activities, async (start) =>
       (await start("pruneSaves", undefined as never)).result(),

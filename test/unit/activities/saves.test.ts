@@ -214,6 +214,32 @@ describe("older saves", () => {
       expect(await fakes.ports.store.getText(key, version)).toBeDefined();
     });
 
+    it("removes the files of a create that never came to a save, and only reports those that had one", async () => {
+      vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+      const { store } = fakes.ports;
+      const [cutShort, lost] = ["repl-cut-short", "repl-lost"].map((id) => objectKey.workspace(record.owner, id));
+      await store.putText(`${cutShort}file`, "of a template");
+      await store.putText(`${lost}file`, "of a person");
+      await store.putText(objectKey.save("repl-lost", 1), "a save");
+      const nothing = { startsRemoved: 0, unrecorded: [lost] };
+      expect(await run(activities.pruneOldSaves, undefined)).toMatchObject(nothing);
+      days(2);
+      expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ ...nothing, startsRemoved: 1 });
+      expect(await store.folders(`${record.owner.login}/`)).toEqual([lost]);
+      expect(await run(activities.pruneOldSaves, undefined)).toMatchObject(nothing);
+    });
+
+    it("removes none of so many that the saves themselves must have been lost", async () => {
+      vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+      const { store } = fakes.ports;
+      const workspaces = Array.from({ length: 11 }, (_, at) => objectKey.workspace(record.owner, `repl-${at}`));
+      for (const workspace of workspaces) await store.putText(`${workspace}file`, "of a person");
+      days(2);
+      const { startsRemoved, unrecorded } = await run(activities.pruneOldSaves, undefined);
+      expect([startsRemoved, unrecorded.length]).toEqual([0, 10]);
+      for (const workspace of workspaces) expect(await store.list(workspace)).toHaveLength(1);
+    });
+
     it("goes on past a REPL that cannot be looked at", async () => {
       await fakes.ports.store.putText(objectKey.record("9", "repl-bad"), "no JSON");
       const result = await run(activities.pruneOldSaves, undefined);

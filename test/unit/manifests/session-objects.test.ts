@@ -86,8 +86,9 @@ describe("the objects of a session", () => {
     });
     expect(pod?.volumes?.find(({ name }) => name === "workspace")).toEqual({
       name: "workspace",
-      emptyDir: { sizeLimit: "5Gi" },
+      emptyDir: { sizeLimit: String(10 * 2 ** 30) },
     });
+    expect(pod?.containers[0]?.env).toContainEqual({ name: "DEVEX_DISK_BYTES", value: String(5 * 2 ** 30) });
     expect(deployment.spec).toMatchObject({ replicas: 1, strategy: { type: "Recreate" } });
   });
 
