@@ -25,7 +25,8 @@ export function createWaitUntilReady({ cluster, directory, settings, probe }: Po
     const over = new AbortController();
     const late = new AbortController();
     const signal = AbortSignal.any([context.cancellationSignal, over.signal, late.signal]);
-    let state = "waiting for the pod";
+    // What an earlier attempt saw last may be all that this one has time to say.
+    let state = (context.info.heartbeatDetails as string | undefined) ?? "waiting for the pod";
     let told = "";
     context.heartbeat(state);
     const looking = setInterval(() => {

@@ -1,4 +1,5 @@
-import { Client, Connection } from "@temporalio/client";
+import { setTimeout as delay } from "node:timers/promises";
+import { Client, Connection, WorkflowNotFoundError } from "@temporalio/client";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { connectToRedis } from "../adapters/redis-connection.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
@@ -11,23 +12,51 @@ import type { ReplFacts, RunningWorkflow } from "../domain/invariants.ts";
 import { objectKey, workflowIdOf } from "../domain/naming.ts";
 import type { RunningSession } from "../domain/ports.ts";
 import { readDeletions, readSave } from "../domain/registry.ts";
-import type { ReplRecord } from "../domain/repl.ts";
+import type { ReplRecord, Session } from "../domain/repl.ts";
 import { createReadTruth } from "../domain/truth.ts";
 
 const concurrentRepls = 8;
 const workflowPrefix = workflowIdOf("");
 
+/** Who is asked. */
+export type Source = "the object store" | "the cluster" | "Redis" | "Temporal";
+
 export type Witness = Awaited<ReturnType<typeof openWitness>>;
 
-/** Reads what a live system says of its REPLs, and changes nothing but look-ups that were flushed. */
+/** So long a source may take to answer. */
+const patienceMs = 10_000;
+
+/**
+ * Reads what a live system says of its REPLs, and changes nothing but look-ups that were flushed. A source that does
+ * not answer keeps nobody from what the others know: it is named in `silent`, and what it would have said is missing.
+ */
 export async function openWitness(config: Config) {
   const store = createS3ObjectStore(objectStoreOptions(config));
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
   const redis = connectToRedis(config.REDIS_URL);
   const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
   const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
-  const connection = await Connection.connect({ address: config.TEMPORAL_ADDRESS });
+  const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+
+  const silent = new Map<Source, string>();
+
+  async function ask<T>(source: Source, read: () => Promise<T>, otherwise: T): Promise<T> {
+    if (silent.has(source)) return otherwise;
+    const patience = new AbortController();
+    const late = delay(patienceMs, undefined, { signal: patience.signal, ref: false }).then(() => {
+      throw new Error(`no answer within ${patienceMs / 1000} s`);
+    });
+    late.catch(() => {});
+    try {
+      return await Promise.race([read(), late]);
+    } catch (error) {
+      silent.set(source, `${source} does not answer: ${messageOf(error)}`);
+      return otherwise;
+    } finally {
+      patience.abort();
+    }
+  }
 
   /** By id; one that cannot be read is named in `broken`. */
   async function recordsOf(isChosen: (replId: string) => boolean) {
@@ -65,6 +94,13 @@ export async function openWitness(config: Config) {
     return all;
   }
 
+  /** The owners of REPLs that look-ups take for open. */
+  async function markedSessions(): Promise<Map<string, string>> {
+    const all = new Map<string, string>();
+    for await (const page of directory.marks()) for (const { replId, userId } of page) all.set(replId, userId);
+    return all;
+  }
+
   async function brokenSave(record: ReplRecord): Promise<string | undefined> {
     if (!record.lastSave) return "it has no save";
     try {
@@ -75,17 +111,42 @@ export async function openWitness(config: Config) {
     }
   }
 
+  async function history(replId: string, limit: number): Promise<string[]> {
+    const lines: string[] = [];
+    for await (const run of client.workflow.list({ query: `WorkflowId="${workflowIdOf(replId)}"` })) {
+      const ended = run.closeTime ? ` until ${run.closeTime.toISOString()}` : "";
+      lines.push(`${run.type} ${run.status.name} from ${run.startTime.toISOString()}${ended}  (run ${run.runId})`);
+      if (lines.length === limit) break;
+    }
+    return lines;
+  }
+
+  async function pending(replId: string): Promise<string[]> {
+    const handle = client.workflow.getHandle(workflowIdOf(replId));
+    const description = await handle.describe().catch((error: unknown) => {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    });
+    return (description?.raw.pendingActivities ?? []).map(
+      ({ activityType, attempt, lastFailure }) =>
+        `${activityType?.name}, attempt ${attempt}${lastFailure?.message ? `: ${lastFailure.message}` : ""}`,
+    );
+  }
+
   return {
     /** Of every REPL that anything knows of, or of some. */
     async facts(isChosen: (replId: string) => boolean = () => true): Promise<ReplFacts[]> {
       const [{ records, broken }, sessions, workflows, deletions] = await Promise.all([
-        recordsOf(isChosen),
-        allSessions(),
-        runningWorkflows(),
-        readDeletions(store).then((all) => new Set(all.map(({ replId }) => replId))),
+        ask("the object store", () => recordsOf(isChosen), { records: new Map(), broken: new Map() }),
+        ask("the cluster", allSessions, new Map()),
+        ask("Temporal", runningWorkflows, new Map()),
+        ask(
+          "the object store",
+          async () => new Set((await readDeletions(store)).map(({ replId }) => replId)),
+          new Set(),
+        ),
       ]);
-      const marked = new Map<string, string>();
-      for await (const page of directory.marks()) for (const { replId, userId } of page) marked.set(replId, userId);
+      const marked = await ask("Redis", markedSessions, new Map());
       const ids = new Set([
         ...records.keys(),
         ...broken.keys(),
@@ -102,35 +163,23 @@ export async function openWitness(config: Config) {
           record,
           session,
           broken: broken.get(replId) ?? (record && (await brokenSave(record))),
-          known: userId === undefined ? undefined : await directory.activeSession(userId, replId),
+          known:
+            userId === undefined
+              ? undefined
+              : await ask("Redis", () => directory.activeSession(userId, replId), undefined),
           isBeingDeleted: deletions.has(replId),
           workflow: workflows.get(replId),
         };
       });
     },
-    remains: () => cluster.remains(),
+    remains: () => ask("the cluster", () => cluster.remains(), []),
+    /** What could not be asked, and why. */
+    silent: (): ReadonlyMap<Source, string> => silent,
     /** The newest runs of a REPL's workflows, newest first. */
-    async history(replId: string, limit: number): Promise<string[]> {
-      const lines: string[] = [];
-      for await (const run of client.workflow.list({ query: `WorkflowId="${workflowIdOf(replId)}"` })) {
-        const ended = run.closeTime ? ` until ${run.closeTime.toISOString()}` : "";
-        lines.push(`${run.type} ${run.status.name} from ${run.startTime.toISOString()}${ended}  (run ${run.runId})`);
-        if (lines.length === limit) break;
-      }
-      return lines;
-    },
+    history: (replId: string, limit: number) => ask("Temporal", () => history(replId, limit), []),
     /** What the running workflow is at, and why its pending activities fail. */
-    async pending(replId: string): Promise<string[]> {
-      const description = await client.workflow
-        .getHandle(workflowIdOf(replId))
-        .describe()
-        .catch(() => undefined);
-      return (description?.raw.pendingActivities ?? []).map(
-        ({ activityType, attempt, lastFailure }) =>
-          `${activityType?.name}, attempt ${attempt}${lastFailure?.message ? `: ${lastFailure.message}` : ""}`,
-      );
-    },
-    reports: directory.reports,
+    pending: (replId: string) => ask("Temporal", () => pending(replId), []),
+    reports: (sessions: readonly Session[]) => ask("Redis", () => directory.reports(sessions), []),
     async close(): Promise<void> {
       redis.disconnect();
       await connection.close();

@@ -210,6 +210,19 @@ describe("activities", () => {
     });
   });
 
+  it("waitUntilReady tells what an earlier attempt saw, when there is no time left to look again", async () => {
+    const { session } = start();
+    const waitForPod: typeof fakes.ports.cluster.waitForPod = (_session, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("told to end"))));
+    const cluster = { ...fakes.ports.cluster, waitForPod };
+    activities = createActivities({ ...fakes.ports, cluster, probe: async () => false });
+    const last = new MockActivityEnvironment({
+      scheduledTimestampMs: Date.now() - 180_000,
+      heartbeatDetails: "no pod: exceeded quota",
+    });
+    await expect(last.run(activities.waitUntilReady, { session })).rejects.toThrow("180 s: no pod: exceeded quota");
+  });
+
   it("waitUntilReady gives up after three minutes since its first attempt, and says why", async () => {
     const input = start();
     await activities.applyManifests(input);
