@@ -25,7 +25,7 @@ export const { waitUntilReady } = proxyActivities<Activities>({
   startToCloseTimeout: "4 minutes",
   scheduleToCloseTimeout: "4 minutes",
   cancellationType: "WAIT_CANCELLATION_COMPLETED",
-  retry: { ...retry, maximumAttempts: 2 },
+  retry: { ...retry, maximumAttempts: 5 },
 });
 
 /** Undoing and removing: never given up, or something would be left behind. */

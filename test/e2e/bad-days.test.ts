@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { EditorClient } from "../../tools/editor-client.ts";
-import { freeze, operator, pendingOf, refuseAll } from "./cluster.ts";
+import { freeze, operator, pendingOf, overloadS3 } from "./cluster.ts";
 import { apiUrl, inspector, newPerson, openEditor, recovery, shell } from "./flow.ts";
 
 const patience = { timeout: 90_000, interval: 200 };
@@ -35,7 +35,7 @@ describe("bad days", () => {
     const api = await newPerson();
     const repl = await api.create("node", "Overloaded");
     await shell(await openEditor(api, repl.id), "echo precious > work.txt");
-    const relieve = await refuseAll("s3");
+    const relieve = await overloadS3();
     let closing: ReturnType<typeof api.close>;
     try {
       closing = api.close(repl.id);

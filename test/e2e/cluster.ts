@@ -54,16 +54,17 @@ export function stop(server: string): () => Promise<void> {
 }
 
 /** Has the object store answer 503 to everything, as one that is overloaded does, until the returned function is called. */
-export async function refuseAll(server: "s3"): Promise<() => Promise<void>> {
+export async function overloadS3(): Promise<() => Promise<void>> {
   const port = Number(new URL(stackVariable("S3_ENDPOINT")).port);
-  const start = stop(server);
-  while (isRunning(stack(), server)) await delay(10);
+  const start = stop("s3");
+  while (isRunning(stack(), "s3")) await delay(10);
   const overloaded = createServer((request, response) => {
     request.resume();
     response.writeHead(503, { "content-type": "application/xml", "retry-after": "1" });
     response.end("<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>");
   });
-  await once(overloaded.listen(port), "listening");
+  // The killed server's address is free a moment after it is gone.
+  await vi.waitFor(() => once(overloaded.listen(port), "listening"), { timeout: 30_000, interval: 100 });
   return async () => {
     overloaded.closeAllConnections();
     await new Promise((resolve) => overloaded.close(resolve));

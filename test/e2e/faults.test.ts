@@ -59,34 +59,23 @@ describe("with real servers that fail", () => {
     },
   );
 
-  it(`a close waits while the API server hangs for ${hangSeconds} s, and loses nothing`, async () => {
-    const { api, id, reopened } = await work("Hanging API server");
-    const thaw = freeze("kube-apiserver");
-    const closing = api.close(id).catch(() => undefined);
-    await delay(hangSeconds * 1000);
-    thaw();
-    const recovered = recovery();
-    await closing;
-    await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
-    recovered();
-    expect(await reopened()).toBe("precious");
-    await api.remove(id);
-  });
-
-  it("a close waits while the kubelet hangs, and loses nothing", async () => {
-    const { api, id, reopened } = await work("Hanging kubelet");
-    const thaw = freeze("kubelet");
-    const closing = api.close(id).catch(() => undefined);
-    await delay(hangSeconds * 1000);
-    expect((await api.get(id)).status).toBe("stopping");
-    thaw();
-    const recovered = recovery();
-    await closing;
-    await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
-    recovered();
-    expect(await reopened()).toBe("precious");
-    await api.remove(id);
-  });
+  it.each(["kube-apiserver", "kubelet"])(
+    `a close waits while %s hangs for ${hangSeconds} s, and loses nothing`,
+    async (server) => {
+      const { api, id, reopened } = await work(`Close beside a ${server} that hangs`);
+      const thaw = freeze(server);
+      const closing = api.close(id).catch(() => undefined);
+      await delay(hangSeconds * 1000);
+      expect((await api.get(id)).status).not.toBe("stopped");
+      thaw();
+      const recovered = recovery();
+      await closing;
+      await vi.waitFor(async () => expect((await api.get(id)).status).toBe("stopped"), patience);
+      recovered();
+      expect(await reopened()).toBe("precious");
+      await api.remove(id);
+    },
+  );
 
   it("a REPL whose runner is killed runs again by itself, with every byte", async () => {
     const { api, id, reopened } = await work("Killed runner");
