@@ -1,6 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { messageOf } from "../domain/errors.ts";
 import { readDeletions } from "../domain/registry.ts";
+import type { ReplId } from "../domain/repl.ts";
 import type { EndOfRepl, ReconcileInput, RemainsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -34,13 +35,27 @@ export function createReviewRemains({ store, cluster, directory }: Ports) {
       if (!isChosen(left) || !isOld(left.createdAt)) continue;
       await attempt(`${left.replId}: objects without a Deployment`, () => cluster.remove(left));
     }
+    const running = await runningRepls(context);
     for await (const marks of directory.marks()) {
       for (const { startedAt, ...session } of marks) {
-        if (!isChosen(session) || (startedAt && !isOld(startedAt))) continue;
+        if (!isChosen(session) || running.has(session.replId) || (startedAt && !isOld(startedAt))) continue;
+        // It may have been started since.
         if (await cluster.findSession(session.replId)) continue;
         await attempt(`${session.replId}: taken for open, but nothing runs`, () => directory.withdraw(session, {}));
       }
     }
     return { findings, ...(ends.length > 0 ? { ends } : {}) };
   };
+
+  /** Their ids, page by page: to ask the cluster for each mark would be a call for each person at work. */
+  async function runningRepls(context: Context): Promise<Set<ReplId>> {
+    const running = new Set<ReplId>();
+    for (let cursor: string | undefined; ;) {
+      const { sessions, next } = await cluster.pageOfSessions(cursor);
+      for (const { replId } of sessions) running.add(replId);
+      context.heartbeat();
+      if (!next) return running;
+      cursor = next;
+    }
+  }
 }

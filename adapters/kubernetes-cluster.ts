@@ -46,6 +46,18 @@ const readinessDueMs = 40;
 const sessionsInPage = 200;
 const ofRepls = `${label.name}=devex-repl,${label.managedBy}=devex`;
 
+interface Part {
+  readonly namespace: string;
+  readonly labelSelector: string;
+  readonly limit: number;
+  readonly _continue?: string;
+}
+
+interface Page {
+  readonly items: readonly k8s.KubernetesObject[];
+  readonly metadata?: k8s.V1ListMeta;
+}
+
 /** A pod that can be made is there within a second. */
 const refusalLookMs = 3000;
 
@@ -72,6 +84,17 @@ export function createKubernetesCluster(
   }
 
   const podsOf = (session: Session) => `${label.replId}=${session.replId},${label.sessionId}=${session.id}`;
+
+  /** All objects of sessions of one kind, never more than a page of them at once. */
+  async function* pagesOf(list: (part: Part) => Promise<Page>): AsyncGenerator<readonly k8s.KubernetesObject[]> {
+    let next: string | undefined;
+    do {
+      const part = { namespace, labelSelector: ofRepls, limit: sessionsInPage, ...(next ? { _continue: next } : {}) };
+      const { items, metadata } = await attempt("list what is left of sessions", () => list(part));
+      yield items;
+      next = metadata?._continue;
+    } while (next);
+  }
 
   return {
     async apply(manifests) {
@@ -112,23 +135,25 @@ export function createKubernetesCluster(
     },
 
     async remains() {
-      const selected = { namespace, labelSelector: ofRepls };
-      const [deployments, ...others] = await attempt("list what is left of sessions", () =>
-        Promise.all([
-          apps.listNamespacedDeployment(selected),
-          networking.listNamespacedIngress(selected),
-          core.listNamespacedService(selected),
-          core.listNamespacedSecret(selected),
-        ]),
-      );
-      const running = new Set(deployments.items.map((deployment) => sessionOf(deployment).id));
+      const running = new Set<string>();
+      for await (const page of pagesOf((part) => apps.listNamespacedDeployment(part)))
+        for (const deployment of page) running.add(sessionOf(deployment).id);
       const left = new Map<string, Session & { createdAt: string }>();
-      for (const object of others.flatMap(({ items }): readonly k8s.KubernetesObject[] => items)) {
-        const session = sessionOf(object);
-        const createdAt = createdAtOf(object);
-        const known = left.get(session.id);
-        if (!running.has(session.id) && (!known || createdAt < known.createdAt))
-          left.set(session.id, { ...session, createdAt });
+      const kinds: ((part: Part) => Promise<Page>)[] = [
+        (part) => networking.listNamespacedIngress(part),
+        (part) => core.listNamespacedService(part),
+        (part) => core.listNamespacedSecret(part),
+      ];
+      for (const list of kinds) {
+        for await (const page of pagesOf(list)) {
+          for (const object of page) {
+            const session = sessionOf(object);
+            const createdAt = createdAtOf(object);
+            const known = left.get(session.id);
+            if (!running.has(session.id) && (!known || createdAt < known.createdAt))
+              left.set(session.id, { ...session, createdAt });
+          }
+        }
       }
       return [...left.values()];
     },
