@@ -83,6 +83,7 @@ await runMain(async () => {
     allowedOrigins: ownUrls.map((url) => new URL(url).origin),
     isProduction: config.isProduction,
     cookieDomain: config.COOKIE_DOMAIN,
+    previewDomain: config.PREVIEW_DOMAIN,
   });
   if (!config.isProduction)
     logger.warn(

@@ -123,6 +123,9 @@ export const openAnswerSchema = z
     replName: z.string(),
     url: z.string().openapi({ description: "The access path. The answer's cookie opens it in a browser." }),
     ticket: z.string().openapi({ description: "Opens the access path as ?ticket= where there is no cookie" }),
+    previews: z.array(z.object({ port: z.int(), url: z.string() })).openapi({
+      description: "Where programs on the template's ports are seen; a host of its own wants ?ticket= the first time",
+    }),
   })
   .openapi("OpenAnswer");
 

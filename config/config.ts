@@ -23,6 +23,11 @@ const schema = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   FRONTEND_URL: url.default("http://localhost:3000"),
   RUNNER_URL: url,
+  /** All names below it lead to the ingress; previews of a template's ports get hosts of their own there. */
+  PREVIEW_DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "must be a domain in small letters, such as previews.example.com")
+    .optional(),
   COOKIE_DOMAIN: z.string().optional(),
   SESSION_SECRET: z
     .string()

@@ -13,6 +13,7 @@ export function clusterSettings(config: Config): ClusterSettings {
     namespace: config.REPL_NAMESPACE,
     ingressClass: config.INGRESS_CLASS,
     runnerUrl: config.RUNNER_URL,
+    previewDomain: config.PREVIEW_DOMAIN,
     runnerImage: config.RUNNER_IMAGE,
     syncImage: config.SYNC_IMAGE,
     runnerApiUrl: config.RUNNER_API_URL,

@@ -84,3 +84,17 @@ export function basePathOf(replId: ReplId): string {
 export function accessUrl(runnerUrl: string, replId: ReplId): string {
   return `${runnerUrl.replace(/\/+$/, "")}${basePathOf(replId)}/`;
 }
+
+/** The host of a preview's own, below a domain that leads to the ingress with all its names. */
+export function previewHost(domain: string, replId: ReplId, port: number): string {
+  return `${port}-${replId}.${domain}`;
+}
+
+/** Where a program of a REPL is seen: at a host of its own where there is a domain for that, else below the access path. */
+export function previewUrl(accessPath: string, domain: string | undefined, replId: ReplId, port: number): string {
+  if (domain === undefined) return `${accessPath}user-app/${port}/`;
+  const url = new URL(accessPath);
+  url.hostname = previewHost(domain, replId, port);
+  url.pathname = "/";
+  return url.href;
+}

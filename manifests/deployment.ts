@@ -1,10 +1,9 @@
-import type { V1Deployment, V1EnvVar } from "@kubernetes/client-node";
+import type { V1Deployment } from "@kubernetes/client-node";
 import {
   basePathOf,
   closingMarker,
   restoredMarker,
   runnerPort,
-  saveStatusFile,
   stateFolder,
   workspaceFolder,
 } from "../domain/naming.ts";
@@ -41,15 +40,6 @@ const evictionFactor = 2;
 
 /** What of the session's Secret opens the object store; the rest is the runner's. */
 const storeKeys = ["accessKey", "secretKey", "sessionToken"].map((key) => ({ key, path: key }));
-
-function heartbeatEnvironment(secretName: string, { runnerApiUrl }: ClusterSettings): V1EnvVar[] {
-  if (!runnerApiUrl) return [];
-  return [
-    { name: "DEVEX_API_URL", value: runnerApiUrl },
-    { name: "DEVEX_SAVE_STATUS", value: saveStatusFile },
-    { name: "DEVEX_RUNNER_TOKEN", valueFrom: { secretKeyRef: { name: secretName, key: "runnerToken" } } },
-  ];
-}
 
 /** Of a quantity with a binary suffix, as templates have them. */
 function bytesOf(quantity: string): number {
@@ -99,12 +89,12 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
                 { name: "DEVEX_PUBLIC_KEY", value: plan.ticketKey },
                 { name: "DEVEX_ALLOWED_ORIGINS", value: settings.allowedOrigins.join(",") },
                 { name: "DEVEX_SECURE", value: String(settings.runnerUrl.startsWith("https:")) },
+                ...(settings.previewDomain ? [{ name: "DEVEX_PREVIEW_DOMAIN", value: settings.previewDomain }] : []),
                 { name: "DEVEX_PORT", value: String(runnerPort) },
                 { name: "DEVEX_WORKSPACE", value: workspaceFolder },
                 { name: "DEVEX_DISK_BYTES", value: String(diskBytes) },
                 { name: "DEVEX_RESTORED_MARKER", value: restoredMarker },
                 { name: "DEVEX_CLOSING_MARKER", value: closingMarker },
-                ...heartbeatEnvironment(session.replId, settings),
                 ...Object.entries(template.environment).map(([name, value]) => ({ name, value })),
               ],
               lifecycle: { postStart: { exec: { command: ["bash", "-c", waitForListener] } } },

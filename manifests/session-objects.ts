@@ -1,5 +1,5 @@
 import type { KubernetesObject, V1Ingress, V1Secret, V1Service } from "@kubernetes/client-node";
-import { basePathOf, runnerPort } from "../domain/naming.ts";
+import { basePathOf, previewHost, runnerPort } from "../domain/naming.ts";
 import type { SyncCredentials } from "../domain/ports.ts";
 import { deploymentManifest } from "./deployment.ts";
 import { podSelector, sessionLabels } from "./labels.ts";
@@ -53,7 +53,8 @@ export function serviceManifest({ session }: SessionPlan, settings: ClusterSetti
   };
 }
 
-export function ingressManifest({ session }: SessionPlan, settings: ClusterSettings): V1Ingress {
+export function ingressManifest({ session, template }: SessionPlan, settings: ClusterSettings): V1Ingress {
+  const { previewDomain } = settings;
   const { hostname } = new URL(settings.runnerUrl);
   const isName = hostname !== "localhost" && !/^[\d.]+$|:/.test(hostname);
   const backend = { service: { name: session.replId, port: { number: runnerPort } } };
@@ -68,6 +69,11 @@ export function ingressManifest({ session }: SessionPlan, settings: ClusterSetti
           ...(isName ? { host: hostname } : {}),
           http: { paths: [{ path: basePathOf(session.replId), pathType: "Prefix", backend }] },
         },
+        // A rule can name no pattern of hosts, so only the ports that are known have one.
+        ...(previewDomain === undefined ? [] : template.ports).map((port) => ({
+          host: previewHost(previewDomain ?? "", session.replId, port),
+          http: { paths: [{ path: "/", pathType: "Prefix", backend }] },
+        })),
       ],
     },
   };

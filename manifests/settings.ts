@@ -6,6 +6,8 @@ export interface ClusterSettings {
   readonly namespace: string;
   readonly ingressClass: string;
   readonly runnerUrl: string;
+  /** Below it each port of a template has a host of its own; without it previews lie below the access path. */
+  readonly previewDomain?: string | undefined;
   readonly runnerImage: string;
   readonly syncImage: string;
   /** Where runners reach the API; without it they report nothing. */

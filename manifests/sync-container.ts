@@ -47,15 +47,15 @@ function syncEnvironment(session: Session, settings: ClusterSettings): V1EnvVar[
 
 /** For containers that use their keys as soon as they start: they get those that the Secret has then. */
 function keysEnvironment(session: Session): V1EnvVar[] {
-  const fromSecret = (name: string, key: string) => ({
-    name,
-    valueFrom: { secretKeyRef: { name: session.replId, key } },
-  });
   return [
-    fromSecret("S3_ACCESS_KEY", "accessKey"),
-    fromSecret("S3_SECRET_KEY", "secretKey"),
-    fromSecret("S3_SESSION_TOKEN", "sessionToken"),
+    fromSecret(session, "S3_ACCESS_KEY", "accessKey"),
+    fromSecret(session, "S3_SECRET_KEY", "secretKey"),
+    fromSecret(session, "S3_SESSION_TOKEN", "sessionToken"),
   ];
+}
+
+function fromSecret(session: Session, name: string, key: string): V1EnvVar {
+  return { name, valueFrom: { secretKeyRef: { name: session.replId, key } } };
 }
 
 /**
@@ -77,6 +77,12 @@ export function restoreContainer(session: Session, settings: ClusterSettings): V
   };
 }
 
+/** The checkpoints tell the API of their session, because nothing of the user's runs where they do. */
+function reportEnvironment(session: Session, { runnerApiUrl }: ClusterSettings): V1EnvVar[] {
+  if (!runnerApiUrl) return [];
+  return [{ name: "DEVEX_API_URL", value: runnerApiUrl }, fromSecret(session, "DEVEX_RUNNER_TOKEN", "runnerToken")];
+}
+
 /** The sidecar that saves while people work. Between two checkpoints it is a sleeping shell. */
 export function checkpointContainer(session: Session, settings: ClusterSettings): V1Container {
   return {
@@ -88,6 +94,7 @@ export function checkpointContainer(session: Session, settings: ClusterSettings)
     env: [
       ...syncEnvironment(session, settings),
       { name: "S3_KEYS_FOLDER", value: keysFolder },
+      ...reportEnvironment(session, settings),
       { name: "CHECKPOINT_SECONDS", value: String(settings.checkpointSeconds) },
     ],
     volumeMounts: [...syncMounts, { name: keysVolume, mountPath: keysFolder, readOnly: true }],

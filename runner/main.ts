@@ -1,5 +1,4 @@
 import { fileExists } from "./file-exists.ts";
-import { startHeartbeats } from "./heartbeats.ts";
 import { startRunner } from "./server.ts";
 
 /** Variables of the runner's own that the user's programs do not need. */
@@ -18,6 +17,7 @@ const runner = await startRunner({
   userId: required("DEVEX_USER_ID"),
   publicKey: required("DEVEX_PUBLIC_KEY"),
   allowedOrigins: required("DEVEX_ALLOWED_ORIGINS").split(","),
+  previewDomain: process.env["DEVEX_PREVIEW_DOMAIN"],
   secure: process.env["DEVEX_SECURE"] === "true",
   port: Number(required("DEVEX_PORT")),
   folder: required("DEVEX_WORKSPACE"),
@@ -30,21 +30,10 @@ const runner = await startRunner({
     ),
   ),
 });
-const apiUrl = process.env["DEVEX_API_URL"];
-const stopHeartbeats = apiUrl
-  ? startHeartbeats({
-      apiUrl,
-      replId: required("DEVEX_REPL_ID"),
-      token: required("DEVEX_RUNNER_TOKEN"),
-      saveStatusFile: required("DEVEX_SAVE_STATUS"),
-      activity: runner.activity,
-    })
-  : () => {};
 console.log(JSON.stringify({ event: "runner ready", replId: process.env["DEVEX_REPL_ID"] }));
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {
-    stopHeartbeats();
     void runner.stop().finally(() => process.exit(0));
   });
 }

@@ -5,8 +5,9 @@ import { accessCookie, withoutAccessCookie } from "./access.ts";
 
 export interface PreviewTarget {
   readonly port: number;
-  /** What the program sees: path and query after `/user-app/<port>`. */
+  /** What the program sees: path and query after `/user-app/<port>`, all of it at a host of its own. */
   readonly path: string;
+  /** Empty at a host of its own. */
   readonly prefix: string;
 }
 
@@ -18,9 +19,25 @@ export const highestPort = 65_535;
 export function parsePreview(basePath: string, path: string, ownPort: number): PreviewTarget | undefined {
   const match = /^\/user-app\/(\d{1,5})(\/[^]*|\?[^]*)?$/.exec(path);
   const port = Number(match?.[1]);
-  if (!match || port < lowestPort || port > highestPort || port === ownPort) return undefined;
+  if (!match || !isForPrograms(port, ownPort)) return undefined;
   const rest = match[2] ?? "/";
   return { port, path: rest.startsWith("?") ? `/${rest}` : rest, prefix: `${basePath}/user-app/${port}` };
+}
+
+/** Reads the host `<port>-<replId>.<domain>`; undefined when it is another one. */
+export function parsePreviewHost(
+  { headers, url = "/" }: IncomingMessage,
+  { replId, previewDomain, port: ownPort }: { replId: string; previewDomain?: string | undefined; port: number },
+): PreviewTarget | undefined {
+  if (previewDomain === undefined) return undefined;
+  const host = headers.host?.replace(/:\d+$/, "").toLowerCase() ?? "";
+  const port = Number.parseInt(host);
+  if (host !== `${port}-${replId}.${previewDomain}` || !isForPrograms(port, ownPort)) return undefined;
+  return { port, path: url.startsWith("/") ? url : `/${url}`, prefix: "" };
+}
+
+function isForPrograms(port: number, ownPort: number): boolean {
+  return port >= lowestPort && port <= highestPort && port !== ownPort;
 }
 
 /**
@@ -48,7 +65,8 @@ export function createPreviewProxy(onActivity: () => void) {
     onActivity();
     visits.set(request, { target, isForStrangers });
     request.url = target.path;
-    request.headers["x-forwarded-prefix"] = target.prefix;
+    if (target.prefix) request.headers["x-forwarded-prefix"] = target.prefix;
+    else delete request.headers["x-forwarded-prefix"];
     const cookie = withoutAccessCookie(request.headers.cookie);
     if (cookie) request.headers.cookie = cookie;
     else delete request.headers.cookie;

@@ -8,7 +8,7 @@ import { guardDisk } from "./disk-guard.ts";
 import { endPrograms } from "./end-programs.ts";
 import { createFileWatch } from "./file-watch.ts";
 import { filesPath, serveFiles } from "./files.ts";
-import { createPreviewProxy, parsePreview, type PreviewTarget } from "./preview-proxy.ts";
+import { createPreviewProxy, parsePreview, parsePreviewHost, type PreviewTarget } from "./preview-proxy.ts";
 import { guardProcesses } from "./process-guard.ts";
 import { maximumMessageBytes } from "./protocol.ts";
 import { createTerminals } from "./terminals.ts";
@@ -24,6 +24,8 @@ export interface RunnerOptions extends AccessOptions {
   readonly shell: string;
   /** Variables of the user's programs. */
   readonly environment: Record<string, string>;
+  /** Below it previews have hosts of their own, `<port>-<replId>`; none when absent. */
+  readonly previewDomain?: string | undefined;
   /** Secure cookies, where the access path is https. */
   readonly secure: boolean;
   /** While this path exists the REPL is being closed: nobody is let in, and programs end when they are told to. */
@@ -63,9 +65,12 @@ export async function startRunner(options: RunnerOptions) {
   server.on("upgrade", (request, socket, head) => void upgrade(request, socket, head).catch(() => socket.destroy()));
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const ofHost = parsePreviewHost(request, options);
+    if (ofHost) return answerHost(request, response, ofHost);
     const path = pathBelow(request);
     if (path === undefined) return end(response, 404, "Not here.");
     if (path === "/stop") return stopPrograms(request, response);
+    if (path === "/activity") return tellActivity(request, response);
     if (path === "/ping")
       return end(response, 200, '"pong"', { "content-type": "application/json", "devex-session": options.sessionId });
     const url = new URL(`http://runner${path}`);
@@ -81,6 +86,17 @@ export async function startRunner(options: RunnerOptions) {
     if (url.pathname === "/")
       return end(response, 200, `REPL ${options.replId} is running. Previews: ${basePath}/user-app/PORT/`);
     end(response, 404, "Not here.");
+  }
+
+  /** The host is the program's alone, with an origin of its own: all paths are its, and a page for strangers can be whole. */
+  async function answerHost(request: IncomingMessage, response: ServerResponse, preview: PreviewTarget): Promise<void> {
+    const url = new URL(`http://runner${preview.path}`);
+    const ticket = await access.goodTicket(url);
+    if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response, "");
+    if (!isShared(preview) && !(await access.admits(request, url)))
+      return end(response, 401, "Open this preview from your REPL: this address needs its ticket.");
+    if (isClosing()) return sayClosing(response);
+    return previews.request(request, response, preview, { isForStrangers: false });
   }
 
   async function files(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
@@ -117,19 +133,34 @@ export async function startRunner(options: RunnerOptions) {
     end(response, 200, JSON.stringify({ killed }), { "content-type": "application/json" });
   }
 
+  /** For the checkpoints beside us, which tell the API of it. Nobody comes from this address by the access path. */
+  function tellActivity(request: IncomingMessage, response: ServerResponse): void {
+    if (!isLoopback(request.socket.remoteAddress)) return end(response, 404, "Not here.");
+    const activity = { connections: sockets.clients.size, lastActivityAt: new Date(lastActivityAt).toISOString() };
+    end(response, 200, JSON.stringify(activity), { "content-type": "application/json" });
+  }
+
   /** Exchanges the ticket for the cookie, so that it leaves the address bar. */
-  function keepTicket(url: URL, ticket: string, response: ServerResponse): void {
+  function keepTicket(url: URL, ticket: string, response: ServerResponse, below = basePath): void {
     url.searchParams.delete("ticket");
-    const cookie = `${accessCookie}=${ticket}; Path=${basePath}/; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
+    const cookie = `${accessCookie}=${ticket}; Path=${below}/; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
     end(response, 302, "", {
       "set-cookie": cookie,
-      location: basePath + url.pathname + url.search,
+      location: below + url.pathname.replace(/^\/+/, "/") + url.search,
       "cache-control": "no-store",
     });
   }
 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => {});
+    const ofHost = parsePreviewHost(request, options);
+    if (ofHost) {
+      if (!isShared(ofHost)) {
+        if (!access.admitsOrigin(request) && !isOwnOrigin(request)) return refuse(socket, 403);
+        if (!(await access.admits(request, new URL(`http://runner${ofHost.path}`)))) return refuse(socket, 401);
+      }
+      return isClosing() ? refuse(socket, 503) : previews.upgrade(request, socket, head, ofHost);
+    }
     const path = pathBelow(request);
     if (path === undefined) return refuse(socket, 404);
     const url = new URL(`http://runner${path}`);
@@ -169,7 +200,6 @@ export async function startRunner(options: RunnerOptions) {
   ];
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, resolve));
   return {
-    activity: () => ({ connections: sockets.clients.size, lastActivityAt }),
     /** Tells every editor why, ends every shell, and closes. */
     async stop(): Promise<void> {
       for (const socket of sockets.clients) socket.close(1001, "the REPL is being closed");
@@ -181,6 +211,15 @@ export async function startRunner(options: RunnerOptions) {
       });
     },
   };
+}
+
+/** A page of the very host that is asked. */
+function isOwnOrigin({ headers: { origin, host } }: IncomingMessage): boolean {
+  return origin !== undefined && URL.canParse(origin) && new URL(origin).host === host;
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address === "127.0.0.1" || address === "::1" || address === "::ffff:127.0.0.1";
 }
 
 /** Proxies cut silent connections, and a half-open one would count as a person for ever. */

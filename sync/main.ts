@@ -6,6 +6,7 @@ import { messageOf, ReplError } from "../domain/errors.ts";
 import { closingMarker, restoredMarker, saveStatusFile, syncFolder, workspaceFolder } from "../domain/naming.ts";
 import type { SaveReport, SaveStatus } from "../domain/save.ts";
 import { tryLock } from "./native.ts";
+import { startReporting } from "./report.ts";
 import { restoreWorkspace, type RestoreProgress } from "./restore.ts";
 import { isSaved, saveWorkspace } from "./save.ts";
 import { stopPrograms } from "./stop-programs.ts";
@@ -66,6 +67,27 @@ async function restore(): Promise<number> {
 }
 
 async function checkpoint(): Promise<number> {
+  const reports = reportSession();
+  try {
+    return await saveWhatChanged();
+  } finally {
+    await reports?.finish();
+  }
+}
+
+/** Tells the API of this session, where there is one to tell. */
+function reportSession() {
+  const apiUrl = process.env["DEVEX_API_URL"];
+  if (!apiUrl) return undefined;
+  return startReporting({
+    apiUrl,
+    replId: required("REPL_ID"),
+    token: process.env["DEVEX_RUNNER_TOKEN"] ?? "",
+    status: readStatus,
+  });
+}
+
+async function saveWhatChanged(): Promise<number> {
   if (!lock() || isSaved(here)) return exitCodes.done;
   const since = readStatus().unsaved?.since ?? new Date().toISOString();
   let unsaved = { files: 0, bytes: 0, since };

@@ -4,7 +4,7 @@ import { setCookie } from "hono/cookie";
 import { ReplError } from "../../domain/errors.ts";
 import type { StartInput } from "../../activities/inputs.ts";
 import { findSave, type SaveReads } from "../../domain/save-history.ts";
-import { basePathOf } from "../../domain/naming.ts";
+import { basePathOf, previewUrl } from "../../domain/naming.ts";
 import type { Repl, ReplRecord, User } from "../../domain/repl.ts";
 import type { PublishedTemplate } from "../../domain/template.ts";
 import type { Env } from "../env.ts";
@@ -32,6 +32,7 @@ export interface ReplCommandsOptions {
   readonly store: SaveReads;
   readonly tickets: Tickets;
   readonly cookieDomain?: string | undefined;
+  readonly previewDomain?: string | undefined;
   readonly isProduction: boolean;
 }
 
@@ -85,11 +86,13 @@ const removeRoute = createRoute({
 
 /** What changes the REPLs of the signed-in user; each is one workflow. */
 export function replCommands(options: ReplCommandsOptions) {
-  const { reader, workflows, templates, tickets, cookieDomain, isProduction } = options;
+  const { reader, workflows, templates, tickets, cookieDomain, previewDomain, isProduction } = options;
   const ownerOf = (c: Context<Env>): User => ({ id: c.get("user").id, login: c.get("user").login });
 
+  const findTemplate = (name: string) => templates.find((candidate) => candidate.name === name);
+
   function templateOf(name: string): PublishedTemplate {
-    const template = templates.find((candidate) => candidate.name === name);
+    const template = findTemplate(name);
     if (!template)
       throw new ReplError(
         "invalid",
@@ -158,9 +161,12 @@ export function replCommands(options: ReplCommandsOptions) {
   async function open(c: Context<Env>, id: string) {
     const owner = ownerOf(c);
     const repl = await reader.get(owner, id);
-    const answer = async (url: string) =>
-      c.json({ replId: repl.id, replName: repl.name, url, ticket: await letIn(c, repl.id) }, 200);
-    if (repl.status === "running" && repl.url) return answer(repl.url);
+    const answer = async (url: string, ports: readonly number[]) => {
+      const previews = ports.map((port) => ({ port, url: previewUrl(url, previewDomain, repl.id, port) }));
+      return c.json({ replId: repl.id, replName: repl.name, url, ticket: await letIn(c, repl.id), previews }, 200);
+    };
+    // A REPL goes on when its template is offered no more.
+    if (repl.status === "running" && repl.url) return answer(repl.url, findTemplate(repl.template)?.ports ?? []);
     const template = templateOf(repl.template);
     const started = await workflows.open({
       repl: recordOf(repl),
@@ -172,7 +178,7 @@ export function replCommands(options: ReplCommandsOptions) {
       await started.accepted();
       return answerAccepted(c, await reader.get(owner, repl.id));
     }
-    return answer((await started.result()).url);
+    return answer((await started.result()).url, template.ports);
   }
 
   return createRoutes()

@@ -60,11 +60,11 @@ export function runnerRoutes(options: RunnerRoutesOptions) {
   return createRoutes()
     .openapi(heartbeatRoute, async (c) => {
       const session = await sessionOf(c, c.req.valid("param").id);
-      // The token lies beside the user's programs, and a report can cost a look into the registry.
+      // A report can cost a look into the registry.
       await limits.countUser(c, `runner of ${session.userId}`);
       const report = c.req.valid("json");
       const known = (await directory.list(session.userId)).find(({ id }) => id === session.replId);
-      // The runner is beside the user's programs: it says when to look, and the registry what there is.
+      // The report says when to look, and the registry what there is.
       const isNewSave = (report.save?.lastSave?.generation ?? 0) > (known?.lastSave?.generation ?? 0);
       const record = isNewSave ? await readRecord(store, session.userId, session.replId) : undefined;
       if (!(await directory.touch(session, report, record))) throw ended();

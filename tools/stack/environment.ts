@@ -39,7 +39,7 @@ const ownNames = {
     "STS_DURATION",
   ],
   temporal: ["TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL"],
-  cluster: ["KUBECONFIG", "REPL_NAMESPACE", "INGRESS_CLASS", "RUNNER_URL"],
+  cluster: ["KUBECONFIG", "REPL_NAMESPACE", "INGRESS_CLASS", "RUNNER_URL", "PREVIEW_DOMAIN"],
 } as const satisfies Record<keyof OwnServers, readonly string[]>;
 
 /** Every address and key that a client of the stack needs; what the user brought stays as they set it. */
@@ -63,6 +63,8 @@ export function stackEnvironment(
     REPL_NAMESPACE: replNamespace,
     INGRESS_CLASS: ingressClass,
     RUNNER_URL: `http://localhost:${portOf(stack, "ingress")}`,
+    // Browsers take every name below it for this machine.
+    PREVIEW_DOMAIN: "localhost",
     ...(images ? { RUNNER_IMAGE: images.runner, SYNC_IMAGE: images.sync } : {}),
   };
   const own = ownServers(env);

@@ -87,6 +87,7 @@ describe("REPLs", () => {
       replName: "My REPL",
       url: repl.url,
       ticket: expect.stringMatching(/^ey/) as string,
+      previews: [{ port: 3000, url: `${repl.url}user-app/3000/` }],
     });
     expect(await (await as("DELETE", `/api/repl/session/${repl.id}`)).json()).toEqual({
       replId: repl.id,

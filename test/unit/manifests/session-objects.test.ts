@@ -1,6 +1,7 @@
 import type { V1Deployment, V1Ingress, V1Secret, V1Service } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
-import { sessionObjects } from "../../../manifests/session-objects.ts";
+import { previewUrl } from "../../../domain/naming.ts";
+import { ingressManifest, sessionObjects } from "../../../manifests/session-objects.ts";
 import { saveContainer } from "../../../manifests/sync-container.ts";
 import { newStart, testSettings as settings } from "../../fakes/records.ts";
 
@@ -63,7 +64,7 @@ describe("the objects of a session", () => {
     const secret = objects.find((object) => object.kind === "Secret") as V1Secret;
     expect(secret.stringData).toEqual({ ...keys, sessionToken: "", runnerToken: plan.runnerToken });
     const runner = pod?.containers.find(({ name }) => name === "runner");
-    expect(JSON.stringify(runner)).not.toMatch(/S3_|accessKey|secretKey"/);
+    expect(JSON.stringify(runner)).not.toMatch(/S3_|accessKey|secretKey|TOKEN/);
     for (const value of [keys.secretKey, plan.runnerToken])
       expect(JSON.stringify(objects.filter((object) => object !== secret))).not.toContain(value);
     expect(
@@ -112,6 +113,19 @@ describe("the objects of a session", () => {
       (object) => object.kind === "Ingress",
     ) as V1Ingress;
     expect(named.spec?.rules?.[0]?.host).toBe("run.example.org");
+  });
+
+  it("give each port of the template a host of its own where there is a domain for that", () => {
+    const ingress = ingressManifest(plan, { ...settings, previewDomain: "previews.example.org" });
+    const [, preview, ...others] = ingress.spec?.rules ?? [];
+    expect(others).toEqual([]);
+    expect(preview).toMatchObject({
+      host: `3000-${plan.repl.id}.previews.example.org`,
+      http: { paths: [{ path: "/", pathType: "Prefix" }] },
+    });
+    expect(previewUrl("https://run.example.org/r/", "previews.example.org", plan.repl.id, 3000)).toBe(
+      `https://3000-${plan.repl.id}.previews.example.org/`,
+    );
   });
 
   it("take a template's own image and the runtime class of the configuration", () => {

@@ -11,15 +11,19 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { on, once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import diffMatchPatch from "diff-match-patch";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { request as fetchAt } from "undici";
 import WebSocket, { WebSocketServer } from "ws";
 import { freePort } from "../../../tools/free-port.ts";
 import { createTickets } from "../../../api/tickets.ts";
+import { maximumMessageBytes } from "../../../runner/protocol.ts";
 import { startRunner } from "../../../runner/server.ts";
 import { connectEditor, type EditorClient } from "../../../tools/editor-client.ts";
 
@@ -51,6 +55,7 @@ describe("runner", () => {
       folder: root,
       shell: "/bin/bash",
       environment: { PATH: process.env["PATH"] ?? "", LANG: "C.UTF-8" },
+      previewDomain: "previews.example",
       secure: false,
       closingMarker: join(outside, "closing"),
     });
@@ -265,7 +270,21 @@ describe("runner", () => {
     });
   });
 
+  async function openSocket(): Promise<WebSocket> {
+    const socket = new WebSocket(`${url.replace("http", "ws")}api/v1/repl/ws?ticket=${ticket}`);
+    await once(socket, "open");
+    return socket;
+  }
+
   describe("messages", () => {
+    it("that are too large end their own connection, with the reason, and nobody else's", async () => {
+      const socket = await openSocket();
+      const closed = once(socket, "close") as Promise<[number]>;
+      socket.send("x".repeat(maximumMessageBytes + 1));
+      expect((await closed)[0]).toBe(1009);
+      await editor.ask("Connection", {}, "Loaded");
+    });
+
     it.each([
       "no json",
       "[]",
@@ -275,8 +294,7 @@ describe("runner", () => {
       '{"event":"__proto__","data":{}}',
       '{"event":"fetchContent"}',
     ])("that make no sense (%s) are answered, and the next one works", async (text) => {
-      const socket = new WebSocket(`${url.replace("http", "ws")}api/v1/repl/ws?ticket=${ticket}`);
-      await new Promise((resolve) => socket.once("open", resolve));
+      const socket = await openSocket();
       const answers: string[] = [];
       socket.on("message", (data: Buffer) => answers.push((JSON.parse(data.toString()) as { event: string }).event));
       socket.send(text);
@@ -333,6 +351,55 @@ describe("runner", () => {
       expect(lines[12_344]).toBe("zeile ü 👋 12345");
       editor.send("closeTerminal", { sessionId });
     });
+
+    it("wait for a page that reads slowly, without loss, without taking memory, and without holding others up", async () => {
+      const lines = 8_000_000;
+      const socket = await openSocket();
+      const events = on(socket, "message") as AsyncIterableIterator<[Buffer]>;
+      const send = (event: string, data: unknown) => socket.send(JSON.stringify({ event, data }));
+      send("requestTerminal", { tagged: true });
+      let sessionId: string | undefined;
+      let tail = "";
+      let expected = 1;
+      let [hasBegun, isPaused] = [false, false];
+      let [before, most] = [0, 0];
+      for await (const [text] of events) {
+        const { event, data } = JSON.parse(text.toString()) as { event: string; data: Record<string, string> };
+        if (event === "terminalConnected") {
+          sessionId = data["sessionId"];
+          send("terminalInput", { sessionId, data: `stty -echo; PS1=; echo be''gin; seq 1 ${lines}; echo e''nd\r` });
+        }
+        if (event !== "terminalResponse") continue;
+        tail += data["data"];
+        if (!hasBegun) {
+          if (!tail.includes("begin\r\n")) continue;
+          tail = tail.slice(tail.indexOf("begin\r\n") + "begin\r\n".length);
+          hasBegun = true;
+        }
+        const complete = tail.split("\r\n");
+        tail = complete.pop() ?? "";
+        for (const line of complete)
+          if (line !== "end" && line !== String(expected++))
+            throw new Error(`${line} came where ${expected - 1} was due`);
+        if (complete.includes("end")) break;
+        if (isPaused || expected < 1000) continue;
+        isPaused = true;
+        socket.pause();
+        before = process.memoryUsage().rss;
+        const other = await editor.ask("requestTerminal", {}, "terminalConnected");
+        for (let look = 0; look < 10; look++) {
+          await delay(100);
+          most = Math.max(most, process.memoryUsage().rss);
+        }
+        await editor.type(other["sessionId"], "echo not-held-''up", "not-held-up");
+        editor.send("closeTerminal", other);
+        socket.resume();
+      }
+      expect(expected).toBe(lines + 1);
+      // All that is still to come is twice as much.
+      expect((most - before) / 2 ** 20).toBeLessThan(32);
+      socket.close();
+    });
   });
 
   const socketStatus = (path: string, headers: Record<string, string> = {}) =>
@@ -387,6 +454,18 @@ describe("runner", () => {
       expect(response.status).toBe(302);
       expect(response.headers.get("location")).toBe(`/repl-x/user-app/${programPort}/x?a=1`);
       expect(response.headers.get("set-cookie")).toBe(`devex_repl=${ticket}; Path=/repl-x/; HttpOnly; SameSite=Lax`);
+    });
+
+    it("tells what people do to whoever is in the same pod, and to nobody else", async () => {
+      const answer = await fetch(`${url.replace("localhost", "127.0.0.1")}activity`);
+      const { connections, lastActivityAt } = (await answer.json()) as { connections: number; lastActivityAt: string };
+      expect(connections).toBeGreaterThan(0);
+      expect(Date.parse(lastActivityAt)).toBeGreaterThan(Date.now() - 60_000);
+      const other = Object.values(networkInterfaces())
+        .flatMap((addresses) => addresses ?? [])
+        .find(({ family, internal }) => family === "IPv4" && !internal);
+      if (!other) throw new Error("this machine has no address but its own");
+      expect((await fetch(`${url.replace("localhost", other.address)}activity`)).status).toBe(404);
     });
 
     it("answers ping to anyone, and nothing outside its base path", async () => {
@@ -554,6 +633,65 @@ describe("runner", () => {
       expect((await fetch(at)).status).toBe(401);
       await expect(editor.ask("sharePort", { port: 80, isPublic: true })).rejects.toThrow("1024");
     });
+    describe("at a host of their own", () => {
+      const host = (port = programPort) => `${port}-repl-x.previews.example`;
+      const ask = (path: string, given: Record<string, string> = {}, at = host()) =>
+        fetchAt(new URL(path, url), { headers: { host: at, ...given } });
+
+      it("are the program's from the root on, with redirects and cookies as it makes them", async () => {
+        const seen = await ask("/some/path?q=1", headers());
+        expect([seen.statusCode, await seen.body.text()]).toEqual([200, "from the program"]);
+        expect(JSON.parse(String(seen.headers["x-seen"]))).toEqual({ url: "/some/path?q=1", cookie: "mine=1" });
+        const redirected = await ask(
+          `/?redirect=${encodeURIComponent(`http://localhost:${programPort}/login`)}`,
+          headers(),
+        );
+        expect(redirected.headers["location"]).toBe("/login");
+        const cookie = await ask(
+          `/?cookie=${encodeURIComponent("session=1; Path=/deep; Domain=previews.example")}`,
+          headers(),
+        );
+        expect(cookie.headers["set-cookie"]).toBe("session=1; Path=/deep");
+      });
+
+      it("take a ticket for a cookie of this host alone", async () => {
+        const answer = await ask(`/page?ticket=${ticket}&a=b`);
+        expect([answer.statusCode, answer.headers["location"]]).toEqual([302, "/page?a=b"]);
+        expect(answer.headers["set-cookie"]).toBe(`devex_repl=${ticket}; Path=/; HttpOnly; SameSite=Lax`);
+        const { headers: elsewhere } = await fetchAt(`${new URL(url).origin}//evil.example/?ticket=${ticket}`, {
+          headers: { host: host() },
+        });
+        expect(elsewhere["location"]).toBe("/evil.example/");
+      });
+
+      it("are for their owner, until the port is shared; a page for strangers keeps its origin", async () => {
+        expect((await ask("/")).statusCode).toBe(401);
+        expect((await ask("/", { cookie: "devex_repl=wrong" })).statusCode).toBe(401);
+        expect((await ask("/", headers(), `${programPort}-repl-y.previews.example`)).statusCode).toBe(404);
+        expect((await ask("/", headers(), host(22))).statusCode).toBe(404);
+        await editor.ask("sharePort", { port: programPort, isPublic: true });
+        const open = await ask("/");
+        expect([open.statusCode, open.headers["content-security-policy"]]).toEqual([200, undefined]);
+        await editor.ask("sharePort", { port: programPort, isPublic: false });
+        expect((await ask("/")).statusCode).toBe(401);
+      });
+
+      it("take sockets from their own pages and not from others'", async () => {
+        const status = (origin: string) =>
+          new Promise<number>((resolve) => {
+            const socket = new WebSocket(new URL("/live", url.replace("http", "ws")), {
+              headers: { ...headers(), host: host(), origin },
+            });
+            socket.on("unexpected-response", (_request, response) => resolve(response.statusCode ?? 0));
+            socket.on("open", () => (resolve(101), socket.close()));
+            socket.on("error", () => {});
+          });
+        expect(await status(`http://${host()}`)).toBe(101);
+        expect(await status("http://evil.example")).toBe(403);
+        expect(await status(`http://${programPort}-repl-y.previews.example`)).toBe(403);
+      });
+    });
+
     it("show people a page that waits", async () => {
       const page = await fetch(`${url}user-app/1024/`, { headers: { ...headers(), accept: "text/html,*/*" } });
       expect([page.status, page.headers.get("content-type")]).toEqual([502, "text/html; charset=utf-8"]);
