@@ -1,7 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
-import { objectKey } from "../domain/naming.ts";
+import { objectKey, replIdOfRecord } from "../domain/naming.ts";
 import type { ListedVersion } from "../domain/ports.ts";
 import type { ReplId, ReplRecord } from "../domain/repl.ts";
 import { savesToKeep } from "../domain/retention.ts";
@@ -30,9 +30,9 @@ const maximumStarts = 10;
 const concurrentRepls = 4;
 
 /**
- * Removes the saves that the retention does not keep, and then every version of a file that no manifest names
- * any more and that is older than a day; so long, too, it leaves the files of a create that never came to a save. A REPL that cannot be looked at does not keep others from it. May be
- * repeated.
+ * Removes the saves that the retention does not keep, then every version of a file that no manifest names any more,
+ * and the files of creates that never came to a save, all once they are older than a day. A REPL that cannot be
+ * looked at does not keep others from it. May be repeated.
  */
 export function createPruneSaves({ store }: Ports) {
   return async (): Promise<PruneResult> => {
@@ -61,19 +61,19 @@ export function createPruneSaves({ store }: Ports) {
       context.heartbeat(`${++result.repls} of ${keys.length}`);
     });
     const unfinished: string[] = [];
-    for await (const workspace of unrecordedWorkspaces(new Set(keys.map(replIdIn)))) {
+    for await (const workspace of unrecordedWorkspaces(new Set(keys.map(replIdOfRecord)))) {
       context.cancellationSignal.throwIfAborted();
       const kind = await kindOf(workspace);
       if (kind === "unfinished") unfinished.push(workspace);
       if (kind === "lost") note(result.unrecorded, workspace);
     }
     // So many are no starts that were cut short: somebody has lost what we keep beside the files.
-    if (unfinished.length > maximumStarts) for (const workspace of unfinished) note(result.unrecorded, workspace);
-    else
-      for (const workspace of unfinished) {
-        await removeStart(workspace);
-        result.startsRemoved++;
-      }
+    const areStarts = unfinished.length <= maximumStarts;
+    for (const workspace of unfinished) {
+      if (areStarts) await removeStart(workspace);
+      else note(result.unrecorded, workspace);
+    }
+    if (areStarts) result.startsRemoved = unfinished.length;
     return result;
   };
 
@@ -147,10 +147,6 @@ export function createPruneSaves({ store }: Ports) {
     }
     return removed;
   }
-}
-
-function replIdIn(recordKey: string): ReplId {
-  return recordKey.slice(recordKey.lastIndexOf("/") + 1).replace(/\.json$/, "");
 }
 
 function replIdOf(workspace: string): ReplId {

@@ -1,4 +1,5 @@
 import { Context } from "@temporalio/activity";
+import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { messageOf } from "../domain/errors.ts";
 import { readDeletions } from "../domain/registry.ts";
 import type { ReplId } from "../domain/repl.ts";
@@ -50,12 +51,10 @@ export function createReviewRemains({ store, cluster, directory }: Ports) {
   /** Their ids, page by page: to ask the cluster for each mark would be a call for each person at work. */
   async function runningRepls(context: Context): Promise<Set<ReplId>> {
     const running = new Set<ReplId>();
-    for (let cursor: string | undefined; ;) {
-      const { sessions, next } = await cluster.pageOfSessions(cursor);
-      for (const { replId } of sessions) running.add(replId);
+    for await (const page of pagesOfSessions(cluster)) {
+      for (const { replId } of page) running.add(replId);
       context.heartbeat();
-      if (!next) return running;
-      cursor = next;
     }
+    return running;
   }
 }

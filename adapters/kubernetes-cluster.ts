@@ -85,11 +85,18 @@ export function createKubernetesCluster(
 
   const podsOf = (session: Session) => `${label.replId}=${session.replId},${label.sessionId}=${session.id}`;
 
+  const partFrom = (cursor: string | undefined): Part => ({
+    namespace,
+    labelSelector: ofRepls,
+    limit: sessionsInPage,
+    ...(cursor ? { _continue: cursor } : {}),
+  });
+
   /** All objects of sessions of one kind, never more than a page of them at once. */
   async function* pagesOf(list: (part: Part) => Promise<Page>): AsyncGenerator<readonly k8s.KubernetesObject[]> {
     let next: string | undefined;
     do {
-      const part = { namespace, labelSelector: ofRepls, limit: sessionsInPage, ...(next ? { _continue: next } : {}) };
+      const part = partFrom(next);
       const { items, metadata } = await attempt("list what is left of sessions", () => list(part));
       yield items;
       next = metadata?._continue;
@@ -123,14 +130,7 @@ export function createKubernetesCluster(
     },
 
     async pageOfSessions(cursor) {
-      const { items, metadata } = await attempt("list sessions", () =>
-        apps.listNamespacedDeployment({
-          namespace,
-          labelSelector: ofRepls,
-          limit: sessionsInPage,
-          ...(cursor ? { _continue: cursor } : {}),
-        }),
-      );
+      const { items, metadata } = await attempt("list sessions", () => apps.listNamespacedDeployment(partFrom(cursor)));
       return { sessions: items.flatMap(runningSession), ...(metadata?._continue ? { next: metadata._continue } : {}) };
     },
 

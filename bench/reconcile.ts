@@ -13,6 +13,7 @@ import { createStaticCredentials } from "../adapters/static-credentials.ts";
 import { loadConfig } from "../config/config.ts";
 import { clusterSettings, objectStoreOptions } from "../config/settings.ts";
 import { loadTemplates } from "../config/templates.ts";
+import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { objectKey } from "../domain/naming.ts";
 import { createRecord, readRecord } from "../domain/registry.ts";
@@ -57,25 +58,25 @@ export async function benchReconcile({ environment }: BenchOptions, print: (row:
     limits: { maxRepls: sizes.length * 10_000, maxActive: sizes.length * 10_000 },
     probe: async () => true,
   };
-  const [template] = loadTemplates();
-  if (!template) throw new Error("there is no template");
+  const template = loadTemplates().find(({ name }) => name === "node");
+  if (!template) throw new Error("there is no template node");
   const owner = { id: `bench-${randomUUID().slice(0, 8)}`, login: "bench" };
   const records: ReplRecord[] = [];
 
-  async function add(): Promise<void> {
+  const add = async (): Promise<void> => {
     const replId = `repl-${randomUUID().slice(0, 13)}`;
     const session = { id: randomUUID().slice(0, 13), replId, userId: owner.id };
     const createdAt = new Date().toISOString();
     const lastSave = { generation: 1, version: "v", files: 1, bytes: 1, savedAt: createdAt };
-    const record = { id: replId, name: "Bench", owner, template: template?.name ?? "", createdAt, lastSave };
+    const record = { id: replId, name: "Bench", owner, template: "node", createdAt, lastSave };
     await createRecord(store, { ...record, sessionId: session.id });
-    const plan = { repl: record, session, template: template as never, ticketKey: "{}", runnerToken: "" };
+    const plan = { repl: record, session, template, ticketKey: "{}", runnerToken: "" };
     const body = deploymentManifest(plan, settings);
     if (body.spec) body.spec.paused = true;
     await apps.createNamespacedDeployment({ namespace, body });
     await directory.reserve(record, session, ports.limits, "starting");
     records.push(record);
-  }
+  };
 
   const run = async <T>(activity: (input: ReconcileInput) => Promise<T>, input: ReconcileInput): Promise<T> =>
     new MockActivityEnvironment().run(activity, input);
@@ -84,14 +85,10 @@ export async function benchReconcile({ environment }: BenchOptions, print: (row:
     for (const size of sizes) {
       await mapConcurrently(Array.from({ length: size - records.length }), { items: concurrentPuts }, add);
       const floor = await measured(async () => {
-        for (let cursor: string | undefined; ;) {
-          const page = await cluster.pageOfSessions(cursor);
-          await mapConcurrently(page.sessions, { items: concurrentReads }, ({ userId, replId }) =>
+        for await (const sessions of pagesOfSessions(cluster))
+          await mapConcurrently(sessions, { items: concurrentReads }, ({ userId, replId }) =>
             readRecord(store, userId, replId),
           );
-          if (!page.next) return;
-          cursor = page.next;
-        }
       });
       let seen = 0;
       const findings: string[] = [];

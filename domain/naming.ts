@@ -31,6 +31,11 @@ export const objectKey = {
   save: (replId: ReplId, generation: number) => `${internalPrefix}saves/${replId}/${generation}.json`,
 } as const;
 
+/** Whose record lies under a key. */
+export function replIdOfRecord(recordKey: string): ReplId {
+  return recordKey.slice(recordKey.lastIndexOf("/") + 1).replace(/\.json$/, "");
+}
+
 export const redisKey = {
   /** In the slot of `userRepls`, because scripts change both at once. */
   userIndex: (userId: string) => `userIndex:{userRepls:${userId}}`,

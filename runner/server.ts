@@ -154,19 +154,12 @@ export async function startRunner(options: RunnerOptions) {
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => {});
     const ofHost = parsePreviewHost(request, options);
-    if (ofHost) {
-      if (!isShared(ofHost)) {
-        if (!access.admitsOrigin(request) && !isOwnOrigin(request)) return refuse(socket, 403);
-        if (!(await access.admits(request, new URL(`http://runner${ofHost.path}`)))) return refuse(socket, 401);
-      }
-      return isClosing() ? refuse(socket, 503) : previews.upgrade(request, socket, head, ofHost);
-    }
-    const path = pathBelow(request);
+    const path = ofHost ? ofHost.path : pathBelow(request);
     if (path === undefined) return refuse(socket, 404);
     const url = new URL(`http://runner${path}`);
-    const preview = parsePreview(basePath, path, options.port);
+    const preview = ofHost ?? parsePreview(basePath, path, options.port);
     if (!isShared(preview)) {
-      if (!access.admitsOrigin(request)) return refuse(socket, 403);
+      if (!access.admitsOrigin(request) && !(ofHost && isOwnOrigin(request))) return refuse(socket, 403);
       if (!(await access.admits(request, url))) return refuse(socket, 401);
     }
     if (isClosing()) return refuse(socket, 503);

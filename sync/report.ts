@@ -1,5 +1,7 @@
-import http from "node:http";
+import { once } from "node:events";
+import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
+import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { basePathOf, runnerPort } from "../domain/naming.ts";
 import type { ReplId } from "../domain/repl.ts";
@@ -54,17 +56,14 @@ export function startReporting({ apiUrl, replId, token, runnerUrl, status }: Rep
 }
 
 /** By http itself, which a process that lives for a tenth of a second has sooner than fetch. */
-function request(url: string, method: string, headers: Record<string, string> = {}, body?: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const send = url.startsWith("https:") ? https.request : http.request;
-    const sent = send(url, { method, headers, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => (text += chunk));
-      response.once("end", () => resolve(text));
-      response.once("error", reject);
-    });
-    sent.once("error", reject);
-    sent.end(body);
-  });
+async function request(
+  url: string,
+  method: string,
+  headers: Record<string, string> = {},
+  body?: string,
+): Promise<string> {
+  const send = url.startsWith("https:") ? https.request : http.request;
+  const asking = send(url, { method, headers, signal: AbortSignal.timeout(timeoutMs) });
+  const [answer] = (await once(asking.end(body), "response")) as [IncomingMessage];
+  return text(answer);
 }

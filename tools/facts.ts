@@ -6,10 +6,11 @@ import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import type { Config } from "../config/config.ts";
 import { objectStoreOptions } from "../config/settings.ts";
+import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { ReplFacts, RunningWorkflow } from "../domain/invariants.ts";
-import { objectKey, workflowIdOf } from "../domain/naming.ts";
+import { objectKey, replIdOfRecord, workflowIdOf } from "../domain/naming.ts";
 import type { RunningSession } from "../domain/ports.ts";
 import { readDeletions, readSave } from "../domain/registry.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
@@ -60,12 +61,11 @@ export async function openWitness(config: Config) {
 
   /** By id; one that cannot be read is named in `broken`. */
   async function recordsOf(isChosen: (replId: string) => boolean) {
-    const idIn = (key: string) => key.slice(key.lastIndexOf("/") + 1).replace(/\.json$/, "");
-    const keys = (await store.list(objectKey.allRecords)).filter((key) => isChosen(idIn(key)));
+    const keys = (await store.list(objectKey.allRecords)).filter((key) => isChosen(replIdOfRecord(key)));
     const records = new Map<string, ReplRecord>();
     const broken = new Map<string, string>();
     await mapConcurrently(keys, { items: concurrentRepls }, async (key) => {
-      const replId = idIn(key);
+      const replId = replIdOfRecord(key);
       try {
         const object = await store.getText(key);
         if (object) records.set(replId, JSON.parse(object.text) as ReplRecord);
@@ -78,12 +78,8 @@ export async function openWitness(config: Config) {
 
   async function allSessions(): Promise<Map<string, RunningSession>> {
     const all = new Map<string, RunningSession>();
-    for (let cursor: string | undefined; ;) {
-      const page = await cluster.pageOfSessions(cursor);
-      for (const session of page.sessions) all.set(session.replId, session);
-      if (!page.next) return all;
-      cursor = page.next;
-    }
+    for await (const page of pagesOfSessions(cluster)) for (const session of page) all.set(session.replId, session);
+    return all;
   }
 
   async function runningWorkflows(): Promise<Map<string, RunningWorkflow>> {
