@@ -19,7 +19,7 @@ type WorkflowType = keyof typeof stepsOf;
 
 const patience = { timeout: 240_000, interval: 250 };
 const longest = { timeout: 600_000 };
-/** Each death costs half a minute: so long the server waits for an answer. DEVEX_EVERY_STEP=true is the long form. */
+/** Each death costs ten seconds: so long the server waits for a beat. DEVEX_EVERY_STEP=true is the long form. */
 const isLong = process.env["DEVEX_EVERY_STEP"] === "true";
 /** What MAX_ACTIVE_PER_USER is in these tests. */
 const places = 3;
