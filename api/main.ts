@@ -57,7 +57,8 @@ await runMain(async () => {
     store,
     workflows,
     events,
-    templates: loadTemplates(config.TEMPLATES_FOLDER),
+    // Workflows need no list of files.
+    templates: loadTemplates(config.TEMPLATES_FOLDER).map(({ nodes, ...template }) => template),
     tickets: await createTickets(secrets, config.MAX_LIFETIME),
     sessions: createSessions(secrets, createRevocations(store, tokens)),
     runnerTokens: createRunnerTokens(secrets),

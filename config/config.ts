@@ -12,6 +12,7 @@ const list = z.string().transform((value) =>
     .map((part) => part.trim())
     .filter(Boolean),
 );
+const network = /^\d{1,3}(?:\.\d{1,3}){3}\/\d{1,2}$/;
 const seconds = (minimum: number, maximum: number, standard: number) =>
   z.coerce.number().int().min(minimum).max(maximum).default(standard);
 
@@ -84,11 +85,16 @@ const schema = z.object({
   NETWORK_POLICY: z.enum(["managed", "none"]).default("managed"),
   /** Of the ingress controller: the only one whose pods reach those of REPLs. */
   INGRESS_NAMESPACE: z.string().default("traefik"),
+  /** Name servers of the pods that are not pods of kube-system, such as a NodeLocal DNSCache: networks, separated by commas. */
+  POD_DNS: list
+    .default([])
+    .refine((parts) => parts.every((part) => network.test(part)), "write networks such as 169.254.20.10/32"),
   /** Private networks that pods of REPLs reach, as `cidr` or `cidr:port`, separated by commas. */
   POD_EGRESS: list.default([]).transform((parts, context) =>
     parts.map((part) => {
-      const [, cidr = "", port] = /^(\d{1,3}(?:\.\d{1,3}){3}\/\d{1,2})(?::(\d{1,5}))?$/.exec(part) ?? [];
-      if (cidr === "") context.addIssue(`"${part}" is no network: write 10.1.2.0/24, or 10.1.2.3/32:9000 for one port`);
+      const [, cidr = "", port] = /^([^:]*)(?::(\d{1,5}))?$/.exec(part) ?? [];
+      if (!network.test(cidr))
+        context.addIssue(`"${part}" is no network: write 10.1.2.0/24, or 10.1.2.3/32:9000 for one port`);
       return { cidr, ...(port ? { port: Number(port) } : {}) };
     }),
   ),

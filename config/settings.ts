@@ -22,6 +22,7 @@ export function clusterSettings(config: Config): ClusterSettings {
     allowedOrigins: [...origins],
     ingressNamespace: config.INGRESS_NAMESPACE,
     podEgress: [...config.POD_EGRESS, ...addressesIn(config.S3_ENDPOINT, config.RUNNER_API_URL)],
+    podDns: config.POD_DNS,
     objectStore: { endpoint: config.S3_ENDPOINT, region: config.S3_REGION, bucket: config.S3_BUCKET },
   };
 }

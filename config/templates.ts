@@ -15,27 +15,34 @@ const quantity = z
   .regex(/^\d+(\.\d+)?(m|[kMGT]|[KMGT]i)?$/, "must be a Kubernetes quantity, such as 500m or 5Gi");
 
 /** template.json. An unknown field is a mistake, not an extension. */
-const definition = z.strictObject({
-  title: z.string().min(1),
-  description: z.string().min(1),
-  language: z.string().min(1),
-  run: z.string().min(1),
-  ports: z.array(z.int().min(1024).max(65_535)),
-  environment: z.record(z.string().regex(/^[A-Z_][A-Z0-9_]*$/), z.string()).default({}),
-  image: z.string().optional(),
-  resources: z
-    .strictObject({
-      cpuRequest: quantity.default("100m"),
-      cpuLimit: quantity.default("1"),
-      memoryRequest: quantity.default("128Mi"),
-      memoryLimit: quantity.default("1Gi"),
-      diskLimit: z
-        .string()
-        .regex(/^\d+[KMGT]i$/, "must be a number of Ki, Mi, Gi or Ti, such as 5Gi")
-        .default("5Gi"),
-    })
-    .prefault({}),
-});
+const definition = z
+  .strictObject({
+    title: z.string().min(1),
+    description: z.string().min(1),
+    language: z.string().min(1),
+    run: z.string().min(1),
+    ports: z.array(z.int().min(1024).max(65_535)),
+    environment: z.record(z.string().regex(/^[A-Z_][A-Z0-9_]*$/), z.string()).default({}),
+    image: z.string().optional(),
+    toolchain: z
+      .string()
+      .regex(/^[a-z][a-z0-9]*$/, "must be a name of small letters and digits, such as go")
+      .optional(),
+    writableRoot: z.boolean().optional(),
+    resources: z
+      .strictObject({
+        cpuRequest: quantity.default("100m"),
+        cpuLimit: quantity.default("1"),
+        memoryRequest: quantity.default("128Mi"),
+        memoryLimit: quantity.default("1Gi"),
+        diskLimit: z
+          .string()
+          .regex(/^\d+[KMGT]i$/, "must be a number of Ki, Mi, Gi or Ti, such as 5Gi")
+          .default("5Gi"),
+      })
+      .prefault({}),
+  })
+  .refine(({ image, toolchain }) => !image || !toolchain, { path: ["toolchain"], error: "give it or image, not both" });
 
 interface TemplateNode {
   readonly path: string;
@@ -75,8 +82,7 @@ function loadTemplate(folder: string, name: string): LoadedTemplate {
     const content = node.type === "file" ? readFileSync(node.absolute) : Buffer.alloc(0);
     hash.update(`${node.type}\0${node.path}\0${node.mode}\0${content.byteLength}\0`).update(content);
   }
-  const { image, ...rest } = parsed.data;
-  return { name, ...rest, ...(image ? { image } : {}), digest: hash.digest("hex").slice(0, 16), nodes };
+  return { name, ...parsed.data, digest: hash.digest("hex").slice(0, 16), nodes };
 }
 
 function listNodes(folder: string, prefix: string): TemplateNode[] {

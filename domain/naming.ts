@@ -66,9 +66,19 @@ export const annotation = {
   keysRenewedAt: "devex.dev/keys-renewed-at",
 } as const;
 
+/** `registry/devex/runner:1.2` with `go` is `registry/devex/runner-go:1.2`. Throws where the image has no tag to share. */
+export function runnerImageWith(toolchain: string, runnerImage: string): string {
+  const [, name, tag = ""] = /^(.+?)(:[A-Za-z0-9_.-]+)?$/.exec(runnerImage) ?? [];
+  if (!name || runnerImage.includes("@"))
+    throw new Error(`no image with ${toolchain} beside ${runnerImage}: name the runner's image by a tag`);
+  return `${name}-${toolchain}${tag}`;
+}
+
 export const fieldManager = "devex";
 export const runnerPort = 8081;
 export const workspaceFolder = "/workspaces";
+/** Of the user's programs. */
+export const homeFolder = "/home/node";
 /** Shared by a pod's own containers, read-only for the user's: tells that the workspace is whole. */
 export const stateFolder = "/run/devex";
 export const restoredMarker = "/run/devex/restored";

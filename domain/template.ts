@@ -10,8 +10,12 @@ export interface Template {
   readonly ports: readonly number[];
   readonly environment: Readonly<Record<string, string>>;
   readonly resources: Resources;
-  /** Image of the user's container; the deployment's runner image when absent. */
-  readonly image?: string;
+  /** Image of the user's container, with the runner in it; the deployment's runner image when absent. */
+  readonly image?: string | undefined;
+  /** Instead of an image of its own: the one beside the deployment's runner image that has this toolchain. */
+  readonly toolchain?: string | undefined;
+  /** For programs that cannot do with a root file system that is read-only. */
+  readonly writableRoot?: boolean | undefined;
 }
 
 export interface Resources {

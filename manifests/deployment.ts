@@ -2,12 +2,15 @@ import type { V1Deployment } from "@kubernetes/client-node";
 import {
   basePathOf,
   closingMarker,
+  homeFolder,
   restoredMarker,
+  runnerImageWith,
   runnerPort,
   stateFolder,
   workspaceFolder,
 } from "../domain/naming.ts";
 import { podSelector, sessionLabels } from "./labels.ts";
+import type { Template } from "../domain/template.ts";
 import type { ClusterSettings, SessionPlan } from "./settings.ts";
 import {
   checkpointContainer,
@@ -40,6 +43,18 @@ const evictionFactor = 2;
 
 /** What of the session's Secret opens the object store; the rest is the runner's. */
 const storeKeys = ["accessKey", "secretKey", "sessionToken"].map((key) => ({ key, path: key }));
+
+/** Room for what programs keep outside the workspace: caches, packages of their own, temporary files. It ends with the pod. */
+const scratchFolders = { home: homeFolder, tmp: "/tmp" } as const;
+
+/** Throws for a toolchain that cannot be had beside the deployment's runner image. */
+export function imageOf({ image, toolchain }: Template, { runnerImage }: ClusterSettings): string {
+  return image ?? (toolchain ? runnerImageWith(toolchain, runnerImage) : runnerImage);
+}
+
+function hostsOfPreviews({ previewDomain, runnerUrl }: ClusterSettings): string {
+  return previewDomain ? `.${previewDomain}` : new URL(runnerUrl).hostname;
+}
 
 /** Of a quantity with a binary suffix, as templates have them. */
 function bytesOf(quantity: string): number {
@@ -79,10 +94,11 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
           containers: [
             {
               name: "runner",
-              image: template.image ?? settings.runnerImage,
+              image: imageOf(template, settings),
               imagePullPolicy: "IfNotPresent",
               ports: [{ name: "http", containerPort: runnerPort }],
               env: [
+                { name: "HOME", value: homeFolder },
                 { name: "DEVEX_REPL_ID", value: session.replId },
                 { name: "DEVEX_SESSION_ID", value: session.id },
                 { name: "DEVEX_USER_ID", value: session.userId },
@@ -93,8 +109,11 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
                 { name: "DEVEX_PORT", value: String(runnerPort) },
                 { name: "DEVEX_WORKSPACE", value: workspaceFolder },
                 { name: "DEVEX_DISK_BYTES", value: String(diskBytes) },
+                { name: "DEVEX_SCRATCH", value: Object.values(scratchFolders).join(":") },
                 { name: "DEVEX_RESTORED_MARKER", value: restoredMarker },
                 { name: "DEVEX_CLOSING_MARKER", value: closingMarker },
+                // Vite refuses hosts that it does not know, and has this for whoever serves it to others.
+                { name: "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS", value: hostsOfPreviews(settings) },
                 ...Object.entries(template.environment).map(([name, value]) => ({ name, value })),
               ],
               lifecycle: { postStart: { exec: { command: ["bash", "-c", waitForListener] } } },
@@ -106,16 +125,21 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
               volumeMounts: [
                 { name: workspaceVolume, mountPath: workspaceFolder },
                 { name: stateVolume, mountPath: stateFolder, readOnly: true },
+                ...Object.entries(scratchFolders).map(([name, mountPath]) => ({ name, mountPath })),
               ],
               resources: {
                 requests: { cpu: resources.cpuRequest, memory: resources.memoryRequest },
                 limits: { cpu: resources.cpuLimit, memory: resources.memoryLimit },
               },
-              securityContext: restrictedContainer,
+              securityContext: { ...restrictedContainer, readOnlyRootFilesystem: !template.writableRoot },
             },
           ],
           volumes: [
             { name: workspaceVolume, emptyDir: { sizeLimit: String(diskBytes * evictionFactor) } },
+            ...Object.keys(scratchFolders).map((name) => ({
+              name,
+              emptyDir: { sizeLimit: String(diskBytes * evictionFactor) },
+            })),
             { name: stateVolume, emptyDir: { sizeLimit: "1Mi" } },
             { name: syncVolume, emptyDir: { sizeLimit: knownTreeLimit } },
             { name: keysVolume, secret: { secretName: session.replId, items: storeKeys, defaultMode: 0o440 } },

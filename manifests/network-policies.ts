@@ -29,7 +29,7 @@ export function networkPolicyManifests(settings: ClusterSettings): V1NetworkPoli
         ],
         egress: [
           {
-            to: [namespaceNamed("kube-system")],
+            to: [namespaceNamed("kube-system"), ...settings.podDns.map((cidr) => ({ ipBlock: { cidr } }))],
             ports: [
               { protocol: "UDP", port: dnsPort },
               { protocol: "TCP", port: dnsPort },

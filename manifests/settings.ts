@@ -21,6 +21,8 @@ export interface ClusterSettings {
   readonly ingressNamespace: string;
   /** What REPLs reach of private networks: the object store, and the API for what runners report. */
   readonly podEgress: readonly { readonly cidr: string; readonly port?: number }[];
+  /** Name servers besides those in kube-system, as networks. */
+  readonly podDns: readonly string[];
   readonly objectStore: { readonly endpoint?: string | undefined; readonly region: string; readonly bucket: string };
 }
 

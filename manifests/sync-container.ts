@@ -26,6 +26,7 @@ const syncMounts: V1VolumeMount[] = [
 /** What the restricted Pod Security level asks of every container. */
 export const restrictedContainer: V1SecurityContext = {
   allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
   capabilities: { drop: ["ALL"] },
   runAsNonRoot: true,
   runAsUser: 1000,

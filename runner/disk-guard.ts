@@ -10,7 +10,8 @@ const pauseFactor = 20;
 const growthFactor = 1.25;
 
 export interface DiskGuard {
-  readonly folder: string;
+  /** Each a file system of its own. */
+  readonly folders: readonly string[];
   readonly limitBytes: number;
   /** Ends all programs; they can be started again. */
   readonly endPrograms: () => Promise<unknown>;
@@ -22,14 +23,14 @@ export interface DiskGuard {
  * Ends all programs when the files take more than they may, and again with each further quarter. The cluster
  * evicts a pod only at twice the limit, which would lose what no checkpoint has saved yet; this loses nothing.
  */
-export function guardDisk({ folder, limitBytes, endPrograms, tell }: DiskGuard): () => void {
+export function guardDisk({ folders, limitBytes, endPrograms, tell }: DiskGuard): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   let nextEndAt = limitBytes;
 
   async function look(): Promise<void> {
     const began = performance.now();
-    const bytes = await diskUsage(folder);
+    const bytes = await diskUsage(folders);
     if (bytes <= limitBytes) nextEndAt = limitBytes;
     else if (bytes > nextEndAt) {
       nextEndAt = bytes * growthFactor;
@@ -51,12 +52,13 @@ export function guardDisk({ folder, limitBytes, endPrograms, tell }: DiskGuard):
 }
 
 /** Blocks in use, as the cluster counts them. 0 when it cannot be found out this time. */
-async function diskUsage(folder: string): Promise<number> {
+async function diskUsage(folders: readonly string[]): Promise<number> {
+  const sums = ["--summarize", "--total", "--one-file-system", "--block-size=1"];
   // It complains of what it may not read or of what vanishes meanwhile, and gives the sum of the rest.
-  const { stdout } = await run("nice", ["du", "--summarize", "--one-file-system", "--block-size=1", folder]).catch(
-    (error: unknown) => ({ stdout: (error as { stdout?: string }).stdout ?? "" }),
-  );
-  return Number.parseInt(stdout) || 0;
+  const { stdout } = await run("nice", ["du", ...sums, ...folders]).catch((error: unknown) => ({
+    stdout: (error as { stdout?: string }).stdout ?? "",
+  }));
+  return Number.parseInt(stdout.trimEnd().split("\n").at(-1) ?? "") || 0;
 }
 
 const inMegabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;

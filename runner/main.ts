@@ -21,6 +21,7 @@ const runner = await startRunner({
   secure: process.env["DEVEX_SECURE"] === "true",
   port: Number(required("DEVEX_PORT")),
   folder: required("DEVEX_WORKSPACE"),
+  scratch: process.env["DEVEX_SCRATCH"]?.split(":"),
   diskBytes: Number(process.env["DEVEX_DISK_BYTES"]) || undefined,
   closingMarker: required("DEVEX_CLOSING_MARKER"),
   shell: "/bin/bash",

@@ -1,5 +1,6 @@
 import { Agent, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import type { LookupFunction } from "node:net";
 import { createProxyServer } from "httpxy";
 import { accessCookie, withoutAccessCookie } from "./access.ts";
 
@@ -40,13 +41,20 @@ function isForPrograms(port: number, ownPort: number): boolean {
   return port >= lowestPort && port <= highestPort && port !== ownPort;
 }
 
+/** Programs that listen on `localhost` choose one of the two. */
+const loopback = [
+  { address: "127.0.0.1", family: 4 },
+  { address: "::1", family: 6 },
+];
+const lookUpLoopback: LookupFunction = (_host, _options, callback) => callback(null, loopback);
+
 /**
  * Passes requests and sockets on to programs that listen inside the pod. A program hears of its prefix by
  * `X-Forwarded-Prefix`; where it redirects to and what its cookies are for is kept below it, whether it heeds that
  * or not.
  */
 export function createPreviewProxy(onActivity: () => void) {
-  const agent = new Agent({ keepAlive: true });
+  const agent = new Agent({ keepAlive: true, lookup: lookUpLoopback, autoSelectFamily: true });
   const proxy = createProxyServer({ xfwd: true, ws: true, changeOrigin: false, agent });
   const visits = new WeakMap<IncomingMessage, { readonly target: PreviewTarget; readonly isForStrangers: boolean }>();
 
@@ -70,7 +78,7 @@ export function createPreviewProxy(onActivity: () => void) {
     const cookie = withoutAccessCookie(request.headers.cookie);
     if (cookie) request.headers.cookie = cookie;
     else delete request.headers.cookie;
-    return { target: `http://127.0.0.1:${target.port}` };
+    return { target: `http://localhost:${target.port}` };
   }
 
   return {

@@ -19,7 +19,9 @@ export interface RunnerOptions extends AccessOptions {
   readonly sessionId: string;
   readonly port: number;
   readonly folder: string;
-  /** What the files may take; any amount when absent. */
+  /** Other folders that programs write to. */
+  readonly scratch?: readonly string[] | undefined;
+  /** What all files may take; any amount when absent. */
   readonly diskBytes?: number | undefined;
   readonly shell: string;
   /** Variables of the user's programs. */
@@ -186,10 +188,12 @@ export async function startRunner(options: RunnerOptions) {
     const text = JSON.stringify({ event: "error", data: { message } });
     for (const socket of sockets.clients) socket.send(text);
   };
-  const { folder, diskBytes } = options;
+  const { folder, scratch = [], diskBytes } = options;
   const guards = [
     guardProcesses(tell),
-    ...(diskBytes === undefined ? [] : [guardDisk({ folder, limitBytes: diskBytes, endPrograms, tell })]),
+    ...(diskBytes === undefined
+      ? []
+      : [guardDisk({ folders: [folder, ...scratch], limitBytes: diskBytes, endPrograms, tell })]),
   ];
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, resolve));
   return {

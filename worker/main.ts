@@ -17,6 +17,7 @@ import { clusterSettings, objectStoreOptions, stsOptions } from "../config/setti
 import { runMain, untilAvailable } from "../config/start-up.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { createReadTruth } from "../domain/truth.ts";
+import { imageOf } from "../manifests/deployment.ts";
 import { networkPolicyManifests } from "../manifests/network-policies.ts";
 import { createWorker } from "./create-worker.ts";
 import { ensureSchedules } from "./schedules.ts";
@@ -42,14 +43,15 @@ await runMain(async () => {
   const directory = announceChanges(lookUps, events);
 
   await untilAvailable(logger, "object store", () => store.prepare());
+  const settings = clusterSettings(config);
   for (const template of loadTemplates(config.TEMPLATES_FOLDER)) {
+    const image = imageOf(template, settings);
     const outcome = await untilAvailable(logger, `publish template ${template.name}`, () =>
       publishTemplate(store, template),
     );
-    logger.info({ event: "template", template: template.name, digest: template.digest, outcome });
+    logger.info({ event: "template", template: template.name, digest: template.digest, image, outcome });
   }
   await untilAvailable(logger, "cluster", () => cluster.check());
-  const settings = clusterSettings(config);
   if (config.NETWORK_POLICY === "managed")
     await untilAvailable(logger, "network policies", () => cluster.apply(networkPolicyManifests(settings)));
   await untilAvailable(logger, "session directory", () => directory.check());

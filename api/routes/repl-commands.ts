@@ -135,7 +135,7 @@ export function replCommands(options: ReplCommandsOptions) {
     const started = await workflows.create(
       {
         repl,
-        template: published(template),
+        template,
         session: { id: newSessionId(), replId: id, userId: owner.id },
         ticketKey: tickets.publicKey,
         ...(copyOf ? { copyOf } : {}),
@@ -170,7 +170,7 @@ export function replCommands(options: ReplCommandsOptions) {
     const template = templateOf(repl.template);
     const started = await workflows.open({
       repl: recordOf(repl),
-      template: published(template),
+      template,
       session: { id: newSessionId(), replId: repl.id, userId: owner.id },
       ticketKey: tickets.publicKey,
     });
@@ -217,13 +217,6 @@ function answerAccepted(c: Context<Env>, repl: Repl) {
   c.header("Location", `/api/repl/${repl.id}`);
   c.header("Preference-Applied", "respond-async");
   return c.json(replJson(repl), 202);
-}
-
-/** Only what workflows need: a template loaded from disk carries more. */
-function published(template: PublishedTemplate): PublishedTemplate {
-  const { name, title, description, language, run, ports, environment, resources, image, digest } = template;
-  const whole = { name, title, description, language, run, ports, environment, resources, digest };
-  return image ? { ...whole, image } : whole;
 }
 
 function recordOf({ id, name, owner, template, createdAt, lastOpenedAt, lastSave }: Repl): ReplRecord {

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { loadTemplates } from "../../config/templates.ts";
 import { newPerson, openEditor, shell } from "./flow.ts";
 
-const patience = { timeout: 60_000, interval: 200 };
+const patience = { timeout: 60_000, interval: 500 };
 
 describe("each template", () => {
   it.each(loadTemplates().map(({ name, run, ports }) => ({ name, run, port: ports[0] })))(
@@ -17,7 +17,7 @@ describe("each template", () => {
         const response = await fetch(`${editor.url}user-app/${port}/`, {
           headers: { cookie: `devex_repl=${editor.ticket}` },
         });
-        expect(response.status).toBe(200);
+        expect(response.status, await shell(editor, "tail -n 20 /tmp/output")).toBe(200);
         return response.text();
       }, patience);
       expect(page).toContain("Hello from");

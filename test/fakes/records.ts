@@ -50,6 +50,7 @@ export const testSettings: ClusterSettings = {
   syncImage: "sync:1",
   checkpointSeconds: 10,
   ingressNamespace: "traefik",
+  podDns: ["169.254.20.10/32"],
   podEgress: [{ cidr: "10.0.0.9/32", port: 9000 }],
   allowedOrigins: ["http://localhost:3000"],
   objectStore: { endpoint: "http://s3", region: "r", bucket: "b" },

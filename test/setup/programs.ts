@@ -56,20 +56,19 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
 }
 
-/** Those that we ship, and one with a disk so small that a test can fill it. */
+/** Those that we ship, one with a disk so small that a test can fill it, and one with ports for many programs. */
 function templatesForTests(): string {
   const folder = mkdtempSync(join(tmpdir(), "devex-templates-"));
   cpSync(templatesFolder, folder, { recursive: true });
-  const definition = {
-    title: "Small",
-    description: "For tests.",
-    language: "none",
-    run: "true",
-    ports: [],
-    resources: { diskLimit: "32Mi" },
+  const definitions = {
+    small: { title: "Small", ports: [], resources: { diskLimit: "32Mi" } },
+    frameworks: { title: "Frameworks", ports: [3001, 3002, 3003, 3004, 3005, 3006], resources: { cpuLimit: "2" } },
   };
-  mkdirSync(join(folder, "small"));
-  writeFileSync(join(folder, "small", "template.json"), JSON.stringify(definition));
-  writeFileSync(join(folder, "small", "README.md"), "Small\n");
+  for (const [name, definition] of Object.entries(definitions)) {
+    mkdirSync(join(folder, name));
+    const whole = { description: "For tests.", language: "none", run: "true", ...definition };
+    writeFileSync(join(folder, name, "template.json"), JSON.stringify(whole));
+    writeFileSync(join(folder, name, "README.md"), `${definition.title}\n`);
+  }
   return folder;
 }

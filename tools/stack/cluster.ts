@@ -131,6 +131,8 @@ export async function startNode(stack: StackSettings): Promise<undefined> {
     serializeImagePulls: false,
     podLogsDir: join(stack.folder, "pod-logs"),
     staticPodPath: "",
+    clusterDNS: [stack.gateway],
+    clusterDomain: "cluster.local",
     // Its chains in the machine's tables would stay behind; nothing here needs them.
     makeIPTablesUtilChains: false,
     // The machine's disk is shared with everything else on it, so only a nearly full one evicts.

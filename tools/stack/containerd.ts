@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run, runQuietly } from "./commands.ts";
+import type { Image } from "./image-store.ts";
 import { startServer, waitUntil } from "./processes.ts";
 import type { StackSettings } from "./settings.ts";
 
@@ -46,15 +47,15 @@ state = "${join(folder, "state")}"
   return undefined;
 }
 
-/** Makes an archive's image known to the node; nothing happens when it is known. */
+/** Makes an archive's image known to the node; nothing happens when it is known. One for later is unpacked by its first container. */
 export async function importImage(
   stack: StackSettings,
-  archive: string,
-  reference: string,
+  { archive, reference }: Image,
+  { isForLater }: { readonly isForLater: boolean },
 ): Promise<string | undefined> {
   const known = await ctr(stack, ["images", "list", "-q"]);
   if (known.split("\n").includes(reference)) return "there";
-  await ctr(stack, ["images", "import", archive]);
+  await ctr(stack, ["images", "import", ...(isForLater ? ["--no-unpack"] : []), archive]);
   return undefined;
 }
 

@@ -39,7 +39,7 @@ const ownNames = {
     "STS_DURATION",
   ],
   temporal: ["TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL"],
-  cluster: ["KUBECONFIG", "REPL_NAMESPACE", "INGRESS_CLASS", "RUNNER_URL", "PREVIEW_DOMAIN"],
+  cluster: ["KUBECONFIG", "REPL_NAMESPACE", "INGRESS_CLASS", "RUNNER_URL", "PREVIEW_DOMAIN", "POD_DNS"],
 } as const satisfies Record<keyof OwnServers, readonly string[]>;
 
 /** Every address and key that a client of the stack needs; what the user brought stays as they set it. */
@@ -62,6 +62,7 @@ export function stackEnvironment(
     KUBECONFIG: kubeconfigFile(stack),
     REPL_NAMESPACE: replNamespace,
     INGRESS_CLASS: ingressClass,
+    POD_DNS: `${stack.gateway}/32`,
     RUNNER_URL: `http://localhost:${portOf(stack, "ingress")}`,
     // Browsers take every name below it for this machine.
     PREVIEW_DOMAIN: "localhost",

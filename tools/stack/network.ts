@@ -41,6 +41,24 @@ table ip ${tableOf(stack)} {
   return undefined;
 }
 
+/** Passes the pods' questions for names on to the machine's name servers, as a cluster's CoreDNS does. */
+export async function startDns(stack: StackSettings): Promise<undefined> {
+  const options = [
+    "keep-in-foreground",
+    "conf-file=",
+    "user=root",
+    "pid-file=",
+    `listen-address=${stack.gateway}`,
+    "bind-interfaces",
+    "no-hosts",
+    // Services have no names here: the node has no proxy for them.
+    "local=/cluster.local/",
+    "log-facility=-",
+  ];
+  startServer(stack, { name: "dns", command: "dnsmasq", args: options.map((option) => `--${option}`) });
+  return undefined;
+}
+
 /** Keeps the node to the namespace's NetworkPolicies: no controller for them could be had as a Go module. */
 export async function startPolicyController(stack: StackSettings): Promise<undefined> {
   startServer(stack, {

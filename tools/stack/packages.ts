@@ -11,6 +11,7 @@ const programs: Readonly<Record<string, string>> = {
   openssl: "openssl",
   ip: "iproute2",
   nft: "nftables",
+  dnsmasq: "dnsmasq-base",
 };
 const files: Readonly<Record<string, string>> = { "/usr/lib/cni/bridge": "containernetworking-plugins" };
 const policyFile = "/usr/sbin/policy-rc.d";

@@ -6,8 +6,17 @@ import { prepareCluster, startControlPlane, startNode } from "./cluster.ts";
 import { importImage, startContainerd } from "./containerd.ts";
 import { bucket, ownServers } from "./environment.ts";
 import { startIdentity } from "./identity.ts";
-import { buildBaseImage, buildPauseImage, buildRunnerImage, buildSyncImage, type Image } from "./images.ts";
-import { createNetwork, startPolicyController } from "./network.ts";
+import { buildBaseImage } from "./base-image.ts";
+import type { Image } from "./image-store.ts";
+import {
+  buildPauseImage,
+  buildRunnerImage,
+  buildSyncImage,
+  buildToolchain,
+  buildToolchainImage,
+  toolchains,
+} from "./images.ts";
+import { createNetwork, startDns, startPolicyController } from "./network.ts";
 import { installPackages, missingPackages } from "./packages.ts";
 import type { StackSettings } from "./settings.ts";
 import { startIngress, startRedis, startS3, startTemporal } from "./stores.ts";
@@ -26,7 +35,7 @@ const buildSeconds: Readonly<Record<ServerSource, number>> = {
 export async function bringUp(stack: StackSettings, print: (line: string) => void): Promise<void> {
   const own = ownServers(process.env);
   const missing = await missingPackages();
-  const images: Partial<Record<"pause" | "runner" | "sync", Image>> = {};
+  const images: Record<string, Image> = {};
 
   const build = (name: ServerSource): Task => ({
     name: `build-${name}`,
@@ -35,7 +44,12 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
     estimateSeconds: buildSeconds[name],
     run: () => buildServer(name),
   });
-  const image = (name: "pause" | "runner" | "sync", after: string, make: () => Promise<Image>): Task => ({
+  const made = (name: string): Image => {
+    const image = images[name];
+    if (!image) throw new Error(`the image ${name} was not made`);
+    return image;
+  };
+  const image = (name: string, after: string, make: () => Promise<Image>): Task => ({
     name: `image-${name}`,
     title: `image ${name}`,
     after: [after, "packages"],
@@ -45,25 +59,37 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
       return undefined;
     },
   });
-  const load = (name: "pause" | "runner" | "sync"): Task => ({
+  const load = (name: string, ...after: string[]): Task => ({
     name: `load-${name}`,
     title: `load image ${name} into the node`,
-    after: ["containerd", `image-${name}`],
+    after: ["containerd", `image-${name}`, ...after],
     lane: "load",
-    run: async () => {
-      const made = images[name];
-      return made && importImage(stack, made.archive, made.reference);
-    },
+    run: () => importImage(stack, made(name), { isForLater: name.startsWith("runner-") }),
   });
+  const toolchain = (name: string): Task[] => [
+    {
+      name: `toolchain-${name}`,
+      title: `${name} from Debian`,
+      after: ["image-base"],
+      lane: "apt",
+      estimateSeconds: 30,
+      run: () => buildToolchain(name, made("base")),
+    },
+    {
+      ...image(`runner-${name}`, `toolchain-${name}`, () => buildToolchainImage(name, made("base"), made("runner"))),
+      after: ["image-runner", `toolchain-${name}`],
+    },
+  ];
 
   const always: Task[] = [
     { name: "packages", title: "Debian packages", estimateSeconds: 60, run: () => installPackages(missing) },
     ...(own.s3 && own.cluster
       ? []
       : [{ name: "network", title: "network for pods", after: ["packages"], run: () => createNetwork(stack) }]),
-    { name: "base", title: "base image from Debian", after: ["packages"], estimateSeconds: 60, run: buildBaseImage },
-    image("runner", "base", buildRunnerImage),
-    image("sync", "base", buildSyncImage),
+    { ...image("base", "packages", buildBaseImage), title: "base image from Debian", estimateSeconds: 60 },
+    image("runner", "image-base", () => buildRunnerImage(made("base"))),
+    image("sync", "image-base", () => buildSyncImage(made("base"))),
+    ...toolchains.flatMap(toolchain),
   ];
   const redis: Task[] = [{ name: "redis", title: "Redis", after: ["packages"], run: () => startRedis(stack) }];
   const s3: Task[] = [
@@ -87,8 +113,8 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
     { name: "certificates", title: "certificates", after: ["packages"], run: () => createCertificates(stack) },
     { name: "containerd", title: "containerd", after: ["network"], run: () => startContainerd(stack) },
     load("pause"),
-    load("runner"),
-    load("sync"),
+    load("base"),
+    ...["runner", "sync", ...toolchains.map((name) => `runner-${name}`)].map((name) => load(name, "load-base")),
     {
       name: "control-plane",
       title: "Kubernetes control plane",
@@ -113,6 +139,7 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
       after: ["namespace", "network"],
       run: () => startPolicyController(stack),
     },
+    { name: "dns", title: "names for pods", after: ["network"], run: () => startDns(stack) },
     build("traefik"),
     { name: "traefik", title: "Traefik", after: ["build-traefik", "namespace"], run: () => startIngress(stack) },
   ];
@@ -126,12 +153,12 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
     ],
     print,
   );
-  if (images.runner && images.sync) {
+  const { runner, sync } = images;
+  if (runner && sync)
     writeFileSync(
       join(stack.folder, "images.json"),
-      JSON.stringify({ runner: images.runner.reference, sync: images.sync.reference }),
+      JSON.stringify({ runner: runner.reference, sync: sync.reference }),
     );
-  }
 }
 
 /** The images the last `up` loaded; undefined before the first one. */

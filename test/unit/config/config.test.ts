@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -63,9 +63,13 @@ describe("loadConfig", () => {
 describe("loadTemplates", () => {
   it("finds ours, each with a digest of its content", () => {
     const templates = loadTemplates();
-    expect(templates.map(({ name }) => name)).toEqual(["node", "python", "static", "typescript"]);
-    for (const { digest, nodes, ports } of templates) {
+    expect(templates.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["c", "go", "java", "node", "python", "rust", "static", "typescript"]),
+    );
+    for (const { name, digest, nodes, ports, toolchain } of templates) {
       expect(digest).toMatch(/^[0-9a-f]{16}$/);
+      expect(nodes.find(({ path }) => path === "README.md")?.type, name).toBe("file");
+      if (toolchain) expect(existsSync(`runner/toolchains/${toolchain}.Dockerfile`), name).toBe(true);
       expect(nodes.some(({ path }) => path === "template.json")).toBe(false);
       expect(ports.length).toBeGreaterThan(0);
     }
@@ -75,5 +79,19 @@ describe("loadTemplates", () => {
     expect(loadTemplates(folder)).toEqual([]);
     writeFileSync(join(folder, "ignored.txt"), "");
     expect(loadTemplates(folder)).toEqual([]);
+    const definition = { title: "Go", description: "Go", language: "go", run: "go run .", ports: [8080] };
+    mkdirSync(join(folder, "go"));
+    const define = (more: object) =>
+      writeFileSync(join(folder, "go", "template.json"), JSON.stringify({ ...definition, ...more }));
+    define({ toolchain: "go" });
+    expect(loadTemplates(folder)).toMatchObject([{ name: "go", toolchain: "go" }]);
+    for (const [more, complaint] of [
+      [{ toolchain: "go", image: "golang" }, "not both"],
+      [{ ports: [80] }, "1024"],
+      [{ color: "blue" }, "color"],
+    ] as const) {
+      define(more);
+      expect(() => loadTemplates(folder)).toThrow(complaint);
+    }
   });
 });

@@ -28,6 +28,13 @@ describe("network policies", () => {
       expect.arrayContaining(["10.0.0.0/8", "169.254.0.0/16"]),
     );
     expect(blocks?.filter(({ except }) => !except)).toEqual([
+      {
+        cidr: "169.254.20.10/32",
+        ports: [
+          { protocol: "UDP", port: 53 },
+          { protocol: "TCP", port: 53 },
+        ],
+      },
       { cidr: "10.0.0.9/32", ports: [{ protocol: "TCP", port: 9000 }] },
     ]);
   });
@@ -35,6 +42,8 @@ describe("network policies", () => {
   it("become rules of the local stack's node", () => {
     const rules = rulesOf(policy ? [policy] : [], place);
     expect(chain(rules, "egress")).toEqual([
+      "ip daddr 169.254.20.10/32 udp dport 53 accept",
+      "ip daddr 169.254.20.10/32 tcp dport 53 accept",
       "ip daddr 0.0.0.0/0 ip daddr != { 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 169.254.0.0/16 } accept",
       "ip daddr 10.0.0.9/32 tcp dport 9000 accept",
       "reject with icmp type admin-prohibited",

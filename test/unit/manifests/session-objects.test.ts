@@ -1,6 +1,7 @@
 import type { V1Deployment, V1Ingress, V1Secret, V1Service } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import { previewUrl } from "../../../domain/naming.ts";
+import { imageOf } from "../../../manifests/deployment.ts";
 import { ingressManifest, sessionObjects } from "../../../manifests/session-objects.ts";
 import { saveContainer } from "../../../manifests/sync-container.ts";
 import { newStart, testSettings as settings } from "../../fakes/records.ts";
@@ -39,12 +40,23 @@ describe("the objects of a session", () => {
     ]) {
       expect(container.securityContext).toMatchObject({
         allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
         capabilities: { drop: ["ALL"] },
         runAsNonRoot: true,
         seccompProfile: { type: "RuntimeDefault" },
       });
     }
     expect(pod?.hostNetwork ?? pod?.hostPID ?? pod?.shareProcessNamespace).toBeUndefined();
+  });
+
+  it("run a template's image, its toolchain's beside the runner's, or the runner's", () => {
+    const of = (template: object, runnerImage = "r.example:5000/devex/runner:1.2") =>
+      imageOf({ ...plan.template, ...template }, { ...settings, runnerImage });
+    expect(of({})).toBe("r.example:5000/devex/runner:1.2");
+    expect(of({ toolchain: "go" })).toBe("r.example:5000/devex/runner-go:1.2");
+    expect(of({ toolchain: "go" }, "r.example:5000/devex/runner")).toBe("r.example:5000/devex/runner-go");
+    expect(of({ image: "own/image:3" })).toBe("own/image:3");
+    expect(() => of({ toolchain: "go" }, "devex/runner@sha256:abc")).toThrow("name the runner's image by a tag");
   });
 
   it("save beside the user's container, which can neither change what the saves know nor see it", () => {
@@ -54,7 +66,7 @@ describe("the objects of a session", () => {
     const runner = pod?.containers.find(({ name }) => name === "runner");
     const mounts = (container: typeof runner) =>
       Object.fromEntries((container?.volumeMounts ?? []).map((mount) => [mount.name, mount.readOnly ?? false]));
-    expect(mounts(runner)).toEqual({ workspace: false, state: true });
+    expect(mounts(runner)).toEqual({ workspace: false, state: true, home: false, tmp: false });
     const shared = { workspace: false, state: false, sync: false };
     expect(mounts(restore)).toEqual(shared);
     expect(mounts(checkpoint)).toEqual({ ...shared, keys: true });

@@ -1,0 +1,3 @@
+# What a REPL of a template with `"toolchain": "rust"` runs in; the runner is added by ../Dockerfile.
+FROM docker.io/library/node:24-trixie-slim
+RUN apt-get update && apt-get install -y --no-install-recommends cargo rustc && rm -rf /var/lib/apt/lists/* /var/cache/apt/*

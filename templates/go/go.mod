@@ -1,0 +1,3 @@
+module my-repl
+
+go 1.24
