@@ -9,15 +9,17 @@ import { benchApi } from "./api.ts";
 import { benchReconcile } from "./reconcile.ts";
 import { benchRunner } from "./runner.ts";
 import { benchSync } from "./sync.ts";
+import { benchTrees } from "./trees.ts";
 import { benchFloors, benchLifecycle } from "./lifecycle.ts";
 import type { BenchOptions, Row } from "./rows.ts";
 
-const help = `Usage: npm run bench -- lifecycle|floors|api|sync|runner|reconcile [--rounds 20]
+const help = `Usage: npm run bench -- lifecycle|floors|api|sync|runner|trees|reconcile [--rounds 20]
 
   lifecycle   create, open and close, next to the floors
   floors      the floors alone: what Kubernetes needs for a pod and for an ephemeral container
   sync        saves and restores of trees, next to rclone (built once) and to one archive; needs the stack only
   runner      key presses, terminal output, previews, memory and start of the runner, next to a bare server in the same pod
+  trees       200, 20,000 and 100,000 files: until the editor has loaded and hears of a change, memory, close and open
   reconcile   one run of the reconciler over 1,000 and 10,000 sessions
   api         look-ups of one API process under load, next to what Hono alone does; flushes the stack's Redis
 
@@ -35,6 +37,7 @@ const benches: Record<string, (options: BenchOptions, print: (row: Row) => void)
   api: benchApi,
   sync: benchSync,
   runner: benchRunner,
+  trees: benchTrees,
   reconcile: benchReconcile,
 };
 const name = positionals[0] ?? "";

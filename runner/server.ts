@@ -14,6 +14,8 @@ import { maximumMessageBytes } from "./protocol.ts";
 import { createTerminals } from "./terminals.ts";
 import { createWorkspace } from "./workspace.ts";
 
+const headersTimeoutMs = 60_000;
+
 export interface RunnerOptions extends AccessOptions {
   /** Told by ping, so that nobody takes the pod of an earlier session for this one. */
   readonly sessionId: string;
@@ -63,7 +65,10 @@ export async function startRunner(options: RunnerOptions) {
   const isShared = (preview: PreviewTarget | undefined) => preview !== undefined && room.publicPorts.has(preview.port);
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maximumMessageBytes });
 
-  const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
+  // An upload may take as long as it takes; headers have a minute, and whoever holds no ticket is not listened to further.
+  const server = createServer({ requestTimeout: 0, headersTimeout: headersTimeoutMs }, (request, response) => {
+    void answer(request, response).catch(() => response.destroy());
+  });
   server.on("upgrade", (request, socket, head) => void upgrade(request, socket, head).catch(() => socket.destroy()));
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

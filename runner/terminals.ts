@@ -3,6 +3,8 @@ import { spawn, type IPty } from "@lydell/node-pty";
 
 const replayCharacters = 64 * 1024;
 const maximumTerminals = 16;
+/** In which a shell that is closed may end by itself. */
+const graceMs = 1000;
 
 /** Hears a terminal's output; answers false while it cannot take more, and calls `onDrain` when it can again. */
 export interface Listener {
@@ -68,6 +70,12 @@ export function createTerminals(options: {
     if (terminal.full.size === 0) terminal.pty.resume();
   }
 
+  /** Politely, and then not: a shell may ignore the first signal, or be busy with a line at that very moment. */
+  function end(terminal: Terminal): void {
+    signalGroup(terminal.pty, "SIGHUP");
+    setTimeout(() => terminals.has(terminal.id) && signalGroup(terminal.pty, "SIGKILL"), graceMs).unref();
+  }
+
   return {
     /** Attaches to a live terminal and replays its last output, or starts a new one. Returns its id. */
     attach(
@@ -92,21 +100,21 @@ export function createTerminals(options: {
     write: (id: string, data: string): void => find(id).pty.write(data),
     resize: (id: string, cols: number, rows: number): void => find(id).pty.resize(cols, rows),
     close(id: string): void {
-      endGroup(find(id).pty);
+      end(find(id));
     },
     closeAll(): void {
-      for (const terminal of terminals.values()) endGroup(terminal.pty);
+      for (const terminal of terminals.values()) end(terminal);
     },
     count: (): number => terminals.size,
   };
 }
 
 /** A shell leads its own process group, and what it started goes with it. */
-function endGroup(pty: IPty): void {
+function signalGroup(pty: IPty, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pty.pid, "SIGHUP");
+    process.kill(-pty.pid, signal);
   } catch {
-    pty.kill();
+    pty.kill(signal);
   }
 }
 

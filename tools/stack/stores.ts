@@ -77,6 +77,8 @@ export async function startIngress(stack: StackSettings): Promise<undefined> {
     command: serverBinary("traefik"),
     args: [
       `--entrypoints.web.address=127.0.0.1:${port}`,
+      // A large upload takes longer than the minute that is the default.
+      "--entrypoints.web.transport.respondingtimeouts.readtimeout=0",
       "--providers.kubernetesingress=true",
       `--providers.kubernetesingress.namespaces=${replNamespace}`,
       // Two seconds by default, and an open would wait for nothing.

@@ -333,6 +333,13 @@ describe("runner", () => {
       await again.close();
     });
 
+    it("end when they are closed, also a shell that does not want to", async () => {
+      const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
+      await editor.type(sessionId, "trap '' HUP TERM; echo rea''dy", "ready");
+      editor.send("closeTerminal", { sessionId });
+      await editor.next((frame) => frame.event === "terminalClosed");
+    });
+
     it("drop nothing and cut no character, however much comes", async () => {
       const { sessionId } = await editor.ask("requestTerminal", { tagged: true }, "terminalConnected");
       editor.send("terminalInput", {
