@@ -106,18 +106,26 @@ export function describePod(pod: V1Pod | undefined): string {
 
 /** Names of save containers are used once: the next one after the newest. */
 export function nextSaveName(pod: V1Pod): string {
-  const numbers = (pod.spec?.ephemeralContainers ?? []).map(({ name }) => Number(/^sync-(\d+)$/.exec(name)?.[1] ?? 0));
-  return `sync-${Math.max(0, ...numbers) + 1}`;
+  return `sync-${newestSave(pod) + 1}`;
 }
 
-/** A save container of an earlier attempt that may still end well; undefined when there is none. */
+/** Its number; 0 when there is none. */
+function newestSave(pod: V1Pod): number {
+  const numbers = (pod.spec?.ephemeralContainers ?? []).map(({ name }) => Number(/^sync-(\d+)$/.exec(name)?.[1] ?? 0));
+  return Math.max(0, ...numbers);
+}
+
+/** The save container of an earlier attempt that may still end well; undefined when there is none. Those before the newest were given up. */
 export function runningSave(pod: V1Pod): string | undefined {
-  return (pod.spec?.ephemeralContainers ?? [])
-    .map(({ name }) => name)
-    .find((name) => {
-      const state = statusOf(pod, name)?.state;
-      return !state?.terminated && !hopeless.has(state?.waiting?.reason ?? "");
-    });
+  const newest = `sync-${newestSave(pod)}`;
+  const state = statusOf(pod, newest)?.state;
+  return newestSave(pod) === 0 || state?.terminated || hopeless.has(state?.waiting?.reason ?? "") ? undefined : newest;
+}
+
+/** Whether the node has made the container and not started it. */
+export function isMadeOnly(pod: V1Pod, ephemeralContainer: string): boolean {
+  const status = statusOf(pod, ephemeralContainer);
+  return Boolean(status?.containerID) && !status?.state?.running && !status?.state?.terminated;
 }
 
 export function statusOf(pod: V1Pod, ephemeralContainer: string): V1ContainerStatus | undefined {
