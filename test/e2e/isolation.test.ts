@@ -9,8 +9,8 @@ const patience = { timeout: 30_000, interval: 250 };
 /** A pod that is refused hears so at once; one whose packets are dropped would wait for minutes. */
 const waitSeconds = 3;
 
-/** Of 200 files each; 500 of them take minutes on two cores. */
-const folders = Number(process.env["DEVEX_TREE_FOLDERS"] ?? 100);
+/** Of 200 files each. 500 of them take long: the local stack's identity server looks at the keys of each request anew. */
+const folders = Number(process.env["DEVEX_TREE_FOLDERS"] ?? 10);
 
 describe("the pod of a REPL", () => {
   const stack = readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
@@ -77,7 +77,7 @@ describe("the pod of a REPL", () => {
     expect(await run("id -u; grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status")).toMatch(
       /^1000\nCapEff:\s+0+\nNoNewPrivs:\s+1\nSeccomp:\s+2$/,
     );
-    expect(await run("touch /etc/x 2>&1")).toContain("denied");
+    expect(await run("touch /etc/x 2>&1")).toContain("Read-only file system");
   });
 });
 
@@ -124,8 +124,8 @@ describe("what takes too much", () => {
     const { editor, endsWell } = await day();
     await shell(editor, `mkdir tree && cd tree && mkdir {1..${folders}}`);
     // Some thousand at a time, because a command that says nothing for long is given up.
-    for (let from = 1; from <= folders; from += 50)
-      await shell(editor, `for d in {${from}..${from + 49}}; do (cd tree/$d && touch {1..200}); done`);
+    for (let from = 1; from <= folders; from += 10)
+      await shell(editor, `for d in {${from}..${from + 9}}; do (cd tree/$d && touch {1..200}); done`);
     await endsWell(`[ $(find tree -type f | wc -l) = ${folders * 200} ]`);
   });
 

@@ -54,9 +54,9 @@ export async function inspectMachine(): Promise<Finding[]> {
   const freeDisk = (disk.bavail * disk.bsize) / gigabyte;
   add(
     "disk",
-    freeDisk > (built ? 3 : 12),
+    freeDisk > (built ? 3 : 15),
     `${freeDisk.toFixed(0)} GB free`,
-    `free some space: a first build needs 12 GB (${cacheFolder} and Go's caches)`,
+    `free some space: a first build needs 15 GB (${cacheFolder} and Go's caches)`,
   );
   add("memory", freemem() > 2 * gigabyte, `${(freemem() / gigabyte).toFixed(1)} GB free`, "the stack needs about 2 GB");
   return findings;
