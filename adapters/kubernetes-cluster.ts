@@ -7,32 +7,14 @@ import { informOfPods } from "./kubernetes-informer.ts";
 import { translateError } from "./kubernetes-errors.ts";
 import { watchPods } from "./kubernetes-watch.ts";
 import { createdAtOf, runningSession, sessionOf } from "./session-objects.ts";
-import {
-  describePod,
-  hopelessContainer,
-  isMadeOnly,
-  hasStarted,
-  hopelessReason,
-  isReady,
-  isStartedUnready,
-  livePod,
-  lostPod,
-  nextSaveName,
-  nodeOf,
-  runningSave,
-  statusOf,
-} from "./pod-state.ts";
+import { describePod, hasStarted, hopelessReason, isReady, isStartedUnready, livePod, lostPod } from "./pod-state.ts";
+import { runSave } from "./run-save.ts";
 
 export interface KubernetesOptions {
   /** Path of a kubeconfig; the pod's own service account when absent. */
   readonly kubeconfig?: string | undefined;
   readonly namespace: string;
 }
-
-/** A container whose image is there starts in a second; a node that does not answer starts none. */
-const containerStartMs = 60_000;
-/** From made to started takes some milliseconds; a kubelet that ended in between never starts it, also when it is back. */
-const madeToStartedMs = 10_000;
 
 const mergePatch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.MergePatch);
 const strategicPatch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.StrategicMergePatch);
@@ -227,49 +209,16 @@ export function createKubernetesCluster(
         const lost = lostPod(pods.items);
         return lost === undefined ? undefined : { lost };
       }
-      const podName = pod.metadata?.name ?? "";
-      const add = async (name: string) => {
-        const body = { spec: { ephemeralContainers: [containerFor(name)] } };
-        await attempt("add the save container", () =>
-          core.patchNamespacedPodEphemeralcontainers({ name: podName, namespace, body }, strategicPatch),
+      const name = pod.metadata?.name ?? "";
+      const add = (container: string) => {
+        const body = { spec: { ephemeralContainers: [containerFor(container)] } };
+        return attempt("add the save container", () =>
+          core.patchNamespacedPodEphemeralcontainers({ name, namespace, body }, strategicPatch),
         );
-        return name;
       };
-      let container = runningSave(pod) ?? (await add(nextSaveName(pod)));
-      onProgress(`${container} in ${podName}`);
-      let latest = pod;
-      const statusIn = (now: readonly k8s.V1Pod[]) => {
-        const current = now.find((candidate) => candidate.metadata?.uid === pod.metadata?.uid);
-        if (!current || current.status?.phase === "Failed") throw new ReplError("unavailable", `${podName} is gone`);
-        latest = current;
-        const status = statusOf(current, container);
-        const reason = hopelessContainer(status);
-        if (reason) throw new ReplError("unavailable", `${container} cannot start: ${reason}`);
-        return status?.state;
-      };
-      const until = <Answer>(end: AbortSignal, visit: (now: readonly k8s.V1Pod[]) => Answer | undefined) =>
+      const watch = <Answer>(end: AbortSignal, visit: (now: readonly k8s.V1Pod[]) => Answer | undefined) =>
         attempt("wait for the save", () => watchPods(config, namespace, podsOf(session), end, visit), end);
-
-      const startsWithin = (limitMs: number) => {
-        const late = AbortSignal.timeout(limitMs);
-        return until(AbortSignal.any([signal, late]), (now) => {
-          const state = statusIn(now);
-          return (state?.running ?? state?.terminated) && true;
-        }).catch((error: unknown) => {
-          if (!late.aborted || signal.aborted) throw error;
-          return false;
-        });
-      };
-      if (!(await startsWithin(madeToStartedMs)) && isMadeOnly(latest, container)) {
-        container = await add(nextSaveName(latest));
-        onProgress(`${container} in ${podName}, because the one before was made and never started`);
-      }
-      if (!(await startsWithin(containerStartMs)))
-        throw new ReplError("unavailable", `${container} does not start: ${describePod(latest)} on ${nodeOf(pod)}`);
-      return until(signal, (now) => {
-        const ended = statusIn(now)?.terminated;
-        return ended && { container, exitCode: ended.exitCode, message: ended.message ?? "" };
-      });
+      return runSave({ pod, add, watch }, signal, onProgress);
     },
 
     async remove(session) {

@@ -117,9 +117,10 @@ function newestSave(pod: V1Pod): number {
 
 /** The save container of an earlier attempt that may still end well; undefined when there is none. Those before the newest were given up. */
 export function runningSave(pod: V1Pod): string | undefined {
-  const newest = `sync-${newestSave(pod)}`;
-  const state = statusOf(pod, newest)?.state;
-  return newestSave(pod) === 0 || state?.terminated || hopeless.has(state?.waiting?.reason ?? "") ? undefined : newest;
+  const number = newestSave(pod);
+  const state = statusOf(pod, `sync-${number}`)?.state;
+  const isOver = number === 0 || state?.terminated || hopeless.has(state?.waiting?.reason ?? "");
+  return isOver ? undefined : `sync-${number}`;
 }
 
 /** Whether the node has made the container and not started it. */

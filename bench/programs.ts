@@ -2,6 +2,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { signIn, type Person } from "../tools/api-client.ts";
+import { freePort } from "../tools/free-port.ts";
 import { responds } from "../tools/responds.ts";
 
 /** Programs that a bench runs for itself, and ends. */
@@ -20,4 +22,20 @@ export async function answers(url: string): Promise<void> {
 export async function endPrograms(programs: readonly ChildProcess[]): Promise<void> {
   for (const program of programs) program.kill("SIGTERM");
   await Promise.all(programs.map(async (program) => (program.exitCode === null ? once(program, "exit") : undefined)));
+}
+
+/** Runs an API and a worker for as long as somebody signed in works with them. */
+export async function withPerson(
+  environment: Readonly<Record<string, string>>,
+  work: (api: Person) => Promise<void>,
+): Promise<void> {
+  const port = await freePort();
+  const env = { ...process.env, ...environment, RATE_LIMIT_PER_USER: "100000", PORT: String(port) };
+  const programs = [startProgram("api/main.ts", env), startProgram("worker/main.ts", env)];
+  try {
+    await answers(`http://127.0.0.1:${port}/readyz`);
+    await work(await signIn(`http://127.0.0.1:${port}`, `bench-${Date.now()}`));
+  } finally {
+    await endPrograms(programs);
+  }
 }

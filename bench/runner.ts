@@ -5,13 +5,12 @@ import { join } from "node:path";
 import * as k8s from "@kubernetes/client-node";
 import WebSocket from "ws";
 import { label } from "../domain/naming.ts";
-import { signIn } from "../tools/api-client.ts";
 import { connectEditor } from "../tools/editor-client.ts";
-import { freePort } from "../tools/free-port.ts";
 import { bundle } from "../tools/stack/images.ts";
 import { load } from "./load.ts";
-import { answers, endPrograms, startProgram } from "./programs.ts";
+import { answers, withPerson } from "./programs.ts";
 import { percentile, type BenchOptions, type Row } from "./rows.ts";
+import { runnerMemory } from "./runner-memory.ts";
 
 const floorPort = 3000;
 const keyPresses = 1000;
@@ -24,14 +23,9 @@ const starts = 20;
  * and a bare server in the same pod behind the same ingress; and how much memory and time to start it takes.
  */
 export async function benchRunner({ environment }: BenchOptions, print: (row: Row) => void): Promise<void> {
-  const port = await freePort();
-  const env = { ...process.env, ...environment, RATE_LIMIT_PER_USER: "100000", PORT: String(port) };
-  const programs = [startProgram("api/main.ts", env), startProgram("worker/main.ts", env)];
   const folder = mkdtempSync(join(tmpdir(), "devex-bench-"));
   const cluster = openCluster(environment);
-  try {
-    await answers(`http://127.0.0.1:${port}/readyz`);
-    const api = await signIn(`http://127.0.0.1:${port}`, `bench-${Date.now()}`);
+  await withPerson(environment, async (api) => {
     const { id } = await api.create("node", "Bench");
     const { url, ticket } = await api.open(id);
     const inside = join(folder, "inside.mjs");
@@ -44,14 +38,7 @@ export async function benchRunner({ environment }: BenchOptions, print: (row: Ro
     const editor = await connectEditor(url, ticket, 120_000);
     const terminal = async () => (await editor.ask("requestTerminal", {}, "terminalConnected"))["sessionId"];
     const session = await terminal();
-    /** All of it, and what is this runner's alone: the rest is Node's own file, which all runners of a machine share. */
-    const memory = async () => {
-      const command = `grep -E '^Rss|^VmRSS' /proc/$(pgrep -f ^node.*own-container)/status; echo o''k`;
-      const output = await editor.type(session, command, "ok\r\n");
-      const megabytes = (name: string) =>
-        Math.round(Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(output)?.[1]) / 1024);
-      return { megabytes: megabytes("VmRSS"), anonymousMegabytes: megabytes("RssAnon") };
-    };
+    const memory = () => runnerMemory(editor, session);
     print({ case: "resident memory of an idle runner with one editor", ...(await memory()) });
     const output = await editor.type(session, `node inside.mjs starts ${starts}; echo o''k`, "ok\r\n");
     const times = JSON.parse(/times (\[[^\]]*\])/.exec(output.replaceAll(/[\r\n]/g, ""))?.[1] ?? "[]") as number[];
@@ -76,10 +63,7 @@ export async function benchRunner({ environment }: BenchOptions, print: (row: Ro
     await editor.close();
     await cluster.withdraw(id);
     await api.remove(id);
-  } finally {
-    rmSync(folder, { recursive: true });
-    await endPrograms(programs);
-  }
+  }).finally(() => rmSync(folder, { recursive: true }));
 }
 
 async function sockets(url: string, floorUrl: string, ticket: string, print: (row: Row) => void): Promise<void> {

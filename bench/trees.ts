@@ -1,8 +1,7 @@
-import { signIn } from "../tools/api-client.ts";
 import { connectEditor } from "../tools/editor-client.ts";
-import { freePort } from "../tools/free-port.ts";
-import { answers, endPrograms, startProgram } from "./programs.ts";
+import { withPerson } from "./programs.ts";
 import { percentile, type BenchOptions, type Row } from "./rows.ts";
+import { runnerMemory } from "./runner-memory.ts";
 
 const sizes = [200, 20_000, 100_000];
 const filesPerFolder = 200;
@@ -11,12 +10,7 @@ const patienceMs = 300_000;
 
 /** What large trees cost in the room: until the editor is loaded, until it hears of a change, memory, close and open. */
 export async function benchTrees({ environment }: BenchOptions, print: (row: Row) => void): Promise<void> {
-  const port = await freePort();
-  const env = { ...process.env, ...environment, RATE_LIMIT_PER_USER: "100000", PORT: String(port) };
-  const programs = [startProgram("api/main.ts", env), startProgram("worker/main.ts", env)];
-  try {
-    await answers(`http://127.0.0.1:${port}/readyz`);
-    const api = await signIn(`http://127.0.0.1:${port}`, `bench-${Date.now()}`);
+  await withPerson(environment, async (api) => {
     for (const files of sizes) {
       const { id } = await api.create("node", `Tree of ${files}`);
       const { url, ticket } = await api.open(id);
@@ -36,11 +30,7 @@ export async function benchTrees({ environment }: BenchOptions, print: (row: Row
           }),
         );
       }
-      const memory = await editor.type(
-        sessionId,
-        "grep VmRSS /proc/$(pgrep -f ^node.*own-container)/status; echo o''k",
-        "ok\r\n",
-      );
+      const { megabytes } = await runnerMemory(editor, sessionId);
       await editor.close();
       const closeMs = await timed(() => api.close(id));
       const openMs = await timed(() => api.open(id));
@@ -50,15 +40,13 @@ export async function benchTrees({ environment }: BenchOptions, print: (row: Row
         n: changes,
         p50Ms: percentile(heard, 0.5),
         p95Ms: percentile(heard, 0.95),
-        runnerMegabytes: Math.round(Number(/VmRSS:\s+(\d+) kB/.exec(memory)?.[1]) / 1024),
+        runnerMegabytes: megabytes,
         closeMs,
         openMs,
       });
       await api.remove(id);
     }
-  } finally {
-    await endPrograms(programs);
-  }
+  });
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:f
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run, runQuietly } from "./commands.ts";
-import { archiveDigest, hashOf, imagesFolder, isStored, storage, writeArchive, type Image } from "./image-store.ts";
+import { archiveDigest, hashOf, imagesFolder, isStored, storage, writeArchive, type BaseImage } from "./image-store.ts";
 
 const nodeModules = fileURLToPath(new URL("../../node_modules", import.meta.url));
 /** All Dockerfiles start from this; where no registry answers, an image of that name is made from Debian's packages. */
@@ -13,7 +13,7 @@ const packages = ["ca-certificates", "git", "python3", "python3-pip", "python3-v
 const ownAuthorities = "/usr/local/share/ca-certificates";
 
 /** Made once: Debian by mmdebstrap, what the machine trusts, and the node binary that npm brought. */
-export async function buildBaseImage(): Promise<Image> {
+export async function buildBaseImage(): Promise<BaseImage> {
   const parts = authorities().map((file) => readFileSync(file));
   const key = hashOf(debian, packages.join(","), readFileSync(join(nodeModules, "node", "package.json")), ...parts);
   const archive = join(imagesFolder, `base-${key}.tar`);

@@ -8,6 +8,9 @@ export interface Image {
   readonly reference: string;
   /** What a node loads. */
   readonly archive: string;
+}
+
+export interface BaseImage extends Image {
   /** Changes with every byte of it. */
   readonly digest: string;
 }

@@ -7,13 +7,13 @@ import { serverBinary } from "./build-servers.ts";
 import { run } from "./commands.ts";
 import { pauseImage } from "./containerd.ts";
 import {
-  archiveDigest,
   hashOf,
   imagesFolder,
   isStored,
   removeOlder,
   storage,
   writeArchive,
+  type BaseImage,
   type Image,
 } from "./image-store.ts";
 
@@ -25,12 +25,12 @@ const toolchainsFolder = join(root, "runner", "toolchains");
 export const toolchains = readdirSync(toolchainsFolder).map((file) => file.replace(/\.Dockerfile$/, ""));
 
 /** The room people work in, without any toolchain. */
-export function buildRunnerImage(base: Image): Promise<Image> {
+export function buildRunnerImage(base: BaseImage): Promise<Image> {
   return buildImage("runner", fillRunner, { base });
 }
 
 /** The base image with a toolchain from Debian's packages; on it the runner's image of that toolchain is built. */
-export async function buildToolchain(name: string, base: Image): Promise<string> {
+export async function buildToolchain(name: string, base: BaseImage): Promise<string> {
   const tag = toolchainTag(name, base);
   if (await isStored(tag)) return "cached";
   // Only the machine itself is sure to reach Debian.
@@ -41,8 +41,11 @@ export async function buildToolchain(name: string, base: Image): Promise<string>
 }
 
 /** The runner's image of a toolchain, named so that templates find it beside the runner's. */
-export function buildToolchainImage(name: string, base: Image, runner: Image): Promise<Image> {
+export async function buildToolchainImage(name: string, base: BaseImage, runner: Image): Promise<Image> {
   const reference = runnerImageWith(name, runner.reference);
+  const archive = join(imagesFolder, `${reference.split("/").at(-1)?.replace(":", "-")}.tar`);
+  // Its content is that of the runner's image, whose tag says which that is.
+  if (existsSync(archive)) return { reference, archive };
   return buildImage(`runner-${name}`, fillRunner, { base, from: toolchainTag(name, base), reference });
 }
 
@@ -59,7 +62,7 @@ async function fillRunner(context: string): Promise<void> {
 }
 
 /** The program of the restore, checkpoint and save containers; its C library calls keep their native part. */
-export function buildSyncImage(base: Image): Promise<Image> {
+export function buildSyncImage(base: BaseImage): Promise<Image> {
   const fill = async (context: string) => {
     await bundle(join(root, "sync", "main.ts"), join(context, "sync.mjs"), ["koffi"]);
     for (const file of ["Dockerfile", "checkpoints.sh"]) copyFileSync(join(root, "sync", file), join(context, file));
@@ -79,7 +82,7 @@ export function buildPauseImage(): Promise<Image> {
 
 interface BuildOptions {
   /** Whose layers the node has; the Dockerfile starts from it. */
-  readonly base?: Image;
+  readonly base?: BaseImage;
   /** What the Dockerfile starts from instead, itself made from the base. */
   readonly from?: string;
   /** `devex/<name>` and a digest of the content when absent. */
@@ -106,13 +109,13 @@ async function buildImage(
       await writeArchive(tag, archive, base?.archive);
       removeOlder(name);
     }
-    return { reference: tag, archive, digest: await archiveDigest(archive) };
+    return { reference: tag, archive };
   } finally {
     rmSync(context, { recursive: true, force: true });
   }
 }
 
-function toolchainTag(name: string, base: Image): string {
+function toolchainTag(name: string, base: BaseImage): string {
   const dockerfile = readFileSync(join(toolchainsFolder, `${name}.Dockerfile`));
   return `localhost/devex/toolchain-${name}:${hashOf(dockerfile, base.digest)}`;
 }

@@ -7,7 +7,7 @@ import { importImage, startContainerd } from "./containerd.ts";
 import { bucket, ownServers } from "./environment.ts";
 import { startIdentity } from "./identity.ts";
 import { buildBaseImage } from "./base-image.ts";
-import type { Image } from "./image-store.ts";
+import type { BaseImage, Image } from "./image-store.ts";
 import {
   buildPauseImage,
   buildRunnerImage,
@@ -49,6 +49,7 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
     if (!image) throw new Error(`the image ${name} was not made`);
     return image;
   };
+  const base = () => made("base") as BaseImage;
   const image = (name: string, after: string, make: () => Promise<Image>): Task => ({
     name: `image-${name}`,
     title: `image ${name}`,
@@ -59,12 +60,12 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
       return undefined;
     },
   });
-  const load = (name: string, ...after: string[]): Task => ({
+  const load = (name: string, { after = [] as string[], isForLater = false } = {}): Task => ({
     name: `load-${name}`,
     title: `load image ${name} into the node`,
     after: ["containerd", `image-${name}`, ...after],
     lane: "load",
-    run: () => importImage(stack, made(name), { isForLater: name.startsWith("runner-") }),
+    run: () => importImage(stack, made(name), { isForLater }),
   });
   const toolchain = (name: string): Task[] => [
     {
@@ -73,10 +74,10 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
       after: ["image-base"],
       lane: "apt",
       estimateSeconds: 30,
-      run: () => buildToolchain(name, made("base")),
+      run: () => buildToolchain(name, base()),
     },
     {
-      ...image(`runner-${name}`, `toolchain-${name}`, () => buildToolchainImage(name, made("base"), made("runner"))),
+      ...image(`runner-${name}`, `toolchain-${name}`, () => buildToolchainImage(name, base(), made("runner"))),
       after: ["image-runner", `toolchain-${name}`],
     },
   ];
@@ -87,8 +88,8 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
       ? []
       : [{ name: "network", title: "network for pods", after: ["packages"], run: () => createNetwork(stack) }]),
     { ...image("base", "packages", buildBaseImage), title: "base image from Debian", estimateSeconds: 60 },
-    image("runner", "image-base", () => buildRunnerImage(made("base"))),
-    image("sync", "image-base", () => buildSyncImage(made("base"))),
+    image("runner", "image-base", () => buildRunnerImage(base())),
+    image("sync", "image-base", () => buildSyncImage(base())),
     ...toolchains.flatMap(toolchain),
   ];
   const redis: Task[] = [{ name: "redis", title: "Redis", after: ["packages"], run: () => startRedis(stack) }];
@@ -114,7 +115,8 @@ export async function bringUp(stack: StackSettings, print: (line: string) => voi
     { name: "containerd", title: "containerd", after: ["network"], run: () => startContainerd(stack) },
     load("pause"),
     load("base"),
-    ...["runner", "sync", ...toolchains.map((name) => `runner-${name}`)].map((name) => load(name, "load-base")),
+    ...["runner", "sync"].map((name) => load(name, { after: ["load-base"] })),
+    ...toolchains.map((name) => load(`runner-${name}`, { after: ["load-base"], isForLater: true })),
     {
       name: "control-plane",
       title: "Kubernetes control plane",
