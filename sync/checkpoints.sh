@@ -29,6 +29,8 @@ while :; do
     wait "$pause"
     pause=
   fi
+  # One that runs when the end comes may have looked at a file already that changes after it.
+  last=$ending
   if [ -e "$state/restored" ] && [ ! -e "$state/closing" ]; then checkpoint; fi
-  [ -z "$ending" ] || exit 0
+  [ -z "$last" ] || exit 0
 done

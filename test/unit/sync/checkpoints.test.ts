@@ -68,4 +68,12 @@ describe("the loop of checkpoints", () => {
     if (loop) await once(loop, "exit");
     expect(runs(state)).toBeGreaterThan(before);
   });
+
+  it("makes a last one also when the pod ends in the middle of one, which may have looked already", async () => {
+    const state = start("await new Promise((resolve) => setTimeout(resolve, 500));", "restored");
+    await until(() => expect(runs(state)).toBe(1));
+    loop?.kill("SIGTERM");
+    if (loop) await once(loop, "exit");
+    expect(runs(state)).toBe(2);
+  });
 });
