@@ -37,6 +37,12 @@ const doing: Readonly<Record<WorkflowName, string>> = {
   restoreRepl: "being taken back to an older save",
 };
 
+/** What its caller knows of the REPL. */
+interface Told {
+  /** Its status was `stopped`, which a close says a moment before it ends. */
+  readonly wasStopped?: boolean;
+}
+
 /** A command that Temporal has accepted: it ends as promised even when this process dies. */
 export interface Started<Result> {
   /** Resolves when the REPL has its place in the quota; throws what refused it. */
@@ -116,6 +122,23 @@ export function createReplWorkflows(client: Client) {
     throw new ReplError("conflict", `This REPL is ${doing[running] ?? "busy"}. Try again when that has ended.`);
   };
 
+  /** Refuses, but not a caller who was told that the close is over: its last step is waited for. */
+  const refuseUnlessOver = async (
+    running: WorkflowName,
+    handle: WorkflowHandle,
+    { wasStopped }: Told,
+  ): Promise<"again"> => {
+    if (!wasStopped || running !== "shutdownRepl") return refuse(running);
+    const patience = AbortSignal.timeout(requestTimeoutMs);
+    await client
+      .withAbortSignal(patience, () => handle.result())
+      .catch((error: unknown) => {
+        if (patience.aborted) refuse(running);
+        if (!(error instanceof WorkflowFailedError)) throw unavailable(error);
+      });
+    return "again";
+  };
+
   /** Cancels a start and waits until its compensation has removed everything. */
   const cancelStart = async (handle: WorkflowHandle): Promise<"again"> => {
     await reachable(() => handle.cancel()).catch(ignoreNotFound);
@@ -148,7 +171,7 @@ export function createReplWorkflows(client: Client) {
       );
     },
 
-    async open(input: StartInput): Promise<Started<OpenedRepl>> {
+    async open(input: StartInput, told: Told = {}): Promise<Started<OpenedRepl>> {
       const { repl } = input;
       const about = {
         replId: repl.id,
@@ -157,7 +180,9 @@ export function createReplWorkflows(client: Client) {
         summary: `Open “${plain(repl.name)}” for ${repl.owner.login}`,
       };
       return started(
-        await startOrMeet("openRepl", input, about, async (running) => (isStart(running) ? "attach" : refuse(running))),
+        await startOrMeet("openRepl", input, about, async (running, found) =>
+          isStart(running) ? "attach" : refuseUnlessOver(running, found, told),
+        ),
       );
     },
 
@@ -174,7 +199,7 @@ export function createReplWorkflows(client: Client) {
       return resultOf<ClosedRepl>(handle);
     },
 
-    async remove(input: ReplInput): Promise<void> {
+    async remove(input: ReplInput, told: Told = {}): Promise<void> {
       const about = {
         replId: input.replId,
         userId: input.owner.id,
@@ -182,19 +207,20 @@ export function createReplWorkflows(client: Client) {
       };
       const handle = await startOrMeet("deleteRepl", input, about, async (running, found) => {
         if (isStart(running)) return cancelStart(found);
-        return running === "deleteRepl" ? "attach" : refuse(running);
+        return running === "deleteRepl" ? "attach" : refuseUnlessOver(running, found, told);
       });
       await resultOf(handle);
     },
 
-    async restore(input: RestoreSaveInput): Promise<{ replId: string; save: SaveSummary }> {
+    async restore(input: RestoreSaveInput, told: Told = {}): Promise<{ replId: string; save: SaveSummary }> {
       const what = input.path === undefined ? "" : ` of ${plain(input.path)}`;
       const about = {
         replId: input.replId,
         userId: input.owner.id,
         summary: `Go back to save ${input.generation}${what} of ${input.replId} for ${input.owner.login}`,
       };
-      return resultOf(await startOrMeet("restoreRepl", input, about, async (running) => refuse(running)));
+      const refuseOthers = (running: WorkflowName, found: WorkflowHandle) => refuseUnlessOver(running, found, told);
+      return resultOf(await startOrMeet("restoreRepl", input, about, refuseOthers));
     },
 
     async check(): Promise<void> {

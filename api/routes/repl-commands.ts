@@ -168,12 +168,15 @@ export function replCommands(options: ReplCommandsOptions) {
     // A REPL goes on when its template is offered no more.
     if (repl.status === "running" && repl.url) return answer(repl.url, findTemplate(repl.template)?.ports ?? []);
     const template = templateOf(repl.template);
-    const started = await workflows.open({
-      repl: recordOf(repl),
-      template,
-      session: { id: newSessionId(), replId: repl.id, userId: owner.id },
-      ticketKey: tickets.publicKey,
-    });
+    const started = await workflows.open(
+      {
+        repl: recordOf(repl),
+        template,
+        session: { id: newSessionId(), replId: repl.id, userId: owner.id },
+        ticketKey: tickets.publicKey,
+      },
+      { wasStopped: repl.status === "stopped" },
+    );
     if (wantsNoWait(c)) {
       await started.accepted();
       return answerAccepted(c, await reader.get(owner, repl.id));
@@ -192,7 +195,8 @@ export function replCommands(options: ReplCommandsOptions) {
     })
     .openapi(removeRoute, async (c) => {
       const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
-      await workflows.remove({ replId: repl.id, owner: repl.owner });
+      const told = { wasStopped: repl.status === "stopped" };
+      await workflows.remove({ replId: repl.id, owner: repl.owner }, told);
       return c.json({ replId: repl.id, message: "Deleted." }, 200);
     });
 }

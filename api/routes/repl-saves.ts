@@ -147,13 +147,16 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
       const { path } = c.req.valid("json");
       const repl = await reader.get(c.get("user"), id);
       await findSave(store, repl, generation);
-      const { save } = await workflows.restore({
-        replId: repl.id,
-        owner: repl.owner,
-        sessionId: newSessionId(),
-        generation,
-        ...(path === undefined ? {} : { path }),
-      });
+      const { save } = await workflows.restore(
+        {
+          replId: repl.id,
+          owner: repl.owner,
+          sessionId: newSessionId(),
+          generation,
+          ...(path === undefined ? {} : { path }),
+        },
+        { wasStopped: repl.status === "stopped" },
+      );
       const { generation: made, files, bytes } = save;
       return c.json({ replId: repl.id, save: { generation: made, files, bytes } }, 200);
     });

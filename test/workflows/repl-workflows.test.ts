@@ -1,0 +1,36 @@
+import { describe, expect, it } from "vitest";
+import { createReplWorkflows } from "../../api/repl-workflows.ts";
+import { taskQueue } from "../../domain/naming.ts";
+import { newRecord } from "../fakes/records.ts";
+import { useTestServer } from "./environment.ts";
+import { save, scriptActivities } from "./scripted-activities.ts";
+
+describe("what meets a close", () => {
+  const server = useTestServer();
+
+  it("is refused while it runs, and waits for its last step when it was told that the close is over", async () => {
+    const { id: replId, owner } = newRecord();
+    const lastStep = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const { activities } = scriptActivities({
+      withdrawSession: () => {
+        reached.resolve();
+        return lastStep.promise;
+      },
+    });
+    const workflows = createReplWorkflows(server.client());
+    await server.withWorker(
+      activities,
+      async () => {
+        const closing = workflows.close({ replId, owner, lastSave: save });
+        await reached.promise;
+        await expect(workflows.remove({ replId, owner })).rejects.toMatchObject({ code: "conflict" });
+        const removing = workflows.remove({ replId, owner }, { wasStopped: true });
+        lastStep.resolve();
+        expect(await closing).toMatchObject({ replId });
+        await removing;
+      },
+      taskQueue,
+    );
+  });
+});
