@@ -51,7 +51,7 @@ export async function buildToolchainImage(name: string, base: BaseImage, runner:
 
 /** The server inside the pod, as one file beside its Dockerfile; the libraries for terminals and for watching files keep their native parts. */
 async function fillRunner(context: string): Promise<void> {
-  await bundle(join(root, "runner", "main.ts"), join(context, "runner.mjs"), ["@lydell/node-pty"]);
+  await bundle(join(root, "runner", "main.ts"), join(context, "runner.mjs"), ["@lydell/node-pty"], [withoutTls]);
   const watcher = join("@parcel", `watcher-linux-${process.arch}-glibc`);
   cpSync(join(nodeModules, watcher), join(context, "node_modules", watcher), { recursive: true });
   for (const part of ["node-pty", `node-pty-linux-${process.arch}`])
@@ -140,7 +140,26 @@ const requireHttp: Plugin = {
   },
 };
 
-export async function bundle(entry: string, outfile: string, external: string[]): Promise<void> {
+/**
+ * For a program that speaks plain HTTP/1 only: its libraries load TLS and HTTP/2 for what it does not use, 5 MB in
+ * each pod. What they make of https when they load, an agent, is http's.
+ */
+const withoutTls: Plugin = {
+  name: "without-tls",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(?:node:)?(?:https|http2|tls)$/ }, ({ path }) => ({ path, namespace: "without-tls" }));
+    onLoad({ filter: /./, namespace: "without-tls" }, ({ path }) => ({
+      contents: `module.exports = ${path.endsWith("https") ? 'require("http")' : "{}"};`,
+    }));
+  },
+};
+
+export async function bundle(
+  entry: string,
+  outfile: string,
+  external: string[],
+  plugins: Plugin[] = [],
+): Promise<void> {
   await build({
     entryPoints: [entry],
     outfile,
@@ -152,7 +171,7 @@ export async function bundle(entry: string, outfile: string, external: string[])
     minify: true,
     legalComments: "none",
     logLevel: "warning",
-    plugins: [requireHttp],
+    plugins: [...plugins, requireHttp],
     // Packages in CommonJS call require, which an ES module lacks.
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
