@@ -35,6 +35,8 @@ interface Round {
 }
 
 const patienceMs = 150_000;
+/** A walk takes one to two seconds; one that does not come to rest says so itself, before this. */
+const limitMs = 300_000 + walks * 3000;
 const numberOfRepls = 3;
 const names = [
   "reserveRepl",
@@ -211,7 +213,7 @@ describe("a random walk", () => {
   const within = (options: { readonly seed: number; readonly numRuns?: number; readonly path?: string }) =>
     server.withWorker(activities, () => fc.assert(property, options), taskQueue);
 
-  it(`never loses what was written, and always comes to rest (seed ${seed})`, { timeout: 600_000 }, async () => {
+  it(`never loses what was written, and always comes to rest (seed ${seed})`, { timeout: limitMs }, async () => {
     await within({ seed, numRuns: walks });
   });
 
