@@ -14,6 +14,7 @@ import { defineSearchAttributeKey } from "@temporalio/common";
 import type { ClosedRepl, OpenedRepl, ReplInput, RestoreSaveInput, StartInput } from "../activities/inputs.ts";
 import { isReplErrorCode, messageOf, ReplError } from "../domain/errors.ts";
 import { taskQueue, workflowIdOf } from "../domain/naming.ts";
+import type { Repl } from "../domain/repl.ts";
 import type { SaveSummary } from "../domain/save.ts";
 import type * as workflows from "../workflows/index.ts";
 import type { ShutdownInput } from "../workflows/shutdown-repl.ts";
@@ -37,11 +38,8 @@ const doing: Readonly<Record<WorkflowName, string>> = {
   restoreRepl: "being taken back to an older save",
 };
 
-/** What its caller knows of the REPL. */
-interface Told {
-  /** Its status was `stopped`, which a close says a moment before it ends. */
-  readonly wasStopped?: boolean;
-}
+/** What its caller was told of the REPL. It is `stopped` a moment before the workflow that closes it ends. */
+type Told = Partial<Pick<Repl, "status">>;
 
 /** A command that Temporal has accepted: it ends as promised even when this process dies. */
 export interface Started<Result> {
@@ -126,9 +124,9 @@ export function createReplWorkflows(client: Client) {
   const refuseUnlessOver = async (
     running: WorkflowName,
     handle: WorkflowHandle,
-    { wasStopped }: Told,
+    { status }: Told,
   ): Promise<"again"> => {
-    if (!wasStopped || running !== "shutdownRepl") return refuse(running);
+    if (status !== "stopped" || running !== "shutdownRepl") return refuse(running);
     const patience = AbortSignal.timeout(requestTimeoutMs);
     await client
       .withAbortSignal(patience, () => handle.result())

@@ -175,7 +175,7 @@ export function replCommands(options: ReplCommandsOptions) {
         session: { id: newSessionId(), replId: repl.id, userId: owner.id },
         ticketKey: tickets.publicKey,
       },
-      { wasStopped: repl.status === "stopped" },
+      repl,
     );
     if (wantsNoWait(c)) {
       await started.accepted();
@@ -195,8 +195,7 @@ export function replCommands(options: ReplCommandsOptions) {
     })
     .openapi(removeRoute, async (c) => {
       const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
-      const told = { wasStopped: repl.status === "stopped" };
-      await workflows.remove({ replId: repl.id, owner: repl.owner }, told);
+      await workflows.remove({ replId: repl.id, owner: repl.owner }, repl);
       return c.json({ replId: repl.id, message: "Deleted." }, 200);
     });
 }

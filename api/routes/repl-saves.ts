@@ -155,7 +155,7 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
           generation,
           ...(path === undefined ? {} : { path }),
         },
-        { wasStopped: repl.status === "stopped" },
+        repl,
       );
       const { generation: made, files, bytes } = save;
       return c.json({ replId: repl.id, save: { generation: made, files, bytes } }, 200);

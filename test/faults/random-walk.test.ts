@@ -35,8 +35,8 @@ interface Round {
 }
 
 const patienceMs = 150_000;
-/** A walk takes one to two seconds; one that does not come to rest says so itself, before this. */
-const limitMs = 300_000 + walks * 3000;
+/** A walk takes one to two seconds; what is over is for making one that failed shorter. */
+const limitMs = Math.max(600_000, 300_000 + walks * 3000);
 const numberOfRepls = 3;
 const names = [
   "reserveRepl",

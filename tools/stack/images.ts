@@ -141,7 +141,7 @@ const requireHttp: Plugin = {
 };
 
 /**
- * For a program that speaks plain HTTP/1 only: its libraries load TLS and HTTP/2 for what it does not use, 5 MB in
+ * For a program that speaks plain HTTP/1 only: its libraries load TLS and HTTP/2 for what it does not use, 2 MB in
  * each pod. What they make of https when they load, an agent, is http's.
  */
 const withoutTls: Plugin = {
