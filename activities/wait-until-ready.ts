@@ -10,8 +10,11 @@ const firstPauseMs = 10;
 const longestPauseMs = 250;
 /** Who waits longer than this is told what for. */
 const explainAfterMs = 10_000;
-/** A pod starts in a second; the rest is time to pull an image, to add a node, or for one that starts many at once. */
-const timeoutSeconds = 180;
+/**
+ * A pod starts in a second. The rest is for a full cluster: until others close, or until a node is added, which takes
+ * minutes. Who does not want to wait that long reads why, and may close.
+ */
+const timeoutSeconds = 480;
 
 /**
  * Waits until the runner answers through the access path, as a browser would reach it, while a watch on the

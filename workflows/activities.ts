@@ -22,8 +22,8 @@ export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyMan
 /** The start of a container: it has a limit of its own. */
 export const { waitUntilReady } = proxyActivities<Activities>({
   heartbeatTimeout,
-  startToCloseTimeout: "4 minutes",
-  scheduleToCloseTimeout: "4 minutes",
+  startToCloseTimeout: "9 minutes",
+  scheduleToCloseTimeout: "9 minutes",
   cancellationType: "WAIT_CANCELLATION_COMPLETED",
   retry: { ...retry, maximumAttempts: 5 },
 });

@@ -92,15 +92,21 @@ export async function startControlPlane(stack: StackSettings): Promise<undefined
       `--service-account-private-key-file=${serviceAccountKey}`,
     ],
   });
+  const scheduler = join(stack.folder, "scheduler.json");
+  const scheduling = {
+    apiVersion: "kubescheduler.config.k8s.io/v1",
+    kind: "KubeSchedulerConfiguration",
+    clientConnection: { kubeconfig: kubeconfigFile(stack, "scheduler") },
+    leaderElection: { leaderElect: false },
+    // By default who has waited longest for room is looked at least often, and those who come later go before.
+    podInitialBackoffSeconds: 1,
+    podMaxBackoffSeconds: 1,
+  };
+  writeFileSync(scheduler, JSON.stringify(scheduling));
   startServer(stack, {
     name: "kube-scheduler",
     command: binary("kube-scheduler"),
-    args: [
-      `--kubeconfig=${kubeconfigFile(stack, "scheduler")}`,
-      `--secure-port=${portOf(stack, "scheduler")}`,
-      "--bind-address=127.0.0.1",
-      "--leader-elect=false",
-    ],
+    args: [`--config=${scheduler}`, `--secure-port=${portOf(stack, "scheduler")}`, "--bind-address=127.0.0.1"],
   });
   return undefined;
 }

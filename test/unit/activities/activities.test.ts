@@ -217,25 +217,25 @@ describe("activities", () => {
     const cluster = { ...fakes.ports.cluster, waitForPod };
     activities = createActivities({ ...fakes.ports, cluster, probe: async () => false });
     const last = new MockActivityEnvironment({
-      scheduledTimestampMs: Date.now() - 180_000,
+      scheduledTimestampMs: Date.now() - 480_000,
       heartbeatDetails: "no pod: exceeded quota",
     });
-    await expect(last.run(activities.waitUntilReady, { session })).rejects.toThrow("180 s: no pod: exceeded quota");
+    await expect(last.run(activities.waitUntilReady, { session })).rejects.toThrow("480 s: no pod: exceeded quota");
   });
 
-  it("waitUntilReady gives up after three minutes since its first attempt, and says why", async () => {
+  it("waitUntilReady gives up after eight minutes since its first attempt, and says why", async () => {
     const input = start();
     await activities.applyManifests(input);
     activities = createActivities({ ...fakes.ports, probe: async () => false });
     const after = (seconds: number) =>
       new MockActivityEnvironment({ scheduledTimestampMs: Date.now() - seconds * 1000 });
-    const [patient, late] = [after(150), after(180)];
+    const [patient, late] = [after(450), after(480)];
     let isOver = false;
     const waiting = patient
       .run(activities.waitUntilReady, { session: input.session })
       .catch(() => {})
       .finally(() => (isOver = true));
-    await expect(late.run(activities.waitUntilReady, { session: input.session })).rejects.toThrow("180 s: ready");
+    await expect(late.run(activities.waitUntilReady, { session: input.session })).rejects.toThrow("480 s: ready");
     expect(isOver).toBe(false);
     patient.cancel();
     await waiting;
