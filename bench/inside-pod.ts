@@ -7,8 +7,8 @@ import { WebSocketServer, type WebSocket } from "ws";
 
 /**
  * What the bench runs inside a REPL, as one file: `serve PORT` is the floor, an HTTP server that answers a constant and
- * a socket that echoes (and floods when told "flood BYTES"); `starts COUNT` starts another runner again and again and
- * prints how long each takes until it answers.
+ * a socket that echoes (and floods when told "flood BYTES"); `starts COUNT` starts another runner and a bare server in
+ * turn and prints how long each takes until it answers.
  */
 
 const [mode, value] = process.argv.slice(2);
@@ -49,19 +49,25 @@ async function starts(count: number): Promise<void> {
     DEVEX_RESTORED_MARKER: "/tmp/restored",
     DEVEX_CLOSING_MARKER: "/tmp/closing",
   };
-  const times: number[] = [];
-  for (let round = 0; round < count; round++) {
+  const bareServer = `require("node:http").createServer((_, response) => response.end()).listen(${port})`;
+  const startOf = async (args: string[]): Promise<number> => {
     const begun = performance.now();
-    const runner = spawn("node", ["/opt/devex/runner.mjs"], { env, stdio: "ignore" });
+    const program = spawn("node", args, { env, stdio: "ignore" });
     const answers = () =>
       fetch(`http://127.0.0.1:${port}/bench/ping`).then(
         (response) => response.ok,
         () => false,
       );
     while (!(await answers())) await delay(2);
-    times.push(performance.now() - begun);
-    runner.kill("SIGKILL");
-    await new Promise((resolve) => runner.once("exit", resolve));
+    const tookMs = performance.now() - begun;
+    program.kill("SIGKILL");
+    await new Promise((resolve) => program.once("exit", resolve));
+    return tookMs;
+  };
+  const times: { runner: number[]; bare: number[] } = { runner: [], bare: [] };
+  for (let round = 0; round < count; round++) {
+    times.bare.push(await startOf(["-e", bareServer]));
+    times.runner.push(await startOf(["/opt/devex/runner.mjs"]));
   }
   console.log(`times ${JSON.stringify(times)}`);
 }

@@ -41,13 +41,16 @@ export async function benchRunner({ environment }: BenchOptions, print: (row: Ro
     const memory = () => runnerMemory(editor, session);
     print({ case: "resident memory of an idle runner with one editor", ...(await memory()) });
     const output = await editor.type(session, `node inside.mjs starts ${starts}; echo o''k`, "ok\r\n");
-    const times = JSON.parse(/times (\[[^\]]*\])/.exec(output.replaceAll(/[\r\n]/g, ""))?.[1] ?? "[]") as number[];
-    print({
-      case: "start until ping answers",
+    const told = /times (\{.*?\})/.exec(output.replaceAll(/[\r\n]/g, ""))?.[1] ?? "{}";
+    const { bare = [], runner = [] } = JSON.parse(told) as { bare?: number[]; runner?: number[] };
+    const summary = (times: number[]) => ({
       n: times.length,
       p50Ms: percentile(times, 0.5),
       p95Ms: percentile(times, 0.95),
     });
+    const startRatio = Math.round((percentile(runner, 0.5) / percentile(bare, 0.5)) * 100) / 100;
+    print({ case: "floor: start of a bare server in Node", ...summary(bare) });
+    print({ case: "start until ping answers", ...summary(runner), ratioToFloor: startRatio });
 
     await editor.type(session, `node inside.mjs serve ${floorPort} &`, "serving");
     const floorUrl = await cluster.expose(id, url);
