@@ -8,6 +8,7 @@ import type { Metrics } from "./metrics.ts";
 import { commonHeaders } from "./middleware/common-headers.ts";
 import { observeRequests } from "./middleware/observe-requests.ts";
 import { requireSession } from "./middleware/require-session.ts";
+import { traceRequests } from "./middleware/trace-requests.ts";
 import { createRoutes, jsonContent, problems } from "./openapi.ts";
 import { problem } from "./problem.ts";
 import { authRoutes, type AuthOptions } from "./routes/auth.ts";
@@ -27,10 +28,14 @@ export interface AppOptions
   readonly checks: Checks;
   readonly issuer?: IssuerDocuments | undefined;
   readonly metrics: Metrics;
+  /** Version and build of this API. */
+  readonly release: string;
   readonly logger: Logger;
   /** For the one line of each request, which holds no secret. */
   readonly requestLogger: Logger;
   readonly templates: readonly PublishedTemplate[];
+  /** Whether each request is told to a collector. */
+  readonly isTraced?: boolean;
 }
 
 /** The typed client for this API: `hc<AppType>(baseUrl)` from hono/client. */
@@ -50,6 +55,7 @@ const templatesRoute = createRoute({
 export function createApp(options: AppOptions) {
   const app = createRoutes();
   app.use(commonHeaders(options));
+  if (options.isTraced) app.use(traceRequests);
   app.use(observeRequests(options.logger, options.requestLogger, options.metrics));
   const crossOrigin = cors({
     origin: new URL(options.frontendUrl).origin,

@@ -9,9 +9,11 @@ import { issuerDocuments } from "../adapters/sts-credentials.ts";
 import { createTemporalClient } from "../adapters/temporal-client.ts";
 import { loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger, createRequestLogger } from "../config/logger.ts";
-import { githubOptions, objectStoreOptions, stsOptions } from "../config/settings.ts";
+import { githubOptions, objectStoreOptions, stsOptions, temporalOptions } from "../config/settings.ts";
 import { runMain } from "../config/start-up.ts";
+import { startTracing } from "../config/tracing.ts";
 import { loadTemplates } from "../config/templates.ts";
+import { version } from "../config/version.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { createApp } from "./app.ts";
 import { createGithub } from "./github.ts";
@@ -32,16 +34,25 @@ const receiveTimeoutMs = 30_000;
 await runMain(async () => {
   const config = loadConfig(process.env);
   const logger = createLogger("api", config.LOG_LEVEL);
-  const store = createS3ObjectStore(objectStoreOptions(config));
-  const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+  const tracing = await startTracing({
+    service: "devex-api",
+    version: config.BUILD_ID,
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+  });
+  const store = tracing.traced("store", createS3ObjectStore(objectStoreOptions(config)));
+  const cluster = tracing.traced(
+    "cluster",
+    createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE }),
+  );
   const redis = connectToRedis(config.REDIS_URL);
   const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
   const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
   const events = createRedisReplEvents(redis);
-  const { client, connection } = createTemporalClient({
-    address: config.TEMPORAL_ADDRESS,
-    namespace: config.TEMPORAL_NAMESPACE,
-  });
+  const { client, connection } = createTemporalClient(
+    temporalOptions(config),
+    config.TEMPORAL_NAMESPACE,
+    tracing.plugins,
+  );
   const workflows = createReplWorkflows(client);
   const secrets = sessionSecrets(config);
   const tokens = createRedisTokenCache(redis);
@@ -76,6 +87,7 @@ await runMain(async () => {
     },
     issuer: sts && issuerDocuments(sts),
     metrics: createMetrics({ eventListeners: events.listeners }),
+    release: `${version}+${config.BUILD_ID}`,
     logger,
     requestLogger: createRequestLogger("api", config.LOG_LEVEL),
     stopping: stopping.signal,
@@ -85,6 +97,7 @@ await runMain(async () => {
     isProduction: config.isProduction,
     cookieDomain: config.COOKIE_DOMAIN,
     previewDomain: config.PREVIEW_DOMAIN,
+    isTraced: tracing.isOn,
   });
   if (!config.isProduction)
     logger.warn(
@@ -100,7 +113,10 @@ await runMain(async () => {
         serverOptions: { maxHeaderSize: maximumHeaderBytes, requestTimeout: receiveTimeoutMs },
       },
       ({ address, port }) => {
-        logger.info({ event: "api ready", address, port }, `API ready on http://${address}:${port}`);
+        logger.info(
+          { event: "api ready", address, port, version, release: config.BUILD_ID },
+          `API ready on http://${address}:${port}`,
+        );
       },
     );
     server.on("error", (error: NodeJS.ErrnoException) => {
@@ -121,7 +137,7 @@ await runMain(async () => {
         events.close();
         tokens.close();
         redis.disconnect();
-        void connection.close().finally(() => process.exit(0));
+        void Promise.allSettled([connection.close(), tracing.stop()]).finally(() => process.exit(0));
       });
     });
   }

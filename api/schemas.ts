@@ -167,8 +167,15 @@ export const runnerReportSchema = z
   .openapi("RunnerReport");
 
 export const pingSchema = z
-  .object({ api: z.string(), k8s: z.string(), s3: z.string(), redis: z.string(), temporal: z.string() })
-  .openapi("Ping", { description: 'Each is "ok" or a short reason.' });
+  .object({
+    api: z.string(),
+    k8s: z.string(),
+    s3: z.string(),
+    redis: z.string(),
+    temporal: z.string(),
+    version: z.string().openapi({ description: "Of this API, with its build", example: "0.1.0+4b825dc642cb" }),
+  })
+  .openapi("Ping", { description: 'Each but the version is "ok" or a short reason.' });
 
 export const problemSchema = z
   .object({

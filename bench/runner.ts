@@ -6,7 +6,7 @@ import * as k8s from "@kubernetes/client-node";
 import WebSocket from "ws";
 import { label } from "../domain/naming.ts";
 import { connectEditor } from "../tools/editor-client.ts";
-import { bundle } from "../tools/stack/images.ts";
+import { bundle } from "../tools/image-contents.ts";
 import { load } from "./load.ts";
 import { answers, withPerson } from "./programs.ts";
 import { percentile, type BenchOptions, type Row } from "./rows.ts";

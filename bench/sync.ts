@@ -10,7 +10,7 @@ import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { loadConfig } from "../config/config.ts";
 import { objectStoreOptions } from "../config/settings.ts";
 import { createRecord } from "../domain/registry.ts";
-import { bundle } from "../tools/stack/images.ts";
+import { bundle } from "../tools/image-contents.ts";
 import { buildRclone, rcloneEnvironment, rcloneFlags } from "./rclone.ts";
 import { percentile, type BenchOptions, type Row } from "./rows.ts";
 import type { SyncProgramInput } from "./sync-program.ts";

@@ -13,6 +13,11 @@ const list = z.string().transform((value) =>
     .filter(Boolean),
 );
 const network = /^\d{1,3}(?:\.\d{1,3}){3}\/\d{1,2}$/;
+const flag = z
+  .enum(["true", "false"])
+  .default("false")
+  .transform((value) => value === "true");
+const pem = (what: string) => z.string().includes(what, `give a ${what.toLowerCase()} as PEM`).optional();
 const seconds = (minimum: number, maximum: number, standard: number) =>
   z.coerce.number().int().min(minimum).max(maximum).default(standard);
 
@@ -50,11 +55,24 @@ const schema = z.object({
   TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
   TEMPORAL_ADDRESS: z.string().default("127.0.0.1:7233"),
   TEMPORAL_NAMESPACE: z.string().default("default"),
+  /** Of Temporal Cloud or a server behind a gateway; it is sent over TLS only. */
+  TEMPORAL_API_KEY: z.string().min(1).optional(),
+  TEMPORAL_TLS: flag,
+  /** PEM: the authority of the server's certificate, and our own certificate with its key. */
+  TEMPORAL_TLS_CA: pem("CERTIFICATE"),
+  TEMPORAL_TLS_CERT: pem("CERTIFICATE"),
+  TEMPORAL_TLS_KEY: pem("PRIVATE KEY"),
   /** Which release of the code a worker runs; its commit, as the images and `npm start` set it. */
   BUILD_ID: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,60}$/, "use letters, digits, dots, dashes and underscores")
     .default("development"),
+  /** The workflows made into one file, as the images hold it; made from the sources at the start when absent. */
+  WORKFLOW_BUNDLE: z.string().optional(),
+  /** Where a worker answers /livez, /readyz and /metrics, on the addresses of HOST; nowhere when absent. */
+  METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
+  /** An OpenTelemetry collector that takes OTLP by HTTP; nothing is traced when absent. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: url.optional(),
   /** How long a worker of an old release goes on for the workflows it began, after it was told to end. */
   DRAIN_SECONDS: seconds(0, 24 * hour, hour / 6),
   /** Activities that one worker runs at once, and those that all workers begin in a second. */
@@ -113,6 +131,9 @@ const schema = z.object({
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
+/** Names of all variables. */
+export const configVariables = Object.keys(schema.shape);
+
 export type Config = Readonly<z.infer<typeof schema>> & { readonly isProduction: boolean };
 
 /** Thrown for a configuration that cannot be used; its message names everything that is wrong with it. */
@@ -127,7 +148,7 @@ export class ConfigError extends Error {
 export function loadConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
   const values: Record<string, string> = {};
-  for (const name of Object.keys(schema.shape)) {
+  for (const name of configVariables) {
     const file = environment[`${name}_FILE`];
     const value = environment[name];
     if (file) {
@@ -151,6 +172,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   }
   if ((parsed.data?.GITHUB_ID === undefined) !== (parsed.data?.GITHUB_SECRET === undefined))
     problems.push("GITHUB_ID and GITHUB_SECRET: set both or neither");
+  if ((parsed.data?.TEMPORAL_TLS_CERT === undefined) !== (parsed.data?.TEMPORAL_TLS_KEY === undefined))
+    problems.push("TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY: set both or neither");
   const sts = ["STS_ROLE_ARN", "STS_ISSUER", "STS_SIGNING_KEY"] as const;
   const given = sts.filter((name) => parsed.data?.[name] !== undefined).length;
   if (parsed.data && given !== 0 && given !== sts.length) problems.push(`${sts.join(", ")}: set all of them or none`);

@@ -1,3 +1,4 @@
+import { trace } from "@opentelemetry/api";
 import { pino, type Logger } from "pino";
 
 export type { Logger };
@@ -26,5 +27,10 @@ export function createRequestLogger(name: string, level: string): Logger {
 const secrets = ["token", "ticket", "secretKey", "accessKey", "password", "cookie", "authorization"];
 
 function common(name: string, level: string) {
-  return { name, level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime };
+  // Where a trace is being recorded its id leads from a line to the trace and to the lines of other programs.
+  const mixin = () => {
+    const span = trace.getActiveSpan();
+    return span ? { traceId: span.spanContext().traceId } : {};
+  };
+  return { name, level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime, mixin };
 }

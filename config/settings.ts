@@ -47,6 +47,17 @@ export function objectStoreOptions(config: Config) {
   };
 }
 
+/** Where Temporal is and how it knows us. Any of the keys means TLS. */
+export function temporalOptions(config: Config) {
+  const { TEMPORAL_TLS_CA: ca, TEMPORAL_TLS_CERT: cert, TEMPORAL_TLS_KEY: key, TEMPORAL_API_KEY: apiKey } = config;
+  const tls = {
+    ...(ca ? { serverRootCACertificate: Buffer.from(ca) } : {}),
+    ...(cert && key ? { clientCertPair: { crt: Buffer.from(cert), key: Buffer.from(key) } } : {}),
+  };
+  const isEncrypted = config.TEMPORAL_TLS || apiKey !== undefined || Object.keys(tls).length > 0;
+  return { address: config.TEMPORAL_ADDRESS, ...(isEncrypted ? { tls } : {}), ...(apiKey ? { apiKey } : {}) };
+}
+
 /** How to speak to GitHub; undefined when no application of it is configured. */
 export function githubOptions(config: Config) {
   const { GITHUB_ID: clientId, GITHUB_SECRET: clientSecret, GITHUB_URL: url } = config;

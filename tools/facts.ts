@@ -1,11 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, Connection, WorkflowNotFoundError } from "@temporalio/client";
+import { WorkflowNotFoundError } from "@temporalio/client";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { connectToRedis } from "../adapters/redis-connection.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import { createTemporalClient } from "../adapters/temporal-client.ts";
 import type { Config } from "../config/config.ts";
-import { objectStoreOptions } from "../config/settings.ts";
+import { objectStoreOptions, temporalOptions } from "../config/settings.ts";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
@@ -37,8 +38,7 @@ export async function openWitness(config: Config) {
   const redis = connectToRedis(config.REDIS_URL);
   const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
   const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
-  const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
-  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const { client, connection } = createTemporalClient(temporalOptions(config), config.TEMPORAL_NAMESPACE);
 
   const silent = new Map<Source, string>();
 

@@ -5,11 +5,14 @@ import type { Logger } from "../config/logger.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { stepTitles } from "../domain/events.ts";
 import type { ReplEvents } from "../domain/ports.ts";
+import type { SaveSummary } from "../domain/save.ts";
+import type { WorkerMetrics } from "./metrics.ts";
 
-/** One line and one event per attempt of an activity, and one place where our errors become Temporal's. */
+/** One line, one count and one event per attempt of an activity, and one place where our errors become Temporal's. */
 export function createActivityInterceptor(
   logger: Logger,
   events: Pick<ReplEvents, "publish">,
+  metrics: Pick<WorkerMetrics, "countDone" | "countFailed" | "countSave">,
 ): ActivityInterceptorsFactory {
   return (context: Context) => ({
     inbound: {
@@ -36,10 +39,13 @@ export function createActivityInterceptor(
         try {
           const result = await next(input);
           logger.info({ ...line, outcome: "ok", durationMs: durationMs() });
+          metrics.countDone(activityType, durationMs() / 1000);
+          if (activityType === "saveWorkspace") metrics.countSave(result as SaveSummary);
           tell("done", { durationMs: durationMs() });
           return result;
         } catch (error) {
           logger.warn({ ...line, outcome: "failed", durationMs: durationMs(), reason: messageOf(error) });
+          metrics.countFailed(activityType, durationMs() / 1000, error);
           tell("failed", {
             durationMs: durationMs(),
             ...(error instanceof ReplError ? { reason: error.message } : {}),

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { Worker, type NativeConnection } from "@temporalio/worker";
+import { Worker, type NativeConnection, type WorkerPlugin } from "@temporalio/worker";
 import type { Activities } from "../activities/index.ts";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../config/logger.ts";
@@ -7,6 +7,7 @@ import { taskQueue } from "../domain/naming.ts";
 import type { ReplEvents } from "../domain/ports.ts";
 import { createActivityInterceptor } from "./activity-interceptor.ts";
 import { createHeartbeatInterceptor } from "./heartbeat-interceptor.ts";
+import type { WorkerMetrics } from "./metrics.ts";
 import { versioningOf } from "./releases.ts";
 
 export const workflowsPath = fileURLToPath(new URL("../workflows/index.ts", import.meta.url));
@@ -17,18 +18,31 @@ interface CreateWorkerOptions {
   readonly activities: Activities;
   readonly logger: Logger;
   readonly events: Pick<ReplEvents, "publish">;
+  readonly metrics: WorkerMetrics;
+  readonly plugins?: WorkerPlugin[];
 }
 
 /** A worker of this release. It bounds what all of them ask of the API server and the object store at once. */
-export function createWorker({ connection, config, activities, logger, events }: CreateWorkerOptions): Promise<Worker> {
+export function createWorker({
+  connection,
+  config,
+  activities,
+  logger,
+  events,
+  metrics,
+  plugins = [],
+}: CreateWorkerOptions): Promise<Worker> {
   return Worker.create({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
     taskQueue,
     activities,
-    workflowsPath,
+    plugins,
+    ...(config.WORKFLOW_BUNDLE ? { workflowBundle: { codePath: config.WORKFLOW_BUNDLE } } : { workflowsPath }),
+    // The bundle's workflows tell of their spans, traced or not; a plugin that traces has its own in this place.
+    sinks: { exporter: { export: { fn: () => {} } } },
     workerDeploymentOptions: versioningOf(config.BUILD_ID),
-    interceptors: { activity: [createHeartbeatInterceptor(), createActivityInterceptor(logger, events)] },
+    interceptors: { activity: [createHeartbeatInterceptor(), createActivityInterceptor(logger, events, metrics)] },
     maxConcurrentActivityTaskExecutions: config.MAX_ACTIVITIES,
     maxTaskQueueActivitiesPerSecond: config.MAX_ACTIVITIES_PER_SECOND,
     // Heartbeats carry a cancellation back: a close while starting should not wait for the default of 8 s.

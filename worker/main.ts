@@ -13,9 +13,11 @@ import { probeAccessPath } from "../adapters/access-path.ts";
 import { loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger } from "../config/logger.ts";
 import { createRunnerTokens } from "../config/runner-tokens.ts";
-import { clusterSettings, objectStoreOptions, stsOptions } from "../config/settings.ts";
+import { clusterSettings, objectStoreOptions, stsOptions, temporalOptions } from "../config/settings.ts";
 import { runMain, untilAvailable } from "../config/start-up.ts";
+import { startTracing } from "../config/tracing.ts";
 import { loadTemplates } from "../config/templates.ts";
+import { version } from "../config/version.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { imageOf } from "../manifests/deployment.ts";
 import { networkPolicyManifests } from "../manifests/network-policies.ts";
@@ -24,18 +26,37 @@ import { ensureSchedules } from "./schedules.ts";
 import { publishTemplate } from "./publish-templates.ts";
 import { createReleases } from "./releases.ts";
 import { watchSessions } from "./watch-sessions.ts";
-import { installTemporalLogger } from "./temporal-logger.ts";
+import { createWorkerMetrics } from "./metrics.ts";
+import { startStatusServer } from "./status-server.ts";
+import { installTemporalRuntime } from "./temporal-runtime.ts";
 
 await runMain(async () => {
   const config = loadConfig(process.env);
   const logger = createLogger("worker", config.LOG_LEVEL);
-  installTemporalLogger(logger);
+  // What the SDK counts is read on loopback and told with our own.
+  const sdkAddress = config.METRICS_PORT ? `127.0.0.1:${config.METRICS_PORT + 1}` : undefined;
+  installTemporalRuntime(logger, sdkAddress);
+  const metrics = createWorkerMetrics(async () =>
+    sdkAddress ? (await fetch(`http://${sdkAddress}/metrics`)).text() : "",
+  );
+  const tracing = await startTracing({
+    service: "devex-worker",
+    version: config.BUILD_ID,
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+  });
+  let isReady = (): boolean => false;
+  const closeStatus =
+    config.METRICS_PORT &&
+    (await startStatusServer({ hosts: config.HOST, port: config.METRICS_PORT, metrics, isReady: () => isReady() }));
   // The first signal ends the worker when it may end, the second one at once; before there is a worker it ends us.
   let stop = (): void => process.exit(0);
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
 
-  const store = createS3ObjectStore(objectStoreOptions(config));
-  const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+  const store = tracing.traced("store", createS3ObjectStore(objectStoreOptions(config)));
+  const cluster = tracing.traced(
+    "cluster",
+    createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE }),
+  );
   const redis = connectToRedis(config.REDIS_URL);
   const events = createRedisReplEvents(redis);
   const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
@@ -55,9 +76,7 @@ await runMain(async () => {
   if (config.NETWORK_POLICY === "managed")
     await untilAvailable(logger, "network policies", () => cluster.apply(networkPolicyManifests(settings)));
   await untilAvailable(logger, "session directory", () => directory.check());
-  const connection = await untilAvailable(logger, "Temporal", () =>
-    NativeConnection.connect({ address: config.TEMPORAL_ADDRESS }),
-  );
+  const connection = await untilAvailable(logger, "Temporal", () => NativeConnection.connect(temporalOptions(config)));
 
   const sts = stsOptions(config);
   if (!sts)
@@ -80,7 +99,9 @@ await runMain(async () => {
     probe: probeAccessPath,
   });
   await untilAvailable(logger, "schedules", () => ensureSchedules(config));
-  const worker = await createWorker({ connection, config, activities, logger, events });
+  const { plugins } = tracing;
+  const worker = await createWorker({ connection, config, activities, logger, events, metrics, plugins });
+  isReady = () => worker.getState() === "RUNNING";
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const releases = createReleases({ client, buildId: config.BUILD_ID, logger });
   const ended = new AbortController();
@@ -93,7 +114,8 @@ await runMain(async () => {
       .catch((error: unknown) => logger.warn({ event: "release", err: error }, "what is left is not known"))
       .then(() => worker.shutdown());
   };
-  logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS, release: config.BUILD_ID }, "worker ready");
+  const release = { version, release: config.BUILD_ID };
+  logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS, ...release }, "worker ready");
   const besides = Promise.all([
     releases.lookAfter(ended.signal),
     watchSessions({ cluster, store, directory, events, logger, runnerUrl: config.RUNNER_URL }, ended.signal).catch(
@@ -102,7 +124,9 @@ await runMain(async () => {
   ]);
   await worker.run();
   ended.abort();
+  if (closeStatus) closeStatus();
   await besides;
   await connection.close();
   redis.disconnect();
+  await tracing.stop();
 });

@@ -1,6 +1,7 @@
 import { ScheduleAlreadyRunning, type ScheduleOptions } from "@temporalio/client";
 import { createTemporalClient } from "../adapters/temporal-client.ts";
 import type { Config } from "../config/config.ts";
+import { temporalOptions } from "../config/settings.ts";
 import { taskQueue } from "../domain/naming.ts";
 
 interface Clockwork {
@@ -13,10 +14,7 @@ interface Clockwork {
 
 /** Makes sure that what runs by the clock does. May be repeated, by any number of workers; what an operator has paused or changed stays so. */
 export async function ensureSchedules(config: Config): Promise<void> {
-  const { client, connection } = createTemporalClient({
-    address: config.TEMPORAL_ADDRESS,
-    namespace: config.TEMPORAL_NAMESPACE,
-  });
+  const { client, connection } = createTemporalClient(temporalOptions(config), config.TEMPORAL_NAMESPACE);
   const all: readonly Clockwork[] = [
     {
       id: "reconcile-repls",

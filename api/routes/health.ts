@@ -40,8 +40,14 @@ const metricsRoute = createRoute({
   responses: { 200: text("In the Prometheus text format") },
 });
 
+interface HealthOptions {
+  readonly checks: Checks;
+  readonly metrics: Metrics;
+  readonly release: string;
+}
+
 /** Whether the process lives, may get requests, what of its surroundings answers, and what it counts. */
-export function healthRoutes({ checks, metrics }: { readonly checks: Checks; readonly metrics: Metrics }) {
+export function healthRoutes({ checks, metrics, release }: HealthOptions) {
   async function stateOf(check: () => Promise<void>): Promise<string> {
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<string>((resolve) => {
@@ -61,7 +67,7 @@ export function healthRoutes({ checks, metrics }: { readonly checks: Checks; rea
       const [k8s = "", s3 = "", redis = "", temporal = ""] = await Promise.all(
         [checks.k8s, checks.s3, checks.redis, checks.temporal].map(stateOf),
       );
-      return c.json({ api: "ok", k8s, s3, redis, temporal }, 200);
+      return c.json({ api: "ok", k8s, s3, redis, temporal, version: release }, 200);
     })
     .openapi(
       metricsRoute,

@@ -123,6 +123,7 @@ export async function startApi({
     frontendUrl,
     allowedOrigins: [frontendUrl, "http://api.example"],
     isProduction: false,
+    release: "1.2.3+test",
     ...options,
   });
   const checkAnswer = createAnswerCheck(await (await app.request("/openapi.json")).json());

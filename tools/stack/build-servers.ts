@@ -24,6 +24,7 @@ const servers = {
     links: ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"],
   },
   temporal: { target: "." },
+  kustomize: { target: "sigs.k8s.io/kustomize/kustomize/v5" },
   traefik: { target: "github.com/traefik/traefik/v3/cmd/traefik", prepare: trimLego },
 } as const satisfies Record<string, Source>;
 

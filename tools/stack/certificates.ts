@@ -4,7 +4,7 @@ import { run } from "./commands.ts";
 import { portOf, type StackSettings } from "./settings.ts";
 
 /** First address of the range that kube-apiserver gives to Services; the API server itself answers there. */
-const firstServiceAddress = "10.212.0.1";
+export const firstServiceAddress = "10.212.0.1";
 export const serviceRange = "10.212.0.0/16";
 
 const clients = {

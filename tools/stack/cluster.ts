@@ -8,6 +8,8 @@ import { startServer, waitUntil } from "./processes.ts";
 import { portOf, type StackSettings } from "./settings.ts";
 
 export const replNamespace = "devex-repls";
+/** Of API and worker, when they run in the cluster too. */
+export const systemNamespace = "devex";
 export const ingressClass = "devex";
 const controllers = [
   "cpu",

@@ -1,8 +1,8 @@
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
 import { runnerImageWith } from "../../domain/naming.ts";
+import { fillProgram, serverSources } from "../image-contents.ts";
 import { serverBinary } from "./build-servers.ts";
 import { run } from "./commands.ts";
 import { pauseImage } from "./containerd.ts";
@@ -18,7 +18,6 @@ import {
 } from "./image-store.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const nodeModules = join(root, "node_modules");
 const toolchainsFolder = join(root, "runner", "toolchains");
 
 /** Names by which templates ask for more than the base image has. */
@@ -49,27 +48,32 @@ export async function buildToolchainImage(name: string, base: BaseImage, runner:
   return buildImage(`runner-${name}`, fillRunner, { base, from: toolchainTag(name, base), reference });
 }
 
-/** The server inside the pod, as one file beside its Dockerfile; the libraries for terminals and for watching files keep their native parts. */
+/** The program of the restore, checkpoint and save containers. */
+export function buildSyncImage(base: BaseImage): Promise<Image> {
+  return buildImage("sync", fillSync, { base });
+}
+
+/** API and worker; `buildId` is the release that it says it is. */
+export function buildServerImage(base: BaseImage, buildId: string): Promise<Image> {
+  const sources = [...serverSources, "package-lock.json", join("deploy", "Dockerfile")].map((path) => join(root, path));
+  return buildImage("server", fillServer, { base, arguments: { BUILD_ID: buildId }, from: base.reference, sources });
+}
+
 async function fillRunner(context: string): Promise<void> {
-  await bundle(join(root, "runner", "main.ts"), join(context, "runner.mjs"), ["@lydell/node-pty"], [withoutTls]);
-  const watcher = join("@parcel", `watcher-linux-${process.arch}-glibc`);
-  cpSync(join(nodeModules, watcher), join(context, "node_modules", watcher), { recursive: true });
-  for (const part of ["node-pty", `node-pty-linux-${process.arch}`])
-    cpSync(join(nodeModules, "@lydell", part), join(context, "node_modules", "@lydell", part), { recursive: true });
+  await fillProgram("runner", join(context, "out"));
   // The toolchains are not copied into the image; but its tag, which is also theirs, changes with them.
-  for (const part of ["Dockerfile", "profile.sh", "toolchains"])
+  for (const part of ["Dockerfile", "toolchains"])
     cpSync(join(root, "runner", part), join(context, part), { recursive: true });
 }
 
-/** The program of the restore, checkpoint and save containers; its C library calls keep their native part. */
-export function buildSyncImage(base: BaseImage): Promise<Image> {
-  const fill = async (context: string) => {
-    await bundle(join(root, "sync", "main.ts"), join(context, "sync.mjs"), ["koffi"]);
-    for (const file of ["Dockerfile", "checkpoints.sh"]) copyFileSync(join(root, "sync", file), join(context, file));
-    for (const part of ["koffi", join("@koromix", `koffi-linux-${process.arch}`)])
-      cpSync(join(nodeModules, part), join(context, "node_modules", part), { recursive: true });
-  };
-  return buildImage("sync", fill, { base });
+async function fillSync(context: string): Promise<void> {
+  await fillProgram("sync", join(context, "out"));
+  copyFileSync(join(root, "sync", "Dockerfile"), join(context, "Dockerfile"));
+}
+
+async function fillServer(context: string): Promise<void> {
+  await fillProgram("server", join(context, "out"));
+  copyFileSync(join(root, "deploy", "Dockerfile"), join(context, "Dockerfile"));
 }
 
 export function buildPauseImage(): Promise<Image> {
@@ -87,29 +91,40 @@ interface BuildOptions {
   readonly from?: string;
   /** `devex/<name>` and a digest of the content when absent. */
   readonly reference?: string;
+  /** Files and folders that the content follows from, where they are read more quickly than it is made. */
+  readonly sources?: readonly string[];
+  /** Of the Dockerfile, by name. */
+  readonly arguments?: Readonly<Record<string, string>>;
 }
 
 /** Builds an image from a folder that `fill` makes; the same content is never built twice. */
 async function buildImage(
   name: string,
   fill: (context: string) => Promise<void>,
-  { base, from = base?.reference, reference }: BuildOptions,
+  { base, from = base?.reference, reference, sources, arguments: given = {} }: BuildOptions,
 ): Promise<Image> {
   const context = join(imagesFolder, `${name}.${process.pid}`);
   rmSync(context, { recursive: true, force: true });
   mkdirSync(context, { recursive: true });
   try {
+    const keyOf = (content: (string | Buffer)[]) => hashOf(base?.digest ?? "", JSON.stringify(given), ...content);
+    const imageOf = (key: string) => ({
+      reference: reference ?? `docker.io/devex/${name}:${key}`,
+      archive: join(imagesFolder, `${name}-${key}.tar`),
+    });
+    const known = sources && imageOf(keyOf(sources.flatMap(contentOf)));
+    if (known && existsSync(known.archive)) return known;
     await fill(context);
-    const key = hashOf(base?.digest ?? "", ...contentOf(context));
-    const tag = reference ?? `docker.io/devex/${name}:${key}`;
-    const archive = join(imagesFolder, `${name}-${key}.tar`);
-    if (!existsSync(archive)) {
-      const options = ["-q", "--layers=false", "--pull-never", ...(from ? ["--build-arg", `BASE=${from}`] : [])];
-      await run("buildah", [...storage(), "bud", ...options, "-t", tag, context]);
-      await writeArchive(tag, archive, base?.archive);
+    const image = known ?? imageOf(keyOf(contentOf(context)));
+    if (!existsSync(image.archive)) {
+      const named = Object.entries({ ...(from ? { BASE: from } : {}), ...given });
+      const flags = named.flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
+      const options = ["-q", "--layers=false", "--pull-never", ...flags];
+      await run("buildah", [...storage(), "bud", ...options, "-t", image.reference, context]);
+      await writeArchive(image.reference, image.archive, base?.archive);
       removeOlder(name);
     }
-    return { reference: tag, archive };
+    return image;
   } finally {
     rmSync(context, { recursive: true, force: true });
   }
@@ -120,61 +135,10 @@ function toolchainTag(name: string, base: BaseImage): string {
   return `localhost/devex/toolchain-${name}:${hashOf(dockerfile, base.digest)}`;
 }
 
-/** Paths and bytes of all files of a folder. */
+/** Paths and bytes of a file, or of all files of a folder. */
 function contentOf(folder: string): (string | Buffer)[] {
+  if (statSync(folder).isFile()) return [folder.slice(root.length), readFileSync(folder)];
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
   return paths.flatMap((path) => [path.slice(folder.length), readFileSync(path)]);
-}
-
-/** An ES module that imports http has Node load its own fetch too, 13 MB and some milliseconds; `require` does not. */
-const requireHttp: Plugin = {
-  name: "require-http",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(?:node:)?https?$/ }, ({ path, kind }) =>
-      kind === "require-call" ? undefined : { path, namespace: "require-http" },
-    );
-    onLoad({ filter: /./, namespace: "require-http" }, ({ path }) => ({
-      contents: `module.exports = require("${path.replace(/^node:/, "")}");`,
-    }));
-  },
-};
-
-/**
- * For a program that speaks plain HTTP/1 only: its libraries load TLS and HTTP/2 for what it does not use, 2 MB in
- * each pod. What they make of https when they load, an agent, is http's.
- */
-const withoutTls: Plugin = {
-  name: "without-tls",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(?:node:)?(?:https|http2|tls)$/ }, ({ path }) => ({ path, namespace: "without-tls" }));
-    onLoad({ filter: /./, namespace: "without-tls" }, ({ path }) => ({
-      contents: `module.exports = ${path.endsWith("https") ? 'require("http")' : "{}"};`,
-    }));
-  },
-};
-
-export async function bundle(
-  entry: string,
-  outfile: string,
-  external: string[],
-  plugins: Plugin[] = [],
-): Promise<void> {
-  await build({
-    entryPoints: [entry],
-    outfile,
-    external,
-    bundle: true,
-    platform: "node",
-    target: "node24",
-    format: "esm",
-    minify: true,
-    legalComments: "none",
-    logLevel: "warning",
-    plugins: [...plugins, requireHttp],
-    // Packages in CommonJS call require, which an ES module lacks.
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-    },
-  });
 }

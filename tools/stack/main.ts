@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { deploy, undeploy } from "./deploy.ts";
 import { inspectMachine, inspectStack, type Finding } from "./doctor.ts";
 import { takeDown } from "./down.ts";
 import { stackEnvironment } from "./environment.ts";
@@ -12,6 +13,8 @@ The local stack: Kubernetes with a kubelet, Temporal with its UI, Redis, an S3 s
 
   up       build what is missing (the first time), start what does not run
   down     stop everything and remove all its state, the REPLs' files included
+  deploy   run API and worker inside the cluster too, as deploy/overlays/local says (the stack must be up)
+  undeploy remove them again; REPLs stay
   status   what runs and where
   logs     the end of each log, or: logs SERVER [--lines N]
   env      addresses and keys of the stack as KEY=value lines
@@ -47,6 +50,14 @@ const commands: Record<string, () => Promise<void>> = {
     if (!stack) return print(`there is no stack "${values.name}"`);
     await takeDown(stack);
     print(`stack "${stack.name}" is gone`);
+  },
+  async deploy() {
+    const url = await deploy(existing(), print);
+    print(`API and worker run in the cluster: ${url}/ping`);
+  },
+  async undeploy() {
+    await undeploy(existing());
+    print("API and worker are gone from the cluster; REPLs stay");
   },
   async status() {
     report(await inspectStack(existing()));

@@ -1,15 +1,19 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { kubeconfigFile } from "./certificates.ts";
-import { replNamespace } from "./cluster.ts";
+import { firstServiceAddress, kubeconfigFile } from "./certificates.ts";
+import { replNamespace, systemNamespace } from "./cluster.ts";
 import { run, runQuietly } from "./commands.ts";
 import { startServer } from "./processes.ts";
-import type { StackSettings } from "./settings.ts";
+import { portOf, type StackSettings } from "./settings.ts";
 
+const forwarder = fileURLToPath(new URL("forwarder.ts", import.meta.url));
 const policyController = fileURLToPath(new URL("policy-controller.ts", import.meta.url));
 
-/** Makes the bridge that pods hang on (S3 listens on its address) and lets pods out through the machine's address. */
+/**
+ * Makes the bridge that pods hang on (S3 listens on its address) and lets pods out through the machine's address. Where
+ * pods look for the API server, they find it: that is all the node does of what kube-proxy would.
+ */
 export async function createNetwork(stack: StackSettings): Promise<undefined> {
   await runQuietly("ip", ["link", "add", stack.bridge, "type", "bridge"]);
   await run("ip", ["addr", "replace", `${stack.gateway}/24`, "dev", stack.bridge]);
@@ -19,6 +23,10 @@ export async function createNetwork(stack: StackSettings): Promise<undefined> {
 table ip ${tableOf(stack)}
 delete table ip ${tableOf(stack)}
 table ip ${tableOf(stack)} {
+  chain prerouting {
+    type nat hook prerouting priority dstnat;
+    iifname "${stack.bridge}" ip daddr ${firstServiceAddress} tcp dport 443 dnat to ${stack.gateway}:${portOf(stack, "apiServer")}
+  }
   chain postrouting {
     type nat hook postrouting priority srcnat;
     ip saddr ${stack.subnet} ip daddr != ${stack.subnet} masquerade
@@ -59,14 +67,28 @@ export async function startDns(stack: StackSettings): Promise<undefined> {
   return undefined;
 }
 
-/** Keeps the node to the namespace's NetworkPolicies: no controller for them could be had as a Go module. */
+/** Keeps the node to the namespaces' NetworkPolicies: no controller for them could be had as a Go module. */
 export async function startPolicyController(stack: StackSettings): Promise<undefined> {
   startServer(stack, {
     name: "policies",
     command: process.execPath,
-    args: [policyController, kubeconfigFile(stack), replNamespace, policyTableOf(stack), stack.bridge, stack.subnet],
+    args: [
+      policyController,
+      kubeconfigFile(stack),
+      policyTableOf(stack),
+      stack.bridge,
+      stack.subnet,
+      replNamespace,
+      systemNamespace,
+    ],
   });
   return undefined;
+}
+
+/** Lets pods of the system reach what listens on loopback only. */
+export function startForwarder(stack: StackSettings): void {
+  const ports = (["apiServer", "temporal", "redis"] as const).map((part) => String(portOf(stack, part)));
+  startServer(stack, { name: "forwarder", command: process.execPath, args: [forwarder, stack.gateway, ...ports] });
 }
 
 export async function removeNetwork(stack: StackSettings): Promise<void> {

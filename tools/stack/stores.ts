@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { accepts } from "../accepts.ts";
 import { serverBinary } from "./build-servers.ts";
 import { kubeconfigFile } from "./certificates.ts";
-import { replNamespace } from "./cluster.ts";
+import { replNamespace, systemNamespace } from "./cluster.ts";
 import { identitySocket } from "./identity.ts";
 import { startServer, waitUntil } from "./processes.ts";
 import { portOf, type StackSettings } from "./settings.ts";
@@ -77,10 +77,13 @@ export async function startIngress(stack: StackSettings): Promise<undefined> {
     command: serverBinary("traefik"),
     args: [
       `--entrypoints.web.address=127.0.0.1:${port}`,
+      // Pods, API and worker in the cluster among them, know this address only.
+      `--entrypoints.bridge.address=${stack.gateway}:${port}`,
       // A large upload takes longer than the minute that is the default.
       "--entrypoints.web.transport.respondingtimeouts.readtimeout=0",
+      "--entrypoints.bridge.transport.respondingtimeouts.readtimeout=0",
       "--providers.kubernetesingress=true",
-      `--providers.kubernetesingress.namespaces=${replNamespace}`,
+      `--providers.kubernetesingress.namespaces=${replNamespace},${systemNamespace}`,
       // Two seconds by default, and an open would wait for nothing.
       "--providers.providersthrottleduration=50ms",
       "--global.checknewversion=false",

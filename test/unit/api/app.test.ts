@@ -268,6 +268,7 @@ describe("health", () => {
       s3: "no answer within 2 s",
       redis: "away",
       temporal: "ok",
+      version: "1.2.3+test",
     });
     expect([live?.status, ready?.status]).toEqual([200, 503]);
   });

@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadConfig } from "../../../config/config.ts";
-import { stsOptions } from "../../../config/settings.ts";
+import { configVariables, loadConfig } from "../../../config/config.ts";
+import { stsOptions, temporalOptions } from "../../../config/settings.ts";
 import { loadTemplates } from "../../../config/templates.ts";
 
 const enough = { RUNNER_URL: "http://localhost:20008/", S3_ACCESS_KEY: "a", S3_SECRET_KEY: "b" };
@@ -28,6 +28,21 @@ describe("loadConfig", () => {
   it("refuses production without a secret of its own", () => {
     expect(() => loadConfig({ ...enough, NODE_ENV: "production" })).toThrow("SESSION_SECRET");
     expect(loadConfig({ ...enough, NODE_ENV: "production", SESSION_SECRET: "s".repeat(32) }).isProduction).toBe(true);
+  });
+  it("speaks TLS with Temporal when it is told to or given anything that needs it", () => {
+    const optionsOf = (given: Record<string, string>) => temporalOptions(loadConfig({ ...enough, ...given }));
+    expect(optionsOf({})).toEqual({ address: "127.0.0.1:7233" });
+    expect(optionsOf({ TEMPORAL_TLS: "true" })).toEqual({ address: "127.0.0.1:7233", tls: {} });
+    expect(optionsOf({ TEMPORAL_API_KEY: "k" })).toMatchObject({ tls: {}, apiKey: "k" });
+    const [cert, key] = ["-----BEGIN CERTIFICATE-----", "-----BEGIN PRIVATE KEY-----"];
+    expect(optionsOf({ TEMPORAL_TLS_CA: cert, TEMPORAL_TLS_CERT: cert, TEMPORAL_TLS_KEY: key })).toMatchObject({
+      tls: {
+        serverRootCACertificate: Buffer.from(cert),
+        clientCertPair: { crt: Buffer.from(cert), key: Buffer.from(key) },
+      },
+    });
+    expect(() => optionsOf({ TEMPORAL_TLS_CERT: cert })).toThrow("set both or neither");
+    expect(() => optionsOf({ TEMPORAL_TLS_CA: "a path" })).toThrow("TEMPORAL_TLS_CA: give a certificate as PEM");
   });
   it("takes all that short-lived keys need, or nothing of it", () => {
     const sts = {
@@ -56,6 +71,14 @@ describe("loadConfig", () => {
     expect(() => loadConfig({ ...enough, S3_SECRET_KEY_FILE: "/no/such/file" })).toThrow(
       "S3_SECRET_KEY_FILE: cannot read /no/such/file",
     );
+  });
+  it("has each of its variables in the README, and nothing there that it does not know", () => {
+    const readme = readFileSync("README.md", "utf8");
+    const table = /## Configuration\n(.*?)\n## /s.exec(readme)?.[1] ?? "";
+    const documented = [...table.matchAll(/^\| (`.*?`) \|/gm)].flatMap(
+      ([, cell = ""]) => cell.match(/[A-Z_\d]{3,}/g) ?? [],
+    );
+    expect(documented.sort()).toEqual([...configVariables].sort());
   });
   it("is frozen", () => expect(Object.isFrozen(loadConfig(enough))).toBe(true));
 });

@@ -51,6 +51,21 @@ describe("network policies", () => {
     expect(chain(rules, "ingress")).toEqual(["reject with icmp type admin-prohibited"]);
   });
 
+  it("hold pods of another namespace to that one's policies", () => {
+    const other = {
+      addresses: ["10.213.9.7", "10.213.9.8"],
+      policies: [{ spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"], egress: [{}] } }],
+    };
+    const rules = rulesOf(policy ? [policy] : [], place, [other]);
+    expect(chain(rules, "egress")[0]).toBe("ip saddr { 10.213.9.7, 10.213.9.8 } goto egress_0");
+    expect(chain(rules, "ingress")[0]).toBe("ip daddr { 10.213.9.7, 10.213.9.8 } goto ingress_0");
+    expect(chain(rules, "egress_0")).toEqual(["ip daddr 0.0.0.0/0 accept", "reject with icmp type admin-prohibited"]);
+    expect(chain(rules, "ingress_0")).toEqual(["reject with icmp type admin-prohibited"]);
+    expect(rulesOf(policy ? [policy] : [], place, [{ addresses: [], policies: other.policies }])).toBe(
+      rulesOf(policy ? [policy] : [], place),
+    );
+  });
+
   it("let everything through where there are none, and are never heeded by half", () => {
     expect(rulesOf([], place)).not.toContain("chain");
     const forSome = { ...policy, spec: { ...policy?.spec, podSelector: { matchLabels: { a: "b" } } } };
