@@ -4,8 +4,8 @@ import { messageOf } from "../domain/errors.ts";
 const tracer = trace.getTracer("devex");
 
 /**
- * The same port, with a span for each of its calls that answers with a promise, named `<name>.<method>`. No argument
- * of a call is told: some of them are secrets, and some are files.
+ * The same port, with a span `<name>.<method>` for each of its calls. No argument of a call is told: some of them are
+ * secrets, and some are files.
  */
 export function traced<Port extends object>(name: string, port: Port): Port {
   return new Proxy(port, {
@@ -14,23 +14,20 @@ export function traced<Port extends object>(name: string, port: Port): Port {
       if (typeof member !== "function") return member;
       return (...args: unknown[]) =>
         tracer.startActiveSpan(`${name}.${String(key)}`, { kind: SpanKind.CLIENT }, (span) => {
-          let result: unknown;
-          try {
-            result = Reflect.apply(member, target, args);
-          } catch (error) {
-            span.end();
-            throw error;
-          }
-          if (!(result instanceof Promise)) {
+          const done = (result: unknown) => {
             span.end();
             return result;
+          };
+          const failed = (error: unknown) => {
+            span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) }).end();
+            throw error;
+          };
+          try {
+            const result: unknown = Reflect.apply(member, target, args);
+            return result instanceof Promise ? result.then(done, failed) : done(result);
+          } catch (error) {
+            return failed(error);
           }
-          return result
-            .catch((error: unknown) => {
-              span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
-              throw error;
-            })
-            .finally(() => span.end());
         });
     },
   });
