@@ -78,7 +78,13 @@ const schema = z.object({
   /** Activities that one worker runs at once, and those that all workers begin in a second. */
   MAX_ACTIVITIES: z.coerce.number().int().min(1).max(1000).default(100),
   MAX_ACTIVITIES_PER_SECOND: z.coerce.number().min(1).max(10_000).default(100),
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }).default("redis://127.0.0.1:6379"),
+  REDIS_URL: z
+    .string()
+    .regex(
+      /^rediss?:\/\/[^/,]+(?:\/.*)?$|^rediss?-sentinel:\/\/[^/]+\/[\w.-]+$/,
+      "use redis://HOST:PORT, rediss:// for TLS, or redis-sentinel://HOST:PORT,HOST:PORT/MASTER",
+    )
+    .default("redis://127.0.0.1:6379"),
   S3_ENDPOINT: url.optional(),
   S3_REGION: z.string().default("us-east-1"),
   S3_BUCKET: z.string().min(3).default("devex"),

@@ -14,7 +14,7 @@ export function traced<Port extends object>(name: string, port: Port): Port {
       if (typeof member !== "function") return member;
       return (...args: unknown[]) =>
         tracer.startActiveSpan(`${name}.${String(key)}`, { kind: SpanKind.CLIENT }, (span) => {
-          const done = (result: unknown) => {
+          const answered = (result: unknown) => {
             span.end();
             return result;
           };
@@ -24,7 +24,7 @@ export function traced<Port extends object>(name: string, port: Port): Port {
           };
           try {
             const result: unknown = Reflect.apply(member, target, args);
-            return result instanceof Promise ? result.then(done, failed) : done(result);
+            return result instanceof Promise ? result.then(answered, failed) : answered(result);
           } catch (error) {
             return failed(error);
           }

@@ -60,6 +60,17 @@ describe("loadConfig", () => {
       expect(() => loadConfig({ ...enough, ...sts, [name]: "" }), name).toThrow("set all of them or none");
     expect(() => loadConfig({ ...enough, ...sts, STS_ISSUER: "http://api.example" })).toThrow("STS_ISSUER: ");
   });
+  it("takes Redis by its address, with TLS, or by Sentinels", () => {
+    for (const url of [
+      "redis://r",
+      "rediss://:p@r:6380/1",
+      "redis-sentinel://a:26379,b/main",
+      "rediss-sentinel://u:p@a/m",
+    ])
+      expect(loadConfig({ ...enough, REDIS_URL: url }).REDIS_URL).toBe(url);
+    for (const url of ["r:6379", "redis://a,b", "redis-sentinel://a", "redis://"])
+      expect(() => loadConfig({ ...enough, REDIS_URL: url }), url).toThrow("REDIS_URL: use redis://HOST");
+  });
   it("listens on as many addresses as it is told", () => {
     expect(loadConfig(enough).HOST).toEqual(["127.0.0.1"]);
     expect(loadConfig({ ...enough, HOST: "127.0.0.1, 10.0.0.1" }).HOST).toEqual(["127.0.0.1", "10.0.0.1"]);
