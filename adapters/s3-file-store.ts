@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ReplError } from "../domain/errors.ts";
 import type { FilePart, FileStore, PutCondition, StoredObject } from "../domain/ports.ts";
-import { createS3Requests, textOf, type S3Answer, type S3Options } from "./s3-requests.ts";
+import { createS3Requests, textOf, type AccessKeys, type S3Answer, type S3Options } from "./s3-requests.ts";
 
 /** Parts of one big file on their way at once: with the one being read, this bounds the memory. */
 const concurrentParts = 2;
@@ -9,8 +9,8 @@ const concurrentParts = 2;
 const removeBatch = 1000;
 
 /** What saves and restores need, on any S3 with versioning, conditional writes and SHA-256 checksums. */
-export function createS3FileStore(options: S3Options): FileStore {
-  const s3 = createS3Requests(options);
+export function createS3FileStore(options: S3Options, currentKeys?: () => Promise<AccessKeys>): FileStore {
+  const s3 = createS3Requests(options, currentKeys);
   const sha256Of = (body: string | Uint8Array) => createHash("sha256").update(body).digest("hex");
 
   /** A store that kept other bytes, or that cannot say which it kept, has not saved them. */

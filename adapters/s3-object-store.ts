@@ -11,25 +11,26 @@ import {
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
+import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import { ReplError } from "../domain/errors.ts";
 import type { ListedVersion, ObjectStore } from "../domain/ports.ts";
 import { createS3FileStore } from "./s3-file-store.ts";
-import type { S3Options } from "./s3-requests.ts";
+import { fixedKeys, type S3Options } from "./s3-requests.ts";
 
 /** S3 deletes at most this many keys in one request. */
 const deleteBatch = 1000;
 
-/** The whole object store: the SDK's client for what is done to buckets and listings, signed requests for files and texts. */
+/**
+ * The whole object store: the SDK's client for what is done to buckets and listings, signed requests for files and
+ * texts. Without keys in the options those of the machine's role are used, which the SDK finds and renews.
+ */
 export function createS3ObjectStore(options: S3Options): ObjectStore {
   const bucket = options.bucket;
+  const currentKeys = options.accessKey ? undefined : defaultProvider();
   const client = new S3Client({
     region: options.region,
     ...(options.endpoint ? { endpoint: options.endpoint, forcePathStyle: true } : {}),
-    credentials: {
-      accessKeyId: options.accessKey,
-      secretAccessKey: options.secretKey,
-      ...(options.sessionToken ? { sessionToken: options.sessionToken } : {}),
-    },
+    credentials: currentKeys ?? fixedKeys(options),
     maxAttempts: 3,
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
@@ -119,7 +120,7 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
   }
 
   return {
-    ...createS3FileStore(options),
+    ...createS3FileStore(options, currentKeys),
 
     async prepare() {
       const exists = await attempt(

@@ -10,11 +10,18 @@ export interface S3Options {
   readonly endpoint?: string | undefined;
   readonly region: string;
   readonly bucket: string;
-  readonly accessKey: string;
-  readonly secretKey: string;
+  readonly accessKey?: string | undefined;
+  readonly secretKey?: string | undefined;
   readonly sessionToken?: string | undefined;
   /** Requests at once. */
   readonly connections?: number;
+}
+
+/** Keys as the SDK names them. */
+export interface AccessKeys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
 }
 
 export interface S3Request {
@@ -42,9 +49,13 @@ const silenceTimeoutMs = 60_000;
 
 /**
  * Signed requests to an S3 server, with retries where a repetition can help. The SDK's own client takes seven
- * times as long for a small object (docs/decisions/0010), and a workspace is mostly those.
+ * times as long for a small object (docs/decisions/0010), and a workspace is mostly those. `currentKeys` is asked
+ * before each one, for keys that run out.
  */
-export function createS3Requests(options: S3Options) {
+export function createS3Requests(
+  options: S3Options,
+  currentKeys: () => AccessKeys | Promise<AccessKeys> = () => fixedKeys(options),
+) {
   const isAws = !options.endpoint;
   const base = new URL(options.endpoint ?? `https://${options.bucket}.s3.${options.region}.amazonaws.com`);
   const pathPrefix = isAws ? "/" : `${base.pathname.replace(/\/$/, "")}/${options.bucket}/`;
@@ -54,11 +65,6 @@ export function createS3Requests(options: S3Options) {
     headersTimeout: silenceTimeoutMs,
     bodyTimeout: silenceTimeoutMs,
   });
-  const credentials = {
-    accessKeyId: options.accessKey,
-    secretAccessKey: options.secretKey,
-    ...(options.sessionToken ? { sessionToken: options.sessionToken } : {}),
-  };
 
   async function once({ method, key, query, headers, body, sha256 }: S3Request): Promise<S3Answer> {
     const search = query ? `?${new URLSearchParams(query).toString().replaceAll("+", "%20")}` : "";
@@ -76,7 +82,7 @@ export function createS3Requests(options: S3Options) {
           ...(body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) }),
         },
       },
-      credentials,
+      await currentKeys(),
     );
     const answer = await requestBy.call(pool, {
       method,
@@ -161,4 +167,9 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = (error as { code?: unknown }).code;
   return typeof code === "string" ? code : (error.message.split("\n")[0] ?? error.name);
+}
+
+/** Those of the options. */
+export function fixedKeys({ accessKey = "", secretKey = "", sessionToken }: S3Options): AccessKeys {
+  return { accessKeyId: accessKey, secretAccessKey: secretKey, ...(sessionToken ? { sessionToken } : {}) };
 }

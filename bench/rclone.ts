@@ -25,8 +25,8 @@ export function rcloneEnvironment(store: S3Options): Record<string, string> {
     RCLONE_CONFIG_BENCH_PROVIDER: "Other",
     RCLONE_CONFIG_BENCH_ENDPOINT: store.endpoint ?? "",
     RCLONE_CONFIG_BENCH_REGION: store.region,
-    RCLONE_CONFIG_BENCH_ACCESS_KEY_ID: store.accessKey,
-    RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY: store.secretKey,
+    RCLONE_CONFIG_BENCH_ACCESS_KEY_ID: store.accessKey ?? "",
+    RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY: store.secretKey ?? "",
     RCLONE_CONFIG_BENCH_FORCE_PATH_STYLE: "true",
   };
 }

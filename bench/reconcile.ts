@@ -11,7 +11,7 @@ import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { createStaticCredentials } from "../adapters/static-credentials.ts";
 import { loadConfig } from "../config/config.ts";
-import { clusterSettings, objectStoreOptions } from "../config/settings.ts";
+import { clusterSettings, objectStoreOptions, storeKeys } from "../config/settings.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
@@ -52,7 +52,7 @@ export async function benchReconcile({ environment }: BenchOptions, print: (row:
     directory,
     settings,
     events: createRedisReplEvents(redis),
-    credentials: createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
+    credentials: createStaticCredentials(storeKeys(config)),
     lifetimes: { idleSeconds: config.IDLE_TIMEOUT, maximumSeconds: config.MAX_LIFETIME },
     runnerTokenFor: () => "",
     limits: { maxRepls: sizes.length * 10_000, maxActive: sizes.length * 10_000 },

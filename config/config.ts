@@ -88,8 +88,9 @@ const schema = z.object({
   S3_ENDPOINT: url.optional(),
   S3_REGION: z.string().default("us-east-1"),
   S3_BUCKET: z.string().min(3).default("devex"),
-  S3_ACCESS_KEY: z.string().min(1),
-  S3_SECRET_KEY: z.string().min(1),
+  /** Absent where the machine has a role that may use the bucket, and sessions get keys of their own. */
+  S3_ACCESS_KEY: z.string().optional(),
+  S3_SECRET_KEY: z.string().optional(),
   /** With these three, sessions get short-lived keys of their own. */
   STS_ROLE_ARN: z.string().optional(),
   STS_ISSUER: z
@@ -182,6 +183,11 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     problems.push("TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY: set both or neither");
   const sts = ["STS_ROLE_ARN", "STS_ISSUER", "STS_SIGNING_KEY"] as const;
   const given = sts.filter((name) => parsed.data?.[name] !== undefined).length;
+  const keys = ["S3_ACCESS_KEY", "S3_SECRET_KEY"] as const;
+  const missing = keys.filter((name) => !(name in values));
+  // Sessions without keys of their own get these.
+  if (missing.length === 1 || !sts.some((name) => name in values))
+    problems.push(...missing.map((name) => `${name}: is missing`));
   if (parsed.data && given !== 0 && given !== sts.length) problems.push(`${sts.join(", ")}: set all of them or none`);
   if (problems.length > 0 || !parsed.data)
     throw new ConfigError(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);

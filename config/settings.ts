@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import type { ClusterSettings } from "../manifests/settings.ts";
-import type { Config } from "./config.ts";
+import { ConfigError, type Config } from "./config.ts";
 
 /** The slice of the configuration that manifests are made of. */
 export function clusterSettings(config: Config): ClusterSettings {
@@ -36,7 +36,13 @@ function addressesIn(...urls: readonly (string | undefined)[]) {
   });
 }
 
-/** Where the object store is, and its keys. */
+/** The object store's own keys, which a configuration without STS always has. */
+export function storeKeys({ S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey }: Config) {
+  if (!accessKey || !secretKey) throw new ConfigError("S3_ACCESS_KEY, S3_SECRET_KEY: are missing");
+  return { accessKey, secretKey };
+}
+
+/** Where the object store is, and its keys; without them the machine's role opens it. */
 export function objectStoreOptions(config: Config) {
   return {
     endpoint: config.S3_ENDPOINT,

@@ -13,7 +13,7 @@ import { probeAccessPath } from "../adapters/access-path.ts";
 import { loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger } from "../config/logger.ts";
 import { createRunnerTokens } from "../config/runner-tokens.ts";
-import { clusterSettings, objectStoreOptions, stsOptions, temporalOptions } from "../config/settings.ts";
+import { clusterSettings, objectStoreOptions, storeKeys, stsOptions, temporalOptions } from "../config/settings.ts";
 import { runMain, untilAvailable } from "../config/start-up.ts";
 import { startTracing } from "../config/tracing.ts";
 import { loadTemplates } from "../config/templates.ts";
@@ -89,9 +89,7 @@ await runMain(async () => {
     cluster,
     directory,
     events,
-    credentials: sts
-      ? createStsCredentials(sts)
-      : createStaticCredentials({ accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY }),
+    credentials: sts ? createStsCredentials(sts) : createStaticCredentials(storeKeys(config)),
     runnerTokenFor: createRunnerTokens(sessionSecrets(config)).issue,
     settings,
     lifetimes: { idleSeconds: config.IDLE_TIMEOUT, maximumSeconds: config.MAX_LIFETIME },

@@ -3,7 +3,7 @@ import type { Ports } from "../../activities/ports.ts";
 import { createKubernetesCluster } from "../../adapters/kubernetes-cluster.ts";
 import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
 import { loadConfig } from "../../config/config.ts";
-import { clusterSettings, objectStoreOptions } from "../../config/settings.ts";
+import { clusterSettings, objectStoreOptions, storeKeys } from "../../config/settings.ts";
 import { loadTemplates } from "../../config/templates.ts";
 import { sessionObjects } from "../../manifests/session-objects.ts";
 import { saveContainer } from "../../manifests/sync-container.ts";
@@ -15,7 +15,7 @@ import { describeCluster } from "./cluster.ts";
 
 const config = loadConfig(inject("stack"));
 
-const keys = { accessKey: config.S3_ACCESS_KEY, secretKey: config.S3_SECRET_KEY };
+const keys = storeKeys(config);
 const settings = clusterSettings(config);
 const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
 

@@ -71,6 +71,17 @@ describe("loadConfig", () => {
     for (const url of ["r:6379", "redis://a,b", "redis-sentinel://a", "redis://"])
       expect(() => loadConfig({ ...enough, REDIS_URL: url }), url).toThrow("REDIS_URL: use redis://HOST");
   });
+  it("needs no keys of the store where the machine has a role and sessions get keys of their own", () => {
+    const place = { RUNNER_URL: "http://localhost:20008" };
+    const sts = {
+      STS_ROLE_ARN: "arn:aws:iam::1:role/devex",
+      STS_ISSUER: "https://api.example",
+      STS_SIGNING_KEY: "-----BEGIN PRIVATE KEY-----",
+    };
+    expect(loadConfig({ ...place, ...sts }).S3_ACCESS_KEY).toBeUndefined();
+    expect(() => loadConfig(place)).toThrow("S3_ACCESS_KEY: is missing");
+    expect(() => loadConfig({ ...place, ...sts, S3_ACCESS_KEY: "a" })).toThrow("S3_SECRET_KEY: is missing");
+  });
   it("listens on as many addresses as it is told", () => {
     expect(loadConfig(enough).HOST).toEqual(["127.0.0.1"]);
     expect(loadConfig({ ...enough, HOST: "127.0.0.1, 10.0.0.1" }).HOST).toEqual(["127.0.0.1", "10.0.0.1"]);
