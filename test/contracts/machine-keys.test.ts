@@ -17,7 +17,8 @@ describe("with the keys of the machine's role", () => {
     server = createServer((_, response) => {
       asked++;
       const Expiration = new Date(Date.now() + 3600_000).toISOString();
-      response.end(JSON.stringify({ AccessKeyId: accessKey, SecretAccessKey: secretKey, Expiration }));
+      // The SDK wants a token; the stack's own keys have none.
+      response.end(JSON.stringify({ AccessKeyId: accessKey, SecretAccessKey: secretKey, Token: "", Expiration }));
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     process.env[variable] = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
