@@ -1,7 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as k8s from "@kubernetes/client-node";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { createKubernetesCluster } from "../../adapters/kubernetes-cluster.ts";
+import { loadConfig } from "../../config/config.ts";
+import { clusterSettings } from "../../config/settings.ts";
+import { networkPolicyManifests } from "../../manifests/network-policies.ts";
 import { signIn, type Person } from "../../tools/api-client.ts";
 import { apiClient, replNamespace, systemNamespace } from "../../tools/stack/cluster.ts";
 import { deploy, rollOut, undeploy } from "../../tools/stack/deploy.ts";
@@ -29,6 +33,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await undeploy(stack);
   collector.close();
+  // Of two installations on one namespace the last one's network policy holds; the other tests' pods need theirs.
+  const config = loadConfig(inject("worker").environment);
+  const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: replNamespace });
+  await cluster.apply(networkPolicyManifests(clusterSettings(config)));
 });
 
 const newPerson = (): Promise<Person> => signIn(url, `t-${randomUUID().slice(0, 8)}`);
