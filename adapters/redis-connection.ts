@@ -1,16 +1,13 @@
 import { Redis, type RedisOptions } from "ioredis";
+import { parseSentinelUrl, type RedisBySentinels } from "../domain/redis-url.ts";
 
 /** A server that hangs is taken for away after this: reads then go to the registry instead. */
 const commandTimeoutMs = 2000;
 const longestPauseMs = 2000;
 
-const sentinelUrl = /^(rediss?)-sentinel:\/\/(?:([^:@]*):([^@]*)@)?([^@/]+)\/([\w.-]+)$/;
-
 /**
  * A connection that answers or fails within seconds and reconnects by itself. Commands of one turn of the
- * event loop travel together, in one round trip. `url` is redis://…, rediss://… for TLS, or names Sentinels, which
- * know where the server is: redis-sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/MASTER (the server's user and password;
- * Sentinels are asked without).
+ * event loop travel together, in one round trip. `url` is one that `isRedisUrl` takes.
  */
 export function connectToRedis(url: string): Redis {
   const pause = (failures: number) => Math.min(failures * 100, longestPauseMs);
@@ -22,27 +19,22 @@ export function connectToRedis(url: string): Redis {
     // A server that became a replica is left for the one that took its place.
     reconnectOnError: ({ message }: Error) => message.startsWith("READONLY"),
   } satisfies RedisOptions;
-  const parts = sentinelUrl.exec(url);
-  const redis = parts
-    ? new Redis({ ...options, ...bySentinel(parts), sentinelRetryStrategy: pause })
+  const where = parseSentinelUrl(url);
+  const redis = where
+    ? new Redis({ ...options, ...bySentinels(where), sentinelRetryStrategy: pause })
     : new Redis(url, options);
   // Each command reports its own failure; without a listener the connection's would end the process.
   redis.on("error", () => {});
   return redis;
 }
 
-function bySentinel([, scheme, username, password, hosts = "", name = ""]: RegExpExecArray) {
-  const sentinels = hosts.split(",").map((host) => {
-    const { hostname, port } = new URL(`redis://${host}`);
-    return { host: hostname, port: Number(port || 26_379) };
-  });
+function bySentinels({ sentinels, master, isEncrypted, ...identity }: RedisBySentinels) {
   return {
-    sentinels,
-    name,
+    sentinels: [...sentinels],
+    name: master,
     failoverDetector: true,
-    ...(username ? { username: decodeURIComponent(username) } : {}),
-    ...(password ? { password: decodeURIComponent(password) } : {}),
-    ...(scheme === "rediss" ? { tls: {} } : {}),
+    ...identity,
+    ...(isEncrypted ? { tls: {} } : {}),
   } satisfies RedisOptions;
 }
 

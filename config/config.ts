@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { isRedisUrl } from "../domain/redis-url.ts";
 
 const developmentSecret = "devex-development-secret-never-for-production";
 const second = 1;
@@ -80,10 +81,7 @@ const schema = z.object({
   MAX_ACTIVITIES_PER_SECOND: z.coerce.number().min(1).max(10_000).default(100),
   REDIS_URL: z
     .string()
-    .regex(
-      /^rediss?:\/\/[^/,]+(?:\/.*)?$|^rediss?-sentinel:\/\/[^/]+\/[\w.-]+$/,
-      "use redis://HOST:PORT, rediss:// for TLS, or redis-sentinel://HOST:PORT,HOST:PORT/MASTER",
-    )
+    .refine(isRedisUrl, "use redis://HOST:PORT, rediss:// for TLS, or redis-sentinel://HOST:PORT,HOST:PORT/MASTER")
     .default("redis://127.0.0.1:6379"),
   S3_ENDPOINT: url.optional(),
   S3_REGION: z.string().default("us-east-1"),

@@ -68,7 +68,7 @@ describe("loadConfig", () => {
       "rediss-sentinel://u:p@a/m",
     ])
       expect(loadConfig({ ...enough, REDIS_URL: url }).REDIS_URL).toBe(url);
-    for (const url of ["r:6379", "redis://a,b", "redis-sentinel://a", "redis://"])
+    for (const url of ["r:6379", "redis://a,b", "redis-sentinel://a", "redis-sentinel://user@a/m", "redis://"])
       expect(() => loadConfig({ ...enough, REDIS_URL: url }), url).toThrow("REDIS_URL: use redis://HOST");
   });
   it("needs no keys of the store where the machine has a role and sessions get keys of their own", () => {
