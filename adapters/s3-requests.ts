@@ -49,13 +49,11 @@ const silenceTimeoutMs = 60_000;
 
 /**
  * Signed requests to an S3 server, with retries where a repetition can help. The SDK's own client takes seven
- * times as long for a small object (docs/decisions/0010), and a workspace is mostly those. `currentKeys` is asked
- * before each one, for keys that run out.
+ * times as long for a small object (docs/decisions/0010), and a workspace is mostly those. For keys that run out
+ * `currentKeys` is asked before each one.
  */
-export function createS3Requests(
-  options: S3Options,
-  currentKeys: () => AccessKeys | Promise<AccessKeys> = () => fixedKeys(options),
-) {
+export function createS3Requests(options: S3Options, currentKeys?: () => Promise<AccessKeys>) {
+  const ownKeys = fixedKeys(options);
   const isAws = !options.endpoint;
   const base = new URL(options.endpoint ?? `https://${options.bucket}.s3.${options.region}.amazonaws.com`);
   const pathPrefix = isAws ? "/" : `${base.pathname.replace(/\/$/, "")}/${options.bucket}/`;
@@ -82,7 +80,7 @@ export function createS3Requests(
           ...(body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) }),
         },
       },
-      await currentKeys(),
+      currentKeys ? await currentKeys() : ownKeys,
     );
     const answer = await requestBy.call(pool, {
       method,

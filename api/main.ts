@@ -33,12 +33,12 @@ const receiveTimeoutMs = 30_000;
 
 await runMain(async () => {
   const config = loadConfig(process.env);
-  const logger = createLogger("api", config.LOG_LEVEL);
   const tracing = await startTracing({
     service: "devex-api",
     version: config.BUILD_ID,
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
   });
+  const logger = createLogger("api", config.LOG_LEVEL, tracing.isOn);
   const store = tracing.traced("store", createS3ObjectStore(objectStoreOptions(config)));
   const cluster = tracing.traced(
     "cluster",
@@ -89,7 +89,7 @@ await runMain(async () => {
     metrics: createMetrics({ eventListeners: events.listeners }),
     release: `${version}+${config.BUILD_ID}`,
     logger,
-    requestLogger: createRequestLogger("api", config.LOG_LEVEL),
+    requestLogger: createRequestLogger("api", config.LOG_LEVEL, tracing.isOn),
     stopping: stopping.signal,
     frontendUrl: config.FRONTEND_URL,
     callbackUrl: config.API_URL && `${config.API_URL}/auth/github/callback`,

@@ -10,7 +10,7 @@ import { answers, endPrograms, startProgram as start } from "./programs.ts";
 import { freePort } from "../tools/free-port.ts";
 import { signIn, type Person } from "../tools/api-client.ts";
 import { load as loadWith, type LoadOptions } from "./load.ts";
-import { rowPrinter, type BenchOptions, type Row } from "./rows.ts";
+import { ratio, rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 
 /** For the memory: enough for a leak of a few bytes a request to be seen. */
 const manyRequests = 500_000;
@@ -42,7 +42,7 @@ export async function benchApi({ environment, rounds }: BenchOptions, print: (ro
       ["get", `/api/repl/${few.ids[0]}`, few],
     ] as const) {
       const full = await load(api + path, person.api.token);
-      const ratioToFloor = Math.round((roundTrip.requestsPerSecond / full.requestsPerSecond) * 100) / 100;
+      const ratioToFloor = ratio(roundTrip.requestsPerSecond, full.requestsPerSecond);
       print({ case: name, ...full, ratioToFloor });
       const half = await load(api + path, person.api.token, { rate: Math.round(full.requestsPerSecond / 2) });
       print({ case: `${name}, at half of that load`, ...half });

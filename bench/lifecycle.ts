@@ -10,7 +10,7 @@ import { apiAddresses } from "../tools/stack/environment.ts";
 import { connectEditor } from "../tools/editor-client.ts";
 import { answers, endPrograms, startProgram } from "./programs.ts";
 import { createFloors, settledMs } from "./floors.ts";
-import { percentile, rowPrinter, type BenchOptions, type Row } from "./rows.ts";
+import { percentile, ratio, rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 import { readWorkflowSteps, type Step } from "./workflow-steps.ts";
 
 /** Times of create, open and close, beside what Kubernetes alone needs for a pod and for an ephemeral container. */
@@ -93,8 +93,8 @@ async function measureLifecycle(
   }
 
   const row = rowPrinter(print);
-  const ratio = (times: readonly number[], floor: number) => ({
-    ratioToFloor: Math.round((percentile(times, 0.5) / floor) * 100) / 100,
+  const toFloor = (times: readonly number[], floor: number) => ({
+    ratioToFloor: ratio(percentile(times, 0.5), floor),
   });
 
   const { podFloor, ephemeralFloor } = await benchFloors({ environment, stack, rounds }, print);
@@ -127,14 +127,14 @@ async function measureLifecycle(
     row(
       `create from a template of ${files === 10 ? 3 : files} files, ready`,
       times.create,
-      ratio(times.create, podFloor),
+      toFloor(times.create, podFloor),
     );
-    row(`open, ${files} files`, times.open, { ...ratio(times.open, podFloor), stepsP50Ms: medianSteps(steps.open) });
+    row(`open, ${files} files`, times.open, { ...toFloor(times.open, podFloor), stepsP50Ms: medianSteps(steps.open) });
     row(`close, ${files} files, nothing changed`, times.unchanged, {
-      ...ratio(times.unchanged, ephemeralFloor),
+      ...toFloor(times.unchanged, ephemeralFloor),
       stepsP50Ms: medianSteps(steps.close),
     });
-    row(`close, ${files} files, all changed`, times.changed, ratio(times.changed, ephemeralFloor));
+    row(`close, ${files} files, all changed`, times.changed, toFloor(times.changed, ephemeralFloor));
   }
 
   const creates: number[] = [];
@@ -145,7 +145,7 @@ async function measureLifecycle(
     await creator.remove(made.id);
     await delay(settleMs);
   }
-  row("create from a template of 500 files, ready", creates, ratio(creates, podFloor));
+  row("create from a template of 500 files, ready", creates, toFloor(creates, podFloor));
 
   const people = await Promise.all(
     Array.from({ length: 4 }, () => signIn(apiUrl, `bench-${randomUUID().slice(0, 8)}`)),
@@ -167,7 +167,7 @@ async function measureLifecycle(
   }
   await Promise.all(people.map((api, index) => api.remove(repls[index]?.id ?? "")));
   row("floor: four bare pods at once, until the last is Ready", bareTogether);
-  row("four opens at once, until the last answers", together, ratio(together, percentile(bareTogether, 0.5)));
+  row("four opens at once, until the last answers", together, toFloor(together, percentile(bareTogether, 0.5)));
 }
 
 const templateOf = (files: number) => (files === 10 ? "node" : `files-${files}`);

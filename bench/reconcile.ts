@@ -20,7 +20,7 @@ import { createRecord, readRecord } from "../domain/registry.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { deploymentManifest } from "../manifests/deployment.ts";
-import type { BenchOptions, Row } from "./rows.ts";
+import { ratio, type BenchOptions, type Row } from "./rows.ts";
 
 const sizes = [1000, 10_000];
 const concurrentPuts = 32;
@@ -104,7 +104,7 @@ export async function benchReconcile({ environment }: BenchOptions, print: (row:
       });
       if (seen !== size || findings.length > 0) throw new Error(`saw ${seen}: ${findings.slice(0, 3).join(", ")}`);
       print({ case: `floor: the same read once, ${size} sessions`, ...floor });
-      print({ case: `one run, ${size} sessions`, ...reconciled, ratioToFloor: +(reconciled.ms / floor.ms).toFixed(2) });
+      print({ case: `one run, ${size} sessions`, ...reconciled, ratioToFloor: ratio(reconciled.ms, floor.ms) });
     }
   } finally {
     await store.purge(objectKey.records(owner.id));

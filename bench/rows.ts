@@ -21,6 +21,11 @@ export function percentile(values: readonly number[], share: number): number {
   return Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0);
 }
 
+/** How many times the other one, to two digits. */
+export function ratio(value: number, other: number): number {
+  return Math.round((value / other) * 100) / 100;
+}
+
 export function rowPrinter(print: (row: Row) => void) {
   return (name: string, times: readonly number[], extra: Partial<Row> = {}) =>
     print({ case: name, n: times.length, p50Ms: percentile(times, 0.5), p95Ms: percentile(times, 0.95), ...extra });

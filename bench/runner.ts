@@ -9,7 +9,7 @@ import { connectEditor } from "../tools/editor-client.ts";
 import { bundle } from "../tools/image-contents.ts";
 import { load } from "./load.ts";
 import { answers, withPerson } from "./programs.ts";
-import { percentile, type BenchOptions, type Row } from "./rows.ts";
+import { percentile, ratio, rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 import { runnerMemory } from "./runner-memory.ts";
 
 const floorPort = 3000;
@@ -43,14 +43,9 @@ export async function benchRunner({ environment }: BenchOptions, print: (row: Ro
     const output = await editor.type(session, `node inside.mjs starts ${starts}; echo o''k`, "ok\r\n");
     const told = /times (\{.*?\})/.exec(output.replaceAll(/[\r\n]/g, ""))?.[1] ?? "{}";
     const { bare = [], runner = [] } = JSON.parse(told) as { bare?: number[]; runner?: number[] };
-    const summary = (times: number[]) => ({
-      n: times.length,
-      p50Ms: percentile(times, 0.5),
-      p95Ms: percentile(times, 0.95),
-    });
-    const startRatio = Math.round((percentile(runner, 0.5) / percentile(bare, 0.5)) * 100) / 100;
-    print({ case: "floor: start of a bare server in Node", ...summary(bare) });
-    print({ case: "start until ping answers", ...summary(runner), ratioToFloor: startRatio });
+    const row = rowPrinter(print);
+    row("floor: start of a bare server in Node", bare);
+    row("start until ping answers", runner, { ratioToFloor: ratio(percentile(runner, 0.5), percentile(bare, 0.5)) });
 
     await editor.type(session, `node inside.mjs serve ${floorPort} &`, "serving");
     const floorUrl = await cluster.expose(id, url);
@@ -61,7 +56,7 @@ export async function benchRunner({ environment }: BenchOptions, print: (row: Ro
     const direct = await load(floorUrl);
     print({ case: "floor: the program through the ingress, without the runner", ...direct });
     const preview = await load(`${url}user-app/${floorPort}/`, { header: `cookie=devex_repl=${ticket}` });
-    const ratioToFloor = Math.round((direct.requestsPerSecond / preview.requestsPerSecond) * 100) / 100;
+    const ratioToFloor = ratio(direct.requestsPerSecond, preview.requestsPerSecond);
     print({ case: "preview of the program", ...preview, ratioToFloor });
     await editor.close();
     await cluster.withdraw(id);
@@ -98,8 +93,8 @@ async function sockets(url: string, floorUrl: string, ticket: string, print: (ro
   print({
     case: "a key press until the terminal echoes it",
     ...row(ours),
-    ratioToFloor: Math.round((tenths(ours).p50Ms / tenths(floor).p50Ms) * 100) / 100,
-    ratioToFloorP99: Math.round((tenths(ours).p99Ms / tenths(floor).p99Ms) * 100) / 100,
+    ratioToFloor: ratio(tenths(ours).p50Ms, tenths(floor).p50Ms),
+    ratioToFloorP99: ratio(tenths(ours).p99Ms, tenths(floor).p99Ms),
   });
 
   const bareRate = await megabytesPerSecond(bare, () => bare.send(`flood ${floodBytes}`));

@@ -12,7 +12,7 @@ import { objectStoreOptions } from "../config/settings.ts";
 import { createRecord } from "../domain/registry.ts";
 import { bundle } from "../tools/image-contents.ts";
 import { buildRclone, rcloneEnvironment, rcloneFlags } from "./rclone.ts";
-import { percentile, type BenchOptions, type Row } from "./rows.ts";
+import { percentile, ratio, type BenchOptions, type Row } from "./rows.ts";
 import type { SyncProgramInput } from "./sync-program.ts";
 
 /** Saves and restores of the sync program, beside rclone and beside one archive, on the same trees and the same server. */
@@ -87,7 +87,7 @@ export async function benchSync({ environment, rounds }: BenchOptions, print: (r
             p50Ms: median(runs),
             ...(requests === undefined ? {} : { requests }),
             peakMegabytes: Math.max(...runs.map(({ peakMegabytes }) => peakMegabytes)),
-            ...(tool.name === "devex" ? {} : { timesOurs: Math.round((median(runs) / own) * 100) / 100 }),
+            ...(tool.name === "devex" ? {} : { timesOurs: ratio(median(runs), own) }),
           });
         }
       }

@@ -2,8 +2,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { currentRelease } from "./current-release.ts";
 import { responds } from "./responds.ts";
-import { runQuietly } from "./stack/commands.ts";
 import { apiAddresses, ownServers, stackEnvironment } from "./stack/environment.ts";
 import { readOrCreateSettings } from "./stack/settings.ts";
 import { bringUp, loadedImages } from "./stack/up.ts";
@@ -29,7 +29,7 @@ async function main(): Promise<void> {
 
   const port = process.env["PORT"] ?? "8080";
   const variables = stackEnvironment(stack, loadedImages(stack));
-  const release = { BUILD_ID: process.env["BUILD_ID"] ?? (await commit()) };
+  const release = { BUILD_ID: process.env["BUILD_ID"] ?? (await currentRelease()) };
   const environment = { ...process.env, ...variables, ...apiAddresses(stack, port), ...release };
   const programs = [run("worker", environment), run("api", environment)];
   const stop = () => programs.forEach((program) => program.kill("SIGTERM"));
@@ -60,10 +60,6 @@ function run(name: "api" | "worker", env: Record<string, string | undefined>): C
 }
 
 /** The commit that is checked out; with changes it is still the same release, so that its workflows go on. */
-async function commit(): Promise<string | undefined> {
-  return (await runQuietly("git", ["-C", root, "rev-parse", "--short=12", "HEAD"])).trim() || undefined;
-}
-
 async function untilReady(url: string): Promise<void> {
   while (!(await responds(`${url}/readyz`))) await delay(200);
 }

@@ -32,18 +32,18 @@ import { installTemporalRuntime } from "./temporal-runtime.ts";
 
 await runMain(async () => {
   const config = loadConfig(process.env);
-  const logger = createLogger("worker", config.LOG_LEVEL);
+  const tracing = await startTracing({
+    service: "devex-worker",
+    version: config.BUILD_ID,
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+  });
+  const logger = createLogger("worker", config.LOG_LEVEL, tracing.isOn);
   // What the SDK counts is read on loopback and told with our own.
   const sdkAddress = config.METRICS_PORT ? `127.0.0.1:${config.METRICS_PORT + 1}` : undefined;
   installTemporalRuntime(logger, sdkAddress);
   const metrics = createWorkerMetrics(async () =>
     sdkAddress ? (await fetch(`http://${sdkAddress}/metrics`)).text() : "",
   );
-  const tracing = await startTracing({
-    service: "devex-worker",
-    version: config.BUILD_ID,
-    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
-  });
   let isReady = (): boolean => false;
   const closeStatus =
     config.METRICS_PORT &&

@@ -3,8 +3,7 @@ import { routePath } from "hono/route";
 import type { Logger } from "../../config/logger.ts";
 import type { Env } from "../env.ts";
 import type { Metrics } from "../metrics.ts";
-
-const quiet = new Set(["/livez", "/readyz", "/ping", "/metrics"]);
+import { isProbe } from "./probes.ts";
 
 /** One line and one count per request; probes have a line only when they fail. */
 export function observeRequests(logger: Logger, requestLogger: Logger, metrics: Metrics) {
@@ -17,7 +16,7 @@ export function observeRequests(logger: Logger, requestLogger: Logger, metrics: 
     const { status } = c.res;
     const route = routePath(c, -1);
     metrics.countRequest(method, route, status, durationMs / 1000);
-    if (quiet.has(path) && status < 400) return;
+    if (isProbe(path) && status < 400) return;
     requestLogger.info({
       event: "request",
       method,

@@ -2,13 +2,13 @@ import { context, propagation, SpanKind, SpanStatusCode, trace } from "@opentele
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import type { Env } from "../env.ts";
+import { isProbe } from "./probes.ts";
 
 const tracer = trace.getTracer("devex-api");
-const quiet = new Set(["/livez", "/readyz", "/ping", "/metrics"]);
 
 /** A span for each request but probes, which goes on with the trace that its sender began, if any. */
 export const traceRequests = createMiddleware<Env>(async (c, next) => {
-  if (quiet.has(c.req.path)) return next();
+  if (isProbe(c.req.path)) return next();
   const parent = propagation.extract(context.active(), c.req.header());
   await tracer.startActiveSpan(c.req.method, { kind: SpanKind.SERVER }, parent, async (span) => {
     try {

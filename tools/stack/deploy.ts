@@ -5,17 +5,19 @@ import { fileURLToPath } from "node:url";
 import * as k8s from "@kubernetes/client-node";
 import { Connection } from "@temporalio/client";
 import { msToTs } from "@temporalio/common/lib/time.js";
+import { currentRelease } from "../current-release.ts";
 import { responds } from "../responds.ts";
 import { buildBaseImage } from "./base-image.ts";
 import { buildServer, serverBinary } from "./build-servers.ts";
 import { apiClient, systemNamespace } from "./cluster.ts";
-import { run, runQuietly } from "./commands.ts";
+import { run } from "./commands.ts";
 import { importImage } from "./containerd.ts";
 import { stackEnvironment } from "./environment.ts";
 import { buildServerImage } from "./images.ts";
 import { startForwarder } from "./network.ts";
 import { waitUntil } from "./processes.ts";
 import { portOf, type StackSettings } from "./settings.ts";
+import { searchAttributeNames } from "./stores.ts";
 import { runTasks } from "./tasks.ts";
 import { loadedImages } from "./up.ts";
 
@@ -50,7 +52,7 @@ export async function deploy(
         estimateSeconds: 60,
         run: async () => {
           const base = await buildBaseImage();
-          const made = await buildServerImage(base, await commit());
+          const made = await buildServerImage(base, await currentRelease());
           image = made.reference;
           return importImage(stack, made, { isForLater: false });
         },
@@ -167,7 +169,7 @@ async function prepareTemporal(stack: StackSettings): Promise<string | undefined
       workflowExecutionRetentionPeriod: msToTs("7 days"),
     });
     const keyword = 2;
-    const searchAttributes = Object.fromEntries(["ReplId", "UserId", "Template"].map((name) => [name, keyword]));
+    const searchAttributes = Object.fromEntries(searchAttributeNames.map((name) => [name, keyword]));
     const isMade = () =>
       connection.operatorService
         .addSearchAttributes({ namespace: temporalNamespace, searchAttributes })
@@ -186,8 +188,4 @@ function sessionSecret(stack: StackSettings): string {
   const file = join(stack.folder, "session-secret");
   if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString("hex"), { mode: 0o600 });
   return readFileSync(file, "utf8");
-}
-
-async function commit(): Promise<string> {
-  return (await runQuietly("git", ["-C", root, "rev-parse", "--short=12", "HEAD"])).trim() || "development";
 }

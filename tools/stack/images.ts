@@ -2,7 +2,7 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync,
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runnerImageWith } from "../../domain/naming.ts";
-import { fillProgram, serverSources } from "../image-contents.ts";
+import { fillProgram, serverSources, type Program } from "../image-contents.ts";
 import { serverBinary } from "./build-servers.ts";
 import { run } from "./commands.ts";
 import { pauseImage } from "./containerd.ts";
@@ -50,30 +50,28 @@ export async function buildToolchainImage(name: string, base: BaseImage, runner:
 
 /** The program of the restore, checkpoint and save containers. */
 export function buildSyncImage(base: BaseImage): Promise<Image> {
-  return buildImage("sync", fillSync, { base });
+  return buildImage("sync", fillWith("sync", "sync/Dockerfile"), { base });
 }
 
 /** API and worker; `buildId` is the release that it says it is. */
 export function buildServerImage(base: BaseImage, buildId: string): Promise<Image> {
-  const sources = [...serverSources, "package-lock.json", join("deploy", "Dockerfile")].map((path) => join(root, path));
-  return buildImage("server", fillServer, { base, arguments: { BUILD_ID: buildId }, from: base.reference, sources });
+  const dockerfile = "deploy/Dockerfile";
+  const sources = [...serverSources, "package-lock.json", dockerfile].map((path) => join(root, path));
+  return buildImage("server", fillWith("server", dockerfile), { base, arguments: { BUILD_ID: buildId }, sources });
+}
+
+/** A program as its Dockerfile wants to find it. */
+function fillWith(program: Program, dockerfile: string) {
+  return async (context: string): Promise<void> => {
+    await fillProgram(program, join(context, "out"));
+    copyFileSync(join(root, dockerfile), join(context, "Dockerfile"));
+  };
 }
 
 async function fillRunner(context: string): Promise<void> {
-  await fillProgram("runner", join(context, "out"));
+  await fillWith("runner", "runner/Dockerfile")(context);
   // The toolchains are not copied into the image; but its tag, which is also theirs, changes with them.
-  for (const part of ["Dockerfile", "toolchains"])
-    cpSync(join(root, "runner", part), join(context, part), { recursive: true });
-}
-
-async function fillSync(context: string): Promise<void> {
-  await fillProgram("sync", join(context, "out"));
-  copyFileSync(join(root, "sync", "Dockerfile"), join(context, "Dockerfile"));
-}
-
-async function fillServer(context: string): Promise<void> {
-  await fillProgram("server", join(context, "out"));
-  copyFileSync(join(root, "deploy", "Dockerfile"), join(context, "Dockerfile"));
+  cpSync(toolchainsFolder, join(context, "toolchains"), { recursive: true });
 }
 
 export function buildPauseImage(): Promise<Image> {

@@ -8,6 +8,9 @@ import { identitySocket } from "./identity.ts";
 import { startServer, waitUntil } from "./processes.ts";
 import { portOf, type StackSettings } from "./settings.ts";
 
+/** By which operators find workflows; each is a Keyword. */
+export const searchAttributeNames = ["ReplId", "UserId", "Template"];
+
 export async function startRedis(stack: StackSettings): Promise<undefined> {
   const port = portOf(stack, "redis");
   startServer(stack, {
@@ -59,7 +62,7 @@ export async function startTemporal(stack: StackSettings): Promise<undefined> {
     "--ui-port",
     portOf(stack, "temporalUi"),
   ];
-  const attributes = ["ReplId", "UserId", "Template"].flatMap((name) => ["--search-attribute", `${name}=Keyword`]);
+  const attributes = searchAttributeNames.flatMap((name) => ["--search-attribute", `${name}=Keyword`]);
   startServer(stack, {
     name: "temporal",
     command: serverBinary("temporal"),
