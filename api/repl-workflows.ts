@@ -1,8 +1,4 @@
 import {
-  ApplicationFailure,
-  CancelledFailure,
-  isGrpcServiceError,
-  TerminatedFailure,
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowNotFoundError,
@@ -12,12 +8,13 @@ import {
 } from "@temporalio/client";
 import { defineSearchAttributeKey } from "@temporalio/common";
 import type { ClosedRepl, OpenedRepl, ReplInput, RestoreSaveInput, StartInput } from "../activities/inputs.ts";
-import { isReplErrorCode, messageOf, ReplError } from "../domain/errors.ts";
+import { ReplError } from "../domain/errors.ts";
 import { taskQueue, workflowIdOf } from "../domain/naming.ts";
 import type { Repl } from "../domain/repl.ts";
 import type { SaveSummary } from "../domain/save.ts";
 import type * as workflows from "../workflows/index.ts";
 import type { ShutdownInput } from "../workflows/shutdown-repl.ts";
+import { outcomeOf, unavailable } from "./workflow-failures.ts";
 
 type Workflows = typeof workflows;
 type WorkflowName = Exclude<keyof Workflows, "pruneSaves" | "reconcileRepls">;
@@ -259,25 +256,6 @@ export function createReplWorkflows(client: Client) {
       throw unavailable(error);
     }
   }
-}
-
-function outcomeOf(error: WorkflowFailedError): ReplError {
-  const { cause } = error;
-  if (cause instanceof CancelledFailure)
-    return new ReplError("conflict", "It was cancelled, because the REPL was closed or deleted meanwhile.", { cause });
-  if (cause instanceof TerminatedFailure)
-    return new ReplError("unavailable", "An operator ended it. Try again.", { cause });
-  if (cause instanceof ApplicationFailure && isReplErrorCode(cause.type))
-    return new ReplError(cause.type, cause.message, { cause });
-  return new ReplError("unavailable", cause?.message ?? "It did not succeed.", { cause });
-}
-
-function unavailable(error: unknown): ReplError {
-  if (error instanceof ReplError) return error;
-  const reason = isGrpcServiceError(error) ? error.details : messageOf(error);
-  return new ReplError("unavailable", `The workflow service does not answer (${reason}). Try again in a moment.`, {
-    cause: error,
-  });
 }
 
 function ignoreNotFound(error: unknown): void {
