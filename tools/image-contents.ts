@@ -67,7 +67,7 @@ export async function workflowBundle(): Promise<string> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(root, "workflows", "index.ts"),
     // A worker that traces needs them inside, and only the bundle can bring them.
-    workflowInterceptorModules: [fileURLToPath(import.meta.resolve(tracingOfWorkflows))],
+    workflowInterceptorModules: [join(nodeModules, tracingOfWorkflows)],
     logger: new DefaultLogger("ERROR"),
   });
   return code;

@@ -12,6 +12,9 @@ import { versioningOf } from "./releases.ts";
 
 export const workflowsPath = fileURLToPath(new URL("../workflows/index.ts", import.meta.url));
 
+/** The bundle's workflows tell of their spans, traced or not. */
+export const spansToNobody = { exporter: { export: { fn: () => {} } } };
+
 interface CreateWorkerOptions {
   readonly connection: NativeConnection;
   readonly config: Config;
@@ -39,8 +42,8 @@ export function createWorker({
     activities,
     plugins,
     ...(config.WORKFLOW_BUNDLE ? { workflowBundle: { codePath: config.WORKFLOW_BUNDLE } } : { workflowsPath }),
-    // The bundle's workflows tell of their spans, traced or not; a plugin that traces has its own in this place.
-    sinks: { exporter: { export: { fn: () => {} } } },
+    // A plugin that traces has its own in this place.
+    sinks: spansToNobody,
     workerDeploymentOptions: versioningOf(config.BUILD_ID),
     interceptors: { activity: [createHeartbeatInterceptor(), createActivityInterceptor(logger, events, metrics)] },
     maxConcurrentActivityTaskExecutions: config.MAX_ACTIVITIES,

@@ -5,6 +5,7 @@ import { DefaultLogger, Runtime, Worker, type ActivityInterceptorsFactory } from
 import { afterAll, beforeAll, inject } from "vitest";
 import { toFailure } from "../../activities/failure.ts";
 import type { Activities } from "../../activities/index.ts";
+import { spansToNobody } from "../../worker/create-worker.ts";
 import type * as workflows from "../../workflows/index.ts";
 import "../setup/stack-variables.ts";
 
@@ -62,6 +63,7 @@ export function useTestServer() {
         taskQueue,
         activities,
         workflowBundle: { codePath: inject("workflowBundle") },
+        sinks: spansToNobody,
         interceptors: { activity: [translateErrors] },
         maxHeartbeatThrottleInterval: 100,
       });

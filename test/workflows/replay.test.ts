@@ -4,6 +4,7 @@ import proto from "@temporalio/proto";
 import { DefaultLogger, Runtime, Worker } from "@temporalio/worker";
 import project from "../../package.json" with { type: "json" };
 import { beforeAll, describe, expect, inject, it } from "vitest";
+import { spansToNobody } from "../../worker/create-worker.ts";
 import "../setup/stack-variables.ts";
 
 const folder = fileURLToPath(new URL("../histories", import.meta.url));
@@ -19,7 +20,7 @@ const { History } = proto.temporal.api.history.v1;
 const read = (file: string) => JSON.parse(readFileSync(`${folder}/${file}`, "utf8")) as Recorded;
 const replay = (recorded: Recorded) =>
   Worker.runReplayHistory(
-    { workflowBundle: { codePath: inject("workflowBundle") } },
+    { workflowBundle: { codePath: inject("workflowBundle") }, sinks: spansToNobody },
     History.fromObject(recorded.history),
     recorded.workflowId,
   );
