@@ -38,9 +38,29 @@ function bySentinels({ sentinels, master, isEncrypted, ...identity }: RedisBySen
   } satisfies RedisOptions;
 }
 
-/** A connection of its own for hearing what is published: no command there waits for an answer for long, or in company. */
-export function connectToHear(redis: Redis): Redis {
-  const subscriber = redis.duplicate({ enableAutoPipelining: false, maxRetriesPerRequest: 3 });
+interface Hearing {
+  /** What is to be heard at this moment. */
+  readonly channels: () => readonly string[];
+  /** Called after each connect, from when on nothing is missed. */
+  readonly onHearing: () => void;
+}
+
+/**
+ * A connection of its own for hearing what is published: no command there waits for an answer for long, or in
+ * company. After a reconnect it subscribes anew, and comes back once more when that is not answered.
+ */
+export function connectToHear(redis: Redis, { channels, onHearing }: Hearing): Redis {
+  const subscriber = redis.duplicate({
+    enableAutoPipelining: false,
+    maxRetriesPerRequest: 3,
+    // A failure of ioredis' own subscribing reaches nobody, and would end the process.
+    autoResubscribe: false,
+  });
   subscriber.on("error", () => {});
+  subscriber.on("ready", () => {
+    const names = channels();
+    if (names.length === 0) return;
+    subscriber.subscribe(...names).then(onHearing, () => subscriber.disconnect(true));
+  });
   return subscriber;
 }

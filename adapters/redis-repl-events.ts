@@ -29,15 +29,15 @@ export function createRedisReplEvents(redis: Redis): ReplEvents & { close(): voi
 
   function connection(): Redis {
     if (subscriber) return subscriber;
-    subscriber = connectToHear(redis);
+    subscriber = connectToHear(redis, {
+      channels: () => [...listeners.keys()],
+      onHearing() {
+        for (const group of listeners.values()) for (const listener of group) listener.catchUp();
+      },
+    });
     subscriber.on("message", (channel: string, message: string) => {
       const { id, ...event } = JSON.parse(message) as ReplEvent & { id: string };
       for (const listener of listeners.get(channel) ?? []) listener.receive({ id, event });
-    });
-    let wasReady = false;
-    subscriber.on("ready", () => {
-      if (wasReady) for (const group of listeners.values()) for (const listener of group) listener.catchUp();
-      wasReady = true;
     });
     return subscriber;
   }

@@ -15,16 +15,14 @@ const rememberedMs = 10_000;
  */
 export function createRedisTokenCache(redis: Redis): TokenCache & { close(): void } {
   const good = new LRUCache<string, true>({ max: tokensInMemory, ttl: rememberedMs });
-  const subscriber = connectToHear(redis);
   let hears = false;
-  const deafen = () => {
+  const subscriber = connectToHear(redis, {
+    channels: () => [redisKey.revokedTokens],
+    onHearing: () => (hears = true),
+  });
+  subscriber.on("close", () => {
     hears = false;
     good.clear();
-  };
-  subscriber.on("close", deafen);
-  // Subscribed anew after each reconnect by ourselves, to know from when on nothing is missed.
-  subscriber.on("ready", () => {
-    subscriber.subscribe(redisKey.revokedTokens).then(() => (hears = true), deafen);
   });
   subscriber.on("message", (_channel: string, tokenId: string) => good.delete(tokenId));
 

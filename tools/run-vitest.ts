@@ -12,6 +12,25 @@ export function succeeds(
   });
 }
 
+/** What is read of Vitest's JSON report. */
+export interface TestReport {
+  readonly numPassedTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message?: string;
+    readonly assertionResults: readonly {
+      readonly ancestorTitles: readonly string[];
+      readonly title: string;
+      readonly fullName: string;
+      readonly status: string;
+      readonly duration?: number;
+      readonly failureMessages?: readonly string[];
+      readonly meta?: { readonly recoverySeconds?: number };
+    }[];
+  }[];
+}
+
 /** Runs tests, shows them here and writes Vitest's JSON report to a file; true when all passed. */
 export function runVitest(
   chosen: readonly string[],

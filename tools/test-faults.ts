@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runVitest } from "./run-vitest.ts";
+import { runVitest, type TestReport } from "./run-vitest.ts";
 
 const help = `npm run test:faults                 every activity x every fault, and random walks, on fakes with time skipped
 npm run test:faults -- --real       then on the local stack (npm run stack -- up): crashes, hangs, upgrades, resets, load
@@ -45,19 +45,6 @@ const longForm = {
   DEVEX_EVERY_STEP: "true",
 };
 
-interface Report {
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly assertionResults: readonly {
-      readonly ancestorTitles: readonly string[];
-      readonly title: string;
-      readonly status: string;
-      readonly duration?: number;
-      readonly meta?: { readonly recoverySeconds?: number };
-    }[];
-  }[];
-}
-
 interface Row {
   readonly file: string;
   readonly what: string;
@@ -86,7 +73,7 @@ async function main(): Promise<boolean> {
       const environment = { ...(isLong ? longForm : {}), ...process.env };
       const ok = await runVitest(["--project", project, ...files], report, environment);
       isGreen &&= ok;
-      collect(JSON.parse(readFileSync(report, "utf8")) as Report, rows);
+      collect(JSON.parse(readFileSync(report, "utf8")) as TestReport, rows);
     }
   } finally {
     rmSync(folder, { recursive: true });
@@ -102,7 +89,7 @@ async function main(): Promise<boolean> {
 }
 
 /** Cases that differ only in the step, the fault or a number are one row. */
-function collect({ testResults }: Report, rows: Map<string, Row>): void {
+function collect({ testResults }: TestReport, rows: Map<string, Row>): void {
   for (const { name, assertionResults } of testResults) {
     for (const { ancestorTitles, title, status, duration = 0, meta } of assertionResults) {
       const what = [...ancestorTitles, title]

@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { runVitest, succeeds } from "./run-vitest.ts";
+import { join, relative } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import { runVitest, succeeds, type TestReport } from "./run-vitest.ts";
 import { commandExists } from "./stack/commands.ts";
 import { takeDown } from "./stack/down.ts";
 import { installPackages } from "./stack/packages.ts";
@@ -17,23 +18,18 @@ const environment = { ...process.env, DEVEX_STACK: stackName };
 const print = (line: string) => console.log(line);
 let isInterrupted = false;
 
-interface Totals {
+interface Outcome {
   passed: number;
-  failed: number;
+  readonly failures: string[];
 }
 
-async function main(): Promise<Totals> {
-  const totals: Totals = { passed: 0, failed: 0 };
-  const count = (name: string, ok: boolean) => {
-    if (!ok) print(`✗ ${name}`);
-    totals[ok ? "passed" : "failed"]++;
-  };
+async function main(): Promise<Outcome> {
+  const outcome: Outcome = { passed: 0, failures: [] };
 
   print("── format, lint, types, dead code");
-  count(
-    "npm run check",
-    await succeeds(process.execPath, [join(import.meta.dirname, "check.ts"), "--without-tests"], environment),
-  );
+  const check = [join(import.meta.dirname, "check.ts"), "--without-tests"];
+  if (await succeeds(process.execPath, check, environment)) outcome.passed++;
+  else outcome.failures.push("npm run check");
   print("── what tests need: Temporal's test server, a browser, and the stack (the first time builds it)");
   await prepareTestServer();
   await prepareBrowser();
@@ -47,16 +43,17 @@ async function main(): Promise<Totals> {
       print(`── ${project} tests`);
       const report = join(reports, `${project}.json`);
       const ok = await runVitest(["--project", project], report, environment);
-      const counted = readReport(report);
-      totals.passed += counted.passed;
-      totals.failed += counted.failed;
-      if (!ok && counted.failed === 0) count(`${project} tests ended badly without a failing test`, false);
+      const { passed, failures } = readReport(report);
+      outcome.passed += passed;
+      outcome.failures.push(...failures);
+      if (!ok && failures.length === 0)
+        outcome.failures.push(`${project}: ended badly without a failing test; see "Unhandled Errors" above`);
     }
   } finally {
     print("── taking the stack down");
     await takeDown(stack);
   }
-  return totals;
+  return outcome;
 }
 
 /** Debian's Chromium, for the tests that a browser must pass. */
@@ -64,25 +61,34 @@ async function prepareBrowser(): Promise<void> {
   if (!(await commandExists("chromium"))) await installPackages(["chromium"]);
 }
 
-function readReport(file: string): Totals {
+function readReport(file: string): Outcome {
   try {
-    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(file, "utf8")) as {
-      numPassedTests: number;
-      numFailedTests: number;
-    };
-    return { passed: numPassedTests, failed: numFailedTests };
+    const { numPassedTests, testResults } = JSON.parse(readFileSync(file, "utf8")) as TestReport;
+    const failures = testResults.flatMap(({ name, status, message = "", assertionResults }) => {
+      const failed = assertionResults.filter((test) => test.status === "failed");
+      // A file that could not be run has no tests to blame.
+      if (failed.length === 0 && status === "failed") return [`${relative(".", name)}: ${firstLine(message)}`];
+      return failed.map(
+        ({ fullName, failureMessages }) =>
+          `${relative(".", name)}: ${fullName.trim()}: ${firstLine(failureMessages?.[0] ?? "")}`,
+      );
+    });
+    return { passed: numPassedTests, failures };
   } catch {
-    return { passed: 0, failed: 0 };
+    return { passed: 0, failures: [] };
   }
 }
+
+const firstLine = (text: string) => stripVTControlCharacters(text).split("\n")[0] ?? "";
 
 // Children of the same terminal get the signal too and end; what runs here goes on to its clean-up.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => (isInterrupted = true));
 
-const totals = await main().catch((error: unknown): Totals => {
-  console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
-  return { passed: 0, failed: 1 };
-});
+const { passed, failures } = await main().catch((error: unknown): Outcome => ({
+  passed: 0,
+  failures: [error instanceof Error ? error.message : String(error)],
+}));
 rmSync(reports, { recursive: true, force: true });
-process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0;
-print(`${totals.passed} passed, ${totals.failed} failed`);
+process.exitCode = failures.length > 0 || passed === 0 ? 1 : 0;
+for (const failure of failures) print(`✗ ${failure}`);
+print(`${passed} passed, ${failures.length} failed`);

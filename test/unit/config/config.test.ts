@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { configVariables, loadConfig } from "../../../config/config.ts";
 import { stsOptions, temporalOptions } from "../../../config/settings.ts";
 import { loadTemplates } from "../../../config/templates.ts";
@@ -87,7 +87,9 @@ describe("loadConfig", () => {
     expect(loadConfig({ ...enough, HOST: "127.0.0.1, 10.0.0.1" }).HOST).toEqual(["127.0.0.1", "10.0.0.1"]);
   });
   it("reads any variable from a file", () => {
-    const file = join(mkdtempSync(join(tmpdir(), "devex-config-")), "key");
+    const folder = mkdtempSync(join(tmpdir(), "devex-config-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "key");
     writeFileSync(file, "from-file\n");
     expect(loadConfig({ ...enough, S3_SECRET_KEY_FILE: file }).S3_SECRET_KEY).toBe("from-file");
     expect(() => loadConfig({ ...enough, S3_SECRET_KEY_FILE: "/no/such/file" })).toThrow(
