@@ -3,6 +3,8 @@ import { parseSentinelUrl, type RedisBySentinels } from "../domain/redis-url.ts"
 
 /** A server that hangs is taken for away after this: reads then go to the registry instead. */
 const commandTimeoutMs = 2000;
+/** And is left after this. By Sentinels, another one has its place by then. */
+const silenceMs = 5000;
 const longestPauseMs = 2000;
 
 /**
@@ -13,6 +15,7 @@ export function connectToRedis(url: string): Redis {
   const pause = (failures: number) => Math.min(failures * 100, longestPauseMs);
   const options = {
     commandTimeout: commandTimeoutMs,
+    socketTimeout: silenceMs,
     maxRetriesPerRequest: 1,
     enableAutoPipelining: true,
     retryStrategy: pause,
@@ -28,11 +31,11 @@ export function connectToRedis(url: string): Redis {
   return redis;
 }
 
+// Without ioredis' failover detector: one that hears of the failover while the client connects ends it for good.
 function bySentinels({ sentinels, master, isEncrypted, ...identity }: RedisBySentinels) {
   return {
     sentinels: [...sentinels],
     name: master,
-    failoverDetector: true,
     ...identity,
     ...(isEncrypted ? { tls: {} } : {}),
   } satisfies RedisOptions;
@@ -47,7 +50,7 @@ interface Hearing {
 
 /**
  * A connection of its own for hearing what is published: no command there waits for an answer for long, or in
- * company. After a reconnect it subscribes anew, and comes back once more when that is not answered.
+ * company. It subscribes anew after each reconnect, and is itself asked for a sign of life while nothing is said.
  */
 export function connectToHear(redis: Redis, { channels, onHearing }: Hearing): Redis {
   const subscriber = redis.duplicate({
@@ -56,11 +59,16 @@ export function connectToHear(redis: Redis, { channels, onHearing }: Hearing): R
     // A failure of ioredis' own subscribing reaches nobody, and would end the process.
     autoResubscribe: false,
   });
-  subscriber.on("error", () => {});
+  // What is not answered has the connection left, which comes back.
+  const unanswered = () => {};
+  subscriber.on("error", unanswered);
   subscriber.on("ready", () => {
     const names = channels();
-    if (names.length === 0) return;
-    subscriber.subscribe(...names).then(onHearing, () => subscriber.disconnect(true));
+    if (names.length > 0) subscriber.subscribe(...names).then(onHearing, unanswered);
   });
+  const asking = setInterval(() => {
+    if (subscriber.status === "ready") subscriber.ping().catch(unanswered);
+  }, silenceMs).unref();
+  subscriber.once("end", () => clearInterval(asking));
   return subscriber;
 }
