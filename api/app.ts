@@ -14,6 +14,7 @@ import { problem } from "./problem.ts";
 import { authRoutes, type AuthOptions } from "./routes/auth.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { healthRoutes, type Checks } from "./routes/health.ts";
+import { pageRoutes, type PageOptions } from "./routes/page.ts";
 import { replCommands, type ReplCommandsOptions } from "./routes/repl-commands.ts";
 import { replEvents, type ReplEventsOptions } from "./routes/repl-events.ts";
 import { replLookUps } from "./routes/repl-lookups.ts";
@@ -21,7 +22,7 @@ import { replSaves, type ReplSavesOptions } from "./routes/repl-saves.ts";
 import { runnerRoutes, type RunnerRoutesOptions } from "./routes/runner.ts";
 import { wellKnownRoutes, type IssuerDocuments } from "./routes/well-known.ts";
 import { sessionCookie } from "./sessions.ts";
-import { templateJson, templateSchema } from "./schemas.ts";
+import { limitsSchema, templateJson, templateSchema } from "./schemas.ts";
 
 export interface AppOptions
   extends AuthOptions, ReplCommandsOptions, ReplEventsOptions, ReplSavesOptions, RunnerRoutesOptions {
@@ -34,6 +35,10 @@ export interface AppOptions
   /** For the one line of each request, which holds no secret. */
   readonly requestLogger: Logger;
   readonly templates: readonly PublishedTemplate[];
+  /** Of one user. */
+  readonly quota: z.infer<typeof limitsSchema>;
+  /** The built page; without it the API has none. */
+  readonly page?: PageOptions | undefined;
   /** Whether each request is told to a collector. */
   readonly isTraced?: boolean;
 }
@@ -49,6 +54,14 @@ const templatesRoute = createRoute({
   tags: ["REPLs"],
   summary: "What a REPL can start from",
   responses: { 200: jsonContent(z.array(templateSchema), "All templates"), ...problems() },
+});
+
+const limitsRoute = createRoute({
+  method: "get",
+  path: "/api/limits",
+  tags: ["REPLs"],
+  summary: "How many REPLs one user can have",
+  responses: { 200: jsonContent(limitsSchema, "The same for everybody"), ...problems() },
 });
 
 /** The HTTP API, without a socket: tests call `app.request`. */
@@ -81,6 +94,7 @@ export function createApp(options: AppOptions) {
     .route("/", healthRoutes(options))
     .route("/auth", authRoutes(options))
     .openapi(templatesRoute, (c) => c.json(options.templates.map(templateJson), 200))
+    .openapi(limitsRoute, (c) => c.json(options.quota, 200))
     .route("/api/repl", replLookUps(options.reader))
     .route("/api/repl", replCommands(options))
     .route("/api/repl", replSaves(options))
@@ -90,6 +104,7 @@ export function createApp(options: AppOptions) {
   describeApi(app);
   app.route("/docs", docsRoutes());
   app.route("/.well-known", wellKnownRoutes(options.issuer));
+  if (options.page) app.route("/", pageRoutes(options.page));
   app.notFound((c) => problem(c, new ReplError("not_found", `There is no ${c.req.method} ${c.req.path}.`)));
   app.onError((error, c) => {
     options.metrics.countRefusal(error instanceof ReplError ? error.code : "internal");

@@ -79,6 +79,8 @@ await runMain(async () => {
       perAddress: config.RATE_LIMIT_PER_ADDRESS,
       trustedProxies: config.TRUSTED_PROXIES,
     }),
+    quota: { repls: config.MAX_REPLS_PER_USER, active: config.MAX_ACTIVE_PER_USER },
+    page: { folder: config.WEB_FOLDER, runnerUrl: config.RUNNER_URL, previewDomain: config.PREVIEW_DOMAIN },
     checks: {
       k8s: () => cluster.check(),
       s3: () => store.check(),

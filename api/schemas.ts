@@ -23,7 +23,12 @@ export const userSchema = z
 export const signedInSchema = z.object({ user: userSchema, token: z.string(), expiresAt: time }).openapi("SignedIn");
 
 export const authStatusSchema = z
-  .object({ authenticated: z.boolean(), user: userSchema.optional(), token_expires_at: time.optional() })
+  .object({
+    authenticated: z.boolean(),
+    user: userSchema.optional(),
+    token_expires_at: time.optional(),
+    sign_in: z.array(z.enum(["github", "development"])).openapi({ description: "The ways to sign in that are on" }),
+  })
   .openapi("AuthStatus");
 
 export const messageSchema = z.object({ message: z.string() }).openapi("Message");
@@ -148,9 +153,14 @@ export const templateSchema = z
     title: z.string(),
     description: z.string(),
     language: z.string(),
+    run: z.string().openapi({ description: "The command that runs its program", example: "node server.js" }),
     ports: z.array(z.int()),
   })
   .openapi("Template");
+
+export const limitsSchema = z
+  .object({ repls: z.int(), active: z.int() })
+  .openapi("Limits", { description: "How many REPLs one user can have, and have open at a time" });
 
 export const runnerReportSchema = z
   .object({
@@ -247,6 +257,7 @@ export function userJson(user: SignedInUser): z.infer<typeof userSchema> {
   };
 }
 
-export function templateJson({ name, title, description, language, ports }: Template): z.infer<typeof templateSchema> {
-  return { name, title, description, language, ports: [...ports] };
+export function templateJson(template: Template): z.infer<typeof templateSchema> {
+  const { name, title, description, language, run, ports } = template;
+  return { name, title, description, language, run, ports: [...ports] };
 }

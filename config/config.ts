@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { isRedisUrl } from "../domain/redis-url.ts";
 
@@ -28,7 +29,8 @@ const schema = z.object({
   /** Addresses to listen on, separated by commas. */
   HOST: list.default(["127.0.0.1"]),
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
-  FRONTEND_URL: url.default("http://localhost:3000"),
+  /** Of a front end elsewhere; the page that this API serves when absent. */
+  FRONTEND_URL: url.optional(),
   RUNNER_URL: url,
   /** All names below it lead to the ingress; previews of a template's ports get hosts of their own there. */
   PREVIEW_DOMAIN: z
@@ -123,6 +125,8 @@ const schema = z.object({
   ),
   RUNNER_IMAGE: z.string().default("devex/runner:latest"),
   SYNC_IMAGE: z.string().default("devex/sync:latest"),
+  /** Where the built page lies. */
+  WEB_FOLDER: z.string().default(fileURLToPath(new URL("../dist", import.meta.url))),
   /** Another folder of templates; the project's own when absent. */
   TEMPLATES_FOLDER: z.string().optional(),
   CHECKPOINT_SECONDS: seconds(1, 30, 10),
@@ -139,7 +143,10 @@ const schema = z.object({
 /** Names of all variables. */
 export const configVariables = Object.keys(schema.shape);
 
-export type Config = Readonly<z.infer<typeof schema>> & { readonly isProduction: boolean };
+export type Config = Readonly<z.infer<typeof schema>> & {
+  readonly FRONTEND_URL: string;
+  readonly isProduction: boolean;
+};
 
 /** Thrown for a configuration that cannot be used; its message names everything that is wrong with it. */
 export class ConfigError extends Error {
@@ -189,7 +196,12 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   if (parsed.data && given !== 0 && given !== sts.length) problems.push(`${sts.join(", ")}: set all of them or none`);
   if (problems.length > 0 || !parsed.data)
     throw new ConfigError(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
-  return Object.freeze({ ...parsed.data, isProduction: parsed.data.NODE_ENV === "production" });
+  const { data } = parsed;
+  return Object.freeze({
+    ...data,
+    FRONTEND_URL: data.FRONTEND_URL ?? data.API_URL ?? `http://localhost:${data.PORT}`,
+    isProduction: data.NODE_ENV === "production",
+  });
 }
 
 /** The secrets that sessions are checked with; the first one signs. */

@@ -5,9 +5,12 @@ import { ConfigError, type Config } from "./config.ts";
 /** The slice of the configuration that manifests are made of. */
 export function clusterSettings(config: Config): ClusterSettings {
   const origins = new Set(
-    [config.FRONTEND_URL, config.RUNNER_URL, ...(config.isProduction ? [] : [`http://localhost:${config.PORT}`])].map(
-      (url) => new URL(url).origin,
-    ),
+    [
+      config.FRONTEND_URL,
+      config.RUNNER_URL,
+      ...(config.API_URL ? [config.API_URL] : []),
+      ...(config.isProduction ? [] : [`http://localhost:${config.PORT}`]),
+    ].map((url) => new URL(url).origin),
   );
   return {
     namespace: config.REPL_NAMESPACE,

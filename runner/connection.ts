@@ -81,12 +81,12 @@ export function serveConnection(
     if (own.size > maximumRemembered) own.clear();
     for (const path of paths) own.set(plainPath(path), await workspace.stateOf(path));
   };
-  const change = (event: string, work: (path: string, data: unknown) => Promise<void>): Handler =>
+  const change = (event: string, work: (path: string, data: unknown) => Promise<object | void>): Handler =>
     answer(event, echoPath, async (data) => {
       const path = textField(data, "path");
-      await work(path, data);
+      const more = await work(path, data);
       await remember(path);
-      return { success: true };
+      return { success: true, ...more };
     });
 
   async function listen(): Promise<void> {
@@ -103,7 +103,7 @@ export function serveConnection(
     async Connection(_data, reply) {
       try {
         await listen();
-        reply("Loaded", { rootContents: await workspace.list("") });
+        reply("Loaded", { rootContents: await workspace.list(""), publicPorts: [...publicPorts] });
       } catch (error) {
         reply("error", { message: reasonOf(error) });
       }
@@ -116,7 +116,9 @@ export function serveConnection(
     fetchContent: answer("fetchContent", echoPath, async (data) => ({
       content: await workspace.read(textField(data, "path")),
     })),
-    updateContent: change("updateContent", (path, data) => workspace.patch(path, textField(data, "patch"))),
+    updateContent: change("updateContent", async (path, data) => ({
+      crc32: await workspace.patch(path, textField(data, "patch")),
+    })),
     createFile: change("createFile", workspace.createFile),
     createFolder: change("createFolder", workspace.createFolder),
     delete: change("delete", workspace.remove),

@@ -13,6 +13,7 @@ import {
   stat,
   writeFile,
 } from "node:fs/promises";
+import { crc32 } from "node:zlib";
 import { basename, dirname, extname, join, normalize, relative, sep } from "node:path";
 import diffMatchPatch from "diff-match-patch";
 import type { FolderItem } from "./protocol.ts";
@@ -119,9 +120,12 @@ export function createWorkspace(root: string) {
       return (await readText(path)).content;
     },
 
-    /** Applies a patch in diff-match-patch's text form: all hunks or none, and the file changes in one step. */
-    async patch(path: string, patchText: string): Promise<void> {
-      await alone((await locateFile(path)).place, async () => {
+    /**
+     * Applies a patch in diff-match-patch's text form: all hunks or none, and the file changes in one step. Hunks also
+     * fit where others have changed the rest of the file: the CRC-32 of what it is now tells the editor of that.
+     */
+    async patch(path: string, patchText: string): Promise<number> {
+      return alone((await locateFile(path)).place, async () => {
         const { place, content, mode } = await readText(path);
         const patches = patcher.patch_fromText(patchText);
         const [patched, applied] = patcher.patch_apply(patches, content);
@@ -134,6 +138,7 @@ export function createWorkspace(root: string) {
         const isStill = async () => (await readText(path)).content === content;
         if (!(await replaceFile(place, fill, isStill)))
           throw new Error(`${path} has changed at this very moment; fetch it again`);
+        return crc32(patched);
       });
     },
 

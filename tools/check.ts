@@ -6,6 +6,7 @@ const checks = {
   format: ["oxfmt", "--check"],
   lint: ["oxlint", "--type-aware", "--deny-warnings"],
   types: ["tsc"],
+  "types of the page": ["tsc", "-p", "web"],
   "dead code": ["knip"],
   "unit tests": ["vitest", "run", "--project", "unit"],
 } as const;

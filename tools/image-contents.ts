@@ -2,6 +2,7 @@ import { cpSync, copyFileSync, globSync, mkdirSync, rmSync, writeFileSync } from
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { buildPage } from "./build-page.ts";
 import { run } from "./stack/commands.ts";
 
 /**
@@ -12,8 +13,9 @@ import { run } from "./stack/commands.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const nodeModules = join(root, "node_modules");
 const shipped = ["activities", "adapters", "api", "config", "domain", "manifests", "templates", "worker"];
+const makers = ["build-page.ts", "image-contents.ts"].map((file) => join("tools", file));
 /** What the server's content follows from. */
-export const serverSources = [...shipped, "workflows", join("tools", "image-contents.ts")];
+export const serverSources = [...shipped, "web", "workflows", ...makers];
 /** Of the libraries, what no program of ours reads. */
 const unread = ["**/*.map", "**/*.d.ts", "**/*.d.mts", "**/*.d.cts", "**/*.md", "@swc", "@temporalio/*/src"];
 
@@ -57,6 +59,7 @@ async function fillServer(folder: string): Promise<void> {
   const foreign = platforms.filter((path) => !path.endsWith(nativePlatform()));
   for (const path of [...foreign, ...globSync(unread, { cwd: modules })])
     rmSync(join(modules, path), { recursive: true, force: true });
+  await buildPage(join(folder, "dist"));
   for (const name of shipped) cpSync(join(root, name), join(folder, name), { recursive: true });
   writeFileSync(join(folder, "workflows.js"), await workflowBundle());
 }

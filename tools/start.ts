@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { buildPage } from "./build-page.ts";
 import { currentRelease } from "./current-release.ts";
 import { responds } from "./responds.ts";
 import { apiAddresses, ownServers, stackEnvironment } from "./stack/environment.ts";
@@ -27,6 +28,8 @@ async function main(): Promise<void> {
   );
   await bringUp(stack, print);
 
+  await buildPage();
+
   const port = process.env["PORT"] ?? "8080";
   const variables = stackEnvironment(stack, loadedImages(stack));
   const release = { BUILD_ID: process.env["BUILD_ID"] ?? (await currentRelease()) };
@@ -39,7 +42,8 @@ async function main(): Promise<void> {
 
   print(`
 Devex Core is ready.
-  API            http://localhost:${port}   (try: curl http://localhost:${port}/ping)
+  The page       http://localhost:${port}
+  API            http://localhost:${port}/docs   (try: curl http://localhost:${port}/ping)
   REPLs          ${variables["RUNNER_URL"]}/<replId>/
   Temporal UI    ${variables["TEMPORAL_UI_URL"] ?? "yours"}
   Sample flow    npm run demo   (in another terminal)

@@ -95,6 +95,7 @@ export function authRoutes(options: AuthOptions) {
     }
   }
 
+  const waysToSignIn = [...(github ? ["github" as const] : []), ...(isProduction ? [] : ["development" as const])];
   const routes = createRoutes();
   for (const path of ["/github/*", "/dev"])
     routes.use(path, async (c, next) => {
@@ -123,12 +124,10 @@ export function authRoutes(options: AuthOptions) {
     .openapi(getMe, (c) => c.json(userJson(c.get("user")), 200))
     .openapi(getStatus, async (c) => {
       const session = await currentSession(c);
-      return c.json(
-        session
-          ? { authenticated: true, user: userJson(session.user), token_expires_at: expiryOf(session) }
-          : { authenticated: false },
-        200,
-      );
+      const who = session
+        ? { authenticated: true, user: userJson(session.user), token_expires_at: expiryOf(session) }
+        : { authenticated: false };
+      return c.json({ ...who, sign_in: waysToSignIn }, 200);
     });
 }
 

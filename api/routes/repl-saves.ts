@@ -1,3 +1,4 @@
+import { ReadableStream } from "node:stream/web";
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ReplError } from "../../domain/errors.ts";
@@ -106,7 +107,7 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
       throw new ReplError("not_found", entry ? `${path} is a ${entry.type}, not a file.` : `That save has no ${path}.`);
     const bytes = await store.getStream(entry.key, entry.version);
     if (!bytes) throw new ReplError("unavailable", `${path} is not in the object store any more.`);
-    return c.body(ReadableStream.from(bytes) as ReadableStream<Uint8Array<ArrayBuffer>>, 200, {
+    return c.body(ReadableStream.from(bytes) as globalThis.ReadableStream<Uint8Array<ArrayBuffer>>, 200, {
       "content-type": "application/octet-stream",
       "content-length": String(entry.sizeBytes),
       "content-disposition": attachment(path.split("/").at(-1) ?? "file"),

@@ -111,6 +111,7 @@ export async function startApi({
     workflows,
     events: events.events,
     templates: [nodeTemplate],
+    quota: { repls: 10, active: 2 },
     tickets: await createTickets(secrets, 3600),
     sessions: createSessions(secrets, createRevocations(store, tokens.cache)),
     runnerTokens,

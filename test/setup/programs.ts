@@ -9,6 +9,7 @@ import { loadConfig } from "../../config/config.ts";
 import { templatesFolder } from "../../config/templates.ts";
 import { livingWorkers } from "./living-workers.ts";
 import { startProgram } from "./program.ts";
+import { buildPage } from "../../tools/build-page.ts";
 import { responds } from "../../tools/responds.ts";
 import { freePort } from "../../tools/free-port.ts";
 import { apiAddresses, stackEnvironment } from "../../tools/stack/environment.ts";
@@ -35,6 +36,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const redis = connectToRedis(loadConfig(environment).REDIS_URL);
   await redis.flushall();
   redis.disconnect();
+  await buildPage();
   const programs = ["worker", "api"].map((name) => startProgram(name, environment));
   const apiUrl = `http://localhost:${port}`;
   const deadline = Date.now() + startTimeoutMs;
@@ -56,12 +58,13 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
 }
 
-/** Those that we ship, one with a disk so small that a test can fill it, and one with ports for many programs. */
+/** Those that we ship, one with a disk so small that a test can fill it, one whose image nobody has, and one with ports for many programs. */
 function templatesForTests(): string {
   const folder = mkdtempSync(join(tmpdir(), "devex-templates-"));
   cpSync(templatesFolder, folder, { recursive: true });
   const definitions = {
     small: { title: "Small", ports: [], resources: { diskLimit: "32Mi" } },
+    broken: { title: "Broken", ports: [], image: "registry.invalid/none:1" },
     frameworks: { title: "Frameworks", ports: [3001, 3002, 3003, 3004, 3005, 3006], resources: { cpuLimit: "2" } },
   };
   for (const [name, definition] of Object.entries(definitions)) {

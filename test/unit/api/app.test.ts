@@ -49,7 +49,7 @@ describe("signing in for development", () => {
     async (token) => {
       const { call } = await startApi();
       expect(await (await call("GET", "/auth/status", undefined, { authorization: `Bearer ${token}` })).json()).toEqual(
-        { authenticated: false },
+        { authenticated: false, sign_in: ["development"] },
       );
       expect(
         await problemOf(await call("GET", "/api/repl", undefined, { authorization: `Bearer ${token}` })),
@@ -275,8 +275,16 @@ describe("health", () => {
   it("lists templates to anyone, and problems for unknown pages", async () => {
     const { app } = await startApi();
     expect(await (await app.request("/api/templates/")).json()).toEqual([
-      { name: "node", title: "Node.js", description: "A server", language: "javascript", ports: [3000] },
+      {
+        name: "node",
+        title: "Node.js",
+        description: "A server",
+        language: "javascript",
+        run: "node server.js",
+        ports: [3000],
+      },
     ]);
+    expect(await (await app.request("/api/limits")).json()).toEqual({ repls: 10, active: 2 });
     expect((await problemOf(await app.request("/nowhere"))).status).toBe(404);
   });
 });

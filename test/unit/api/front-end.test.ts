@@ -48,7 +48,7 @@ describe("the existing front end", () => {
 
   it("plays a whole session", async () => {
     const { send } = await openFrontEnd();
-    expect((await send("GET", "/auth/status")).body).toEqual({ authenticated: false });
+    expect((await send("GET", "/auth/status")).body).toEqual({ authenticated: false, sign_in: ["development"] });
     expect(await send("GET", "/auth/me")).toMatchObject({ status: 401, body: { error: expect.any(String) as string } });
     await send("POST", "/auth/dev", { login: "alice" });
     expect((await send("GET", "/auth/status")).body).toMatchObject({

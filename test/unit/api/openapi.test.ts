@@ -12,6 +12,7 @@ const contract = [
   "GET /auth/me",
   "GET /auth/status",
   "GET /api/templates",
+  "GET /api/limits",
   "POST /api/repl/create",
   "GET /api/repl",
   "GET /api/repl/{id}",

@@ -33,7 +33,10 @@ describe("a session", () => {
           status: 401,
           detail: "Sign in again: this session was ended by a logout.",
         });
-      expect(await (await as("GET", "/auth/status")).json()).toEqual({ authenticated: false });
+      expect(await (await as("GET", "/auth/status")).json()).toEqual({
+        authenticated: false,
+        sign_in: ["development"],
+      });
     }
     expect((await other.as("GET", "/auth/me")).status).toBe(200);
   });

@@ -1,0 +1,92 @@
+import { useState } from "preact/hooks";
+import { follow, roomAddress } from "../address.ts";
+import { reasonOf, type Repl } from "../api.ts";
+import { Dialog } from "../dialog.tsx";
+import { isInTransition } from "../events.ts";
+import { Notice } from "../notice.tsx";
+import { Steps } from "../steps.tsx";
+import { agoInWords, countInWords, momentInWords, sizeInWords, stateInWords } from "../words.ts";
+import { closeRepl, deleteRepl, progressOf, templates } from "./repls.ts";
+
+export function ReplCard({ repl }: { readonly repl: Repl }) {
+  const { id, name, template, status, statusReason, lastSave, createdAt, lastOpenedAt } = repl;
+  const [failure, setFailure] = useState("");
+  const [isAsking, setAsking] = useState(false);
+  const title = templates.value.find((one) => one.name === template)?.title ?? template;
+  const isBusy = isInTransition(status);
+  const { steps } = progressOf(id);
+
+  async function attempt(work: () => Promise<void>): Promise<void> {
+    setFailure("");
+    try {
+      await work();
+    } catch (error) {
+      setFailure(reasonOf(error));
+    }
+  }
+
+  return (
+    <article class="card" aria-label={name}>
+      <div class="card-head">
+        <h2>
+          <a href={roomAddress(id)} onClick={follow}>
+            <bdi>{name}</bdi>
+          </a>
+        </h2>
+        <span class={`state ${status}`}>{stateInWords(status)}</span>
+      </div>
+      <p class="hint">
+        {title} · {lastOpenedAt ? "opened" : "made"}{" "}
+        <time dateTime={lastOpenedAt ?? createdAt} title={momentInWords(lastOpenedAt ?? createdAt)}>
+          {agoInWords(lastOpenedAt ?? createdAt)}
+        </time>
+        {lastSave && ` · ${countInWords(lastSave.files, "file")}, ${sizeInWords(lastSave.bytes)} saved`}
+      </p>
+      {statusReason && <Notice kind={status === "failed" ? "error" : "warning"}>{statusReason}</Notice>}
+      {isBusy && <Steps steps={steps} />}
+      {failure && <Notice kind="error">{failure}</Notice>}
+      <div class="row">
+        {status !== "deleting" && status !== "stopping" && (
+          <a class="button primary" href={roomAddress(id)} onClick={follow} aria-label={`Open ${name}`}>
+            {status === "running" ? "Enter" : "Open"}
+          </a>
+        )}
+        {(status === "running" || status === "creating" || status === "starting") && (
+          <button type="button" onClick={() => void attempt(() => closeRepl(id))} aria-label={`Close ${name}`}>
+            {status === "running" ? "Save and close" : "Cancel"}
+          </button>
+        )}
+        {status !== "deleting" && (
+          <button type="button" class="quiet" onClick={() => setAsking(true)} aria-label={`Delete ${name}`}>
+            Delete …
+          </button>
+        )}
+      </div>
+      {isAsking && (
+        <Dialog title="Delete this REPL?" onClose={() => setAsking(false)}>
+          <p>
+            <bdi>
+              <strong>{name}</strong>
+            </bdi>{" "}
+            goes with all its files and every save of them. Nobody can bring them back.
+          </p>
+          <div class="row">
+            <button
+              type="button"
+              class="danger"
+              onClick={() => {
+                setAsking(false);
+                void attempt(() => deleteRepl(id));
+              }}
+            >
+              Delete for good
+            </button>
+            <button type="button" onClick={() => setAsking(false)} autofocus>
+              Keep it
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </article>
+  );
+}

@@ -1,0 +1,115 @@
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import {
+  bracketMatching,
+  foldGutter,
+  foldKeymap,
+  indentOnInput,
+  indentUnit,
+  syntaxHighlighting,
+} from "@codemirror/language";
+import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
+import { Annotation, EditorState, Transaction, type ChangeSet, type Extension, type Text } from "@codemirror/state";
+import {
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  highlightSpecialChars,
+  keymap,
+  lineNumbers,
+} from "@codemirror/view";
+import { classHighlighter } from "@lezer/highlight";
+import type { Document } from "./document.ts";
+
+/** What a tab keeps of its editor while another tab is shown. */
+export interface TabEditor {
+  /** Makes others' changes. */
+  take(changes: ChangeSet): void;
+  /** Shows it in a view; what is returned takes it out again and keeps where it was. */
+  show(view: EditorView): () => void;
+}
+
+const isTheirs = Annotation.define<boolean>();
+
+/** The editor of a document. */
+export function createEditorState(path: string, document: Document, language: Extension | undefined): TabEditor {
+  let shownIn: EditorView | undefined;
+  let scrollTop = 0;
+  let state = EditorState.create({
+    doc: document.text,
+    extensions: [
+      lineNumbers(),
+      highlightActiveLineGutter(),
+      highlightSpecialChars(),
+      history(),
+      foldGutter(),
+      drawSelection(),
+      indentOnInput(),
+      indentUnit.of(indentationOf(document.text)),
+      bracketMatching(),
+      closeBrackets(),
+      autocompletion(),
+      highlightActiveLine(),
+      highlightSelectionMatches(),
+      search({ top: true }),
+      syntaxHighlighting(classHighlighter),
+      ...(language ? [language] : []),
+      keymap.of([
+        {
+          key: "Mod-s",
+          run: () => {
+            void document.save();
+            return true;
+          },
+        },
+        ...closeBracketsKeymap,
+        ...defaultKeymap,
+        ...searchKeymap,
+        ...historyKeymap,
+        ...foldKeymap,
+        ...completionKeymap,
+        indentWithTab,
+      ]),
+      EditorView.contentAttributes.of({
+        "aria-label": `Text of ${path}. To leave it by Tab, press Escape first.`,
+      }),
+      EditorView.updateListener.of(({ docChanged, transactions }) => {
+        if (!docChanged) return;
+        for (const { changes, annotation } of transactionsOf(transactions))
+          if (!annotation && !changes.empty) document.edit(changes);
+      }),
+    ],
+  });
+
+  return {
+    take(changes) {
+      const spec = { changes, annotations: [isTheirs.of(true), Transaction.addToHistory.of(false)] };
+      if (shownIn) shownIn.dispatch(spec);
+      else state = state.update(spec).state;
+    },
+    show(view) {
+      view.setState(state);
+      shownIn = view;
+      view.scrollDOM.scrollTop = scrollTop;
+      return () => {
+        state = view.state;
+        scrollTop = view.scrollDOM.scrollTop;
+        shownIn = undefined;
+      };
+    },
+  };
+}
+
+function transactionsOf(transactions: readonly Transaction[]) {
+  return transactions.map((one) => ({ changes: one.changes, annotation: one.annotation(isTheirs) }));
+}
+
+/** As the first indented lines do it; two spaces where there are none. */
+function indentationOf(text: Text): string {
+  for (let number = 1; number <= Math.min(text.lines, 200); number++) {
+    const indent = /^(?:\t|  +)(?=\S)/.exec(text.line(number).text)?.[0];
+    if (indent) return indent.startsWith("\t") ? "\t" : indent.length % 4 === 0 ? "    " : "  ";
+  }
+  return "  ";
+}

@@ -1,0 +1,138 @@
+import { signal, type Signal } from "@preact/signals";
+import { reasonOf } from "../api.ts";
+import type { Connection } from "./connection.ts";
+import { ConnectionLost, openDocument, type Document, type DocumentState } from "./document.ts";
+import { createEditorState, type TabEditor } from "./editor-state.ts";
+import { languageOf } from "./languages.ts";
+
+interface TabCommon {
+  readonly path: string;
+}
+
+export interface TextTab extends TabCommon {
+  readonly kind: "text";
+  readonly state: Signal<DocumentState>;
+  readonly document: Document;
+  readonly editor: TabEditor;
+}
+
+/** What no editor can show: binary, too large, gone. */
+export interface OtherTab extends TabCommon {
+  readonly kind: "other";
+  readonly reason: string;
+}
+
+export type Tab = TextTab | OtherTab;
+
+export type Tabs = ReturnType<typeof createTabs>;
+
+/** The files that are open in the editor. */
+export function createTabs(connection: Connection) {
+  const all = signal<readonly Tab[]>([]);
+  const activePath = signal<string | undefined>(undefined);
+  const opening = new Map<string, Promise<void>>();
+
+  const find = (path: string) => all.value.find((tab) => tab.path === path);
+
+  async function make(path: string): Promise<Tab> {
+    const state = signal<DocumentState>({ kind: "saved" });
+    const ask = async <Data>(event: string, data: object) => connection.ask<Data>(event, { path, ...data });
+    let editor: TabEditor | undefined;
+    // Before the text, which may change from the moment it is read.
+    const language = await languageOf(path);
+    try {
+      const document = await openDocument({
+        file: {
+          read: async () => (await ask<{ content: string }>("fetchContent", {})).content,
+          patch: async (patch) => (await ask<{ crc32: number }>("updateContent", { patch })).crc32,
+          create: async () => void (await ask("createFile", {})),
+        },
+        onTheirs: (changes) => editor?.take(changes),
+        onState: (now) => (state.value = now),
+      });
+      editor = createEditorState(path, document, language);
+      return { kind: "text", path, state, document, editor };
+    } catch (error) {
+      if (error instanceof ConnectionLost) throw error;
+      return { kind: "other", path, reason: reasonOf(error) };
+    }
+  }
+
+  function close(path: string): void {
+    const tab = find(path);
+    if (tab?.kind === "text") tab.document.close();
+    const index = all.value.findIndex((one) => one.path === path);
+    all.value = all.value.filter((one) => one.path !== path);
+    if (activePath.value === path) activePath.value = all.value[Math.min(index, all.value.length - 1)]?.path;
+  }
+
+  connection.on("fileChanged", ({ path }: { path: string }) => {
+    for (const tab of all.value)
+      if (tab.kind === "text" && (path === "" || tab.path === path || tab.path.startsWith(`${path}/`)))
+        void tab.document.look();
+  });
+
+  return {
+    all,
+    activePath,
+    find,
+
+    /** Shows a file, which is read the first time. */
+    async open(path: string): Promise<void> {
+      activePath.value = path;
+      if (find(path)?.kind === "text") return;
+      const known = opening.get(path);
+      if (known) return known;
+      const work = make(path)
+        .then((tab) => {
+          const before = find(path);
+          all.value = before ? all.value.map((one) => (one === before ? tab : one)) : [...all.value, tab];
+        })
+        .catch((error: unknown) => {
+          if (activePath.value === path) activePath.value = all.value.at(-1)?.path;
+          throw error;
+        })
+        .finally(() => opening.delete(path));
+      opening.set(path, work);
+      return work;
+    },
+
+    /** Closes a tab; false when something in it is not in its file. */
+    close(path: string, isForced = false): boolean {
+      const tab = find(path);
+      if (tab?.kind === "text" && tab.document.state().kind !== "saved" && !isForced) {
+        void tab.document.save();
+        return false;
+      }
+      close(path);
+      return true;
+    },
+
+    /** A file or folder was renamed here: its tabs follow. */
+    async renamed(from: string, to: string): Promise<void> {
+      const moved = all.value.filter(({ path }) => path === from || path.startsWith(`${from}/`));
+      const active = activePath.value;
+      for (const { path } of moved) {
+        close(path);
+        await this.open(to + path.slice(from.length));
+      }
+      if (active && !moved.some(({ path }) => path === active)) activePath.value = active;
+    },
+
+    removed(path: string): void {
+      for (const tab of all.value) if (tab.path === path || tab.path.startsWith(`${path}/`)) close(tab.path);
+    },
+
+    /** The connection is back. */
+    lookAtAll(): void {
+      for (const tab of all.value) if (tab.kind === "text") void tab.document.look();
+    },
+
+    /** Writes what is not in the files yet. */
+    async saveAll(): Promise<void> {
+      for (const tab of all.value) if (tab.kind === "text") await tab.document.save();
+    },
+
+    isAllSaved: () => all.value.every((tab) => tab.kind !== "text" || tab.state.value.kind === "saved"),
+  };
+}
