@@ -6,6 +6,7 @@ import { stackEnvironment } from "../tools/stack/environment.ts";
 import { readOrCreateSettings } from "../tools/stack/settings.ts";
 import { loadedImages } from "../tools/stack/up.ts";
 import { benchApi } from "./api.ts";
+import { benchPage } from "./page.ts";
 import { benchReconcile } from "./reconcile.ts";
 import { benchRunner } from "./runner.ts";
 import { benchSync } from "./sync.ts";
@@ -13,7 +14,7 @@ import { benchTrees } from "./trees.ts";
 import { benchFloors, benchLifecycle } from "./lifecycle.ts";
 import type { BenchOptions, Row } from "./rows.ts";
 
-const help = `Usage: npm run bench -- lifecycle|floors|api|sync|runner|trees|reconcile [--rounds 20]
+const help = `Usage: npm run bench -- lifecycle|floors|api|sync|runner|trees|reconcile|page [--rounds 20]
 
   lifecycle   create, open and close, next to the floors
   floors      the floors alone: what Kubernetes needs for a pod and for an ephemeral container
@@ -21,6 +22,7 @@ const help = `Usage: npm run bench -- lifecycle|floors|api|sync|runner|trees|rec
   runner      key presses, terminal output, previews, memory and start of the runner, next to a bare server in the same pod
   trees       200, 20,000 and 100,000 files: until the editor has loaded and hears of a change, memory, close and open
   reconcile   one run of the reconciler over 1,000 and 10,000 sessions
+  page        list and room in a browser, keys into a file, memory after much output; next to a page of one line
   api         look-ups of one API process under load, next to what Hono alone does; flushes the stack's Redis
 
 Measures on the running stack (npm run stack -- up) with programs of its own, one JSON row a case, and keeps the rows in bench/results.
@@ -39,6 +41,7 @@ const benches: Record<string, (options: BenchOptions, print: (row: Row) => void)
   runner: benchRunner,
   trees: benchTrees,
   reconcile: benchReconcile,
+  page: benchPage,
 };
 const name = positionals[0] ?? "";
 const bench = benches[name];

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { buildPage } from "../tools/build-page.ts";
 import { signIn, type Person } from "../tools/api-client.ts";
 import { freePort } from "../tools/free-port.ts";
 import { responds } from "../tools/responds.ts";
@@ -27,14 +28,17 @@ export async function endPrograms(programs: readonly ChildProcess[]): Promise<vo
 /** Runs an API and a worker for as long as somebody signed in works with them. */
 export async function withPerson(
   environment: Readonly<Record<string, string>>,
-  work: (api: Person) => Promise<void>,
+  work: (api: Person, url: string) => Promise<void>,
 ): Promise<void> {
   const port = await freePort();
   const env = { ...process.env, ...environment, RATE_LIMIT_PER_USER: "100000", PORT: String(port) };
+  await buildPage();
   const programs = [startProgram("api/main.ts", env), startProgram("worker/main.ts", env)];
   try {
     await answers(`http://127.0.0.1:${port}/readyz`);
-    await work(await signIn(`http://127.0.0.1:${port}`, `bench-${Date.now()}`));
+    // The name that browsers' rooms admit.
+    const url = `http://localhost:${port}`;
+    await work(await signIn(url, `bench-${Date.now()}`), url);
   } finally {
     await endPrograms(programs);
   }

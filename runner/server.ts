@@ -83,7 +83,8 @@ export async function startRunner(options: RunnerOptions) {
     const url = new URL(`http://runner${path}`);
     if (url.pathname.startsWith(filesPath)) return files(request, response, url);
     const ticket = await access.goodTicket(url);
-    if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response);
+    if (ticket && (request.method === "GET" || request.method === "HEAD"))
+      return keepTicket(request, url, ticket, response);
     const preview = parsePreview(basePath, path, options.port);
     const isAdmitted = await access.admits(request, url);
     if (!isAdmitted && !isShared(preview))
@@ -99,7 +100,8 @@ export async function startRunner(options: RunnerOptions) {
   async function answerHost(request: IncomingMessage, response: ServerResponse, preview: PreviewTarget): Promise<void> {
     const url = new URL(`http://runner${preview.path}`);
     const ticket = await access.goodTicket(url);
-    if (ticket && (request.method === "GET" || request.method === "HEAD")) return keepTicket(url, ticket, response, "");
+    if (ticket && (request.method === "GET" || request.method === "HEAD"))
+      return keepTicket(request, url, ticket, response, "");
     if (!isShared(preview) && !(await access.admits(request, url)))
       return end(response, 401, "Open this preview from your REPL: this address needs its ticket.");
     if (isClosing()) return sayClosing(response);
@@ -117,7 +119,7 @@ export async function startRunner(options: RunnerOptions) {
     if (request.method === "OPTIONS")
       return end(response, 204, "", {
         "access-control-allow-methods": "GET, HEAD, PUT",
-        "access-control-allow-headers": "authorization, if-match, if-none-match, range",
+        "access-control-allow-headers": "authorization, content-type, if-match, if-none-match, range",
         "access-control-max-age": "600",
       });
     if (!(await access.admitsByTicket(request, url)))
@@ -147,10 +149,21 @@ export async function startRunner(options: RunnerOptions) {
     end(response, 200, JSON.stringify(activity), { "content-type": "application/json" });
   }
 
-  /** Exchanges the ticket for the cookie, so that it leaves the address bar. */
-  function keepTicket(url: URL, ticket: string, response: ServerResponse, below = basePath): void {
+  /**
+   * Exchanges the ticket for the cookie, so that it leaves the address bar. In a frame of a page of another site, as
+   * the page's preview can be, only a cookie of that very page's is kept (CHIPS).
+   */
+  function keepTicket(
+    { headers }: IncomingMessage,
+    url: URL,
+    ticket: string,
+    response: ServerResponse,
+    below = basePath,
+  ): void {
     url.searchParams.delete("ticket");
-    const cookie = `${accessCookie}=${ticket}; Path=${below}/; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
+    const isFramed = headers["sec-fetch-dest"] === "iframe" && headers["sec-fetch-site"] === "cross-site";
+    const lax = `SameSite=Lax${options.secure ? "; Secure" : ""}`;
+    const cookie = `${accessCookie}=${ticket}; Path=${below}/; HttpOnly; ${isFramed ? "SameSite=None; Secure; Partitioned" : lax}`;
     end(response, 302, "", {
       "set-cookie": cookie,
       location: below + url.pathname.replace(/^\/+/, "/") + url.search,

@@ -200,6 +200,7 @@ export function createWorkspace(root: string) {
 
     async rename(oldPath: string, newPath: string): Promise<void> {
       const from = await locateExisting(oldPath, "the workspace itself cannot be renamed");
+      await prepareParents(newPath);
       await rename(from, await locateNew(newPath)).catch(friendly(newPath));
     },
   };

@@ -45,9 +45,12 @@ export async function buildPage(folder: string = join(root, "dist")): Promise<vo
     Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint?.endsWith("main.tsx")) ?? [];
   if (!script || !main?.cssBundle) throw new Error("web/main.tsx: expected a script and styles");
   const address = (output: string) => `/${relative(folder, join(root, output))}`;
+  const needed = main.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => address(path));
+  const preloads = needed.map((path) => `    <link rel="modulepreload" href="${path}">\n`).join("");
   const html = readFileSync(join(source, "index.html"), "utf8")
     .replace("/main.css", address(main.cssBundle))
-    .replace("/main.js", address(script));
+    .replace("/main.js", address(script))
+    .replace("  </head>", `${preloads}  </head>`);
   writeFileSync(join(folder, "index.html"), html);
 }
 

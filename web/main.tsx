@@ -39,6 +39,8 @@ async function loadRoom(): Promise<void> {
   }
 }
 
+if (replIdIn(path.value)) void loadRoom();
+
 function Page() {
   const replId = replIdIn(path.value);
   const user = session.value?.user;

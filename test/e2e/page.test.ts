@@ -44,6 +44,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
   }
 
   async function create(page: Page, name: string, template = "Node.js"): Promise<string> {
+    await page.locator(".quota:not(:empty)").waitFor();
     const dialog = page.getByRole("button", { name: "New REPL" });
     if (await dialog.isVisible()) await dialog.click();
     await page.getByRole("radio", { name: template }).check();
@@ -56,8 +57,14 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
   const inRoom = (page: Page) =>
     page.getByRole("button", { name: "Save and close" }).waitFor({ timeout: patience.timeout });
   const text = (page: Page): Locator => page.locator(".cm-content");
-  const shown = (page: Page) =>
-    text(page).evaluate("node => node.cmTile?.view?.state.doc.toString() ?? node.innerText");
+  /** All of the text, of which the editor draws what is to be seen. */
+  const shown = (page: Page): Promise<string> =>
+    text(page).evaluate((node) => {
+      const { cmTile } = node as unknown as {
+        cmTile: { root: { view: { state: { doc: { sliceString(from: number): string } } } } };
+      };
+      return cmTile.root.view.state.doc.sliceString(0);
+    });
   const openFile = async (page: Page, path: string) => {
     await page.getByRole("treeitem", { name: path.split("/").at(-1) ?? "", exact: true }).click();
     await page.locator(`.tab.active button[title="${path}"]`).waitFor(patience);
@@ -72,8 +79,8 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
 
   /** Every screen, in both themes, has nothing that axe objects to and fits the window. */
   async function look(page: Page, name: string): Promise<void> {
-    for (const theme of ["light", "dark"]) {
-      await page.evaluate(`document.documentElement.dataset.theme = "${theme}"`);
+    for (const theme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme: theme });
       const found = await page.evaluate<Violation[]>(
         `${axe.source}; axe.run(document, { iframes: false }).then(({ violations }) => violations)`,
       );
@@ -94,10 +101,10 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     const name = `مشروعي ${"a name as long as they can be ".repeat(2)}`.slice(0, 60).trim();
     await create(page, name);
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe(name);
-    await expect.poll(() => page.locator(".tab.active").textContent(), patience).toContain("README.md");
+    await expect.poll(() => page.locator(".editor .tab.active").textContent(), patience).toContain("README.md");
 
     await openFile(page, "server.js");
-    const before = (await shown(page)) as string;
+    const before = await shown(page);
     expect(before).toContain("createServer");
     await text(page).click();
     await page.keyboard.press("Control+Home");
@@ -122,9 +129,9 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     const card = page.getByRole("article");
     await expect.poll(() => card.locator(".state").textContent(), patience).toBe("Open");
     await look(page, "list");
-    await page.getByRole("button", { name: `Close ${name}` }).click();
+    await page.getByRole("button", { name: `Save and close: ${name}` }).click();
     await expect.poll(() => card.locator(".state").textContent(), { ...patience, timeout: minute }).toBe("Closed");
-    await page.getByRole("button", { name: `Delete ${name}` }).click();
+    await page.getByRole("button", { name: `Delete: ${name}` }).click();
     await look(page, "delete");
     await page.getByRole("button", { name: "Delete for good" }).click();
     await page.getByText("You have none yet.").waitFor({ timeout: minute });
@@ -222,7 +229,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       );
       await expect.poll(() => page.locator(".mark").count(), { ...patience, timeout: minute }).toBe(0);
       await type(page, "wc -c < big.txt; rm big.txt", String(line.length * 125_000));
-      await page.locator(".tab.active .x").click();
+      await page.locator(".editor .tab.active .x").click();
 
       await page.getByRole("button", { name: "New file" }).click();
       await page.getByLabel(/^Path/).fill("typed.txt");
@@ -300,7 +307,6 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await page.locator(".screen:not([hidden]) .xterm").click();
       await page.keyboard.type("echo from-''away\n");
       isCut = false;
-      await page.getByRole("button", { name: "Try now" }).click();
       await allSaved(page);
       await expect.poll(() => screen(page).textContent(), patience).toContain("from-away");
       await type(page, "head -c 16 README.md", "typed while away");
@@ -309,9 +315,9 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     it("earlier saves are looked into, brought back, and become REPLs of their own", async () => {
       await expect.poll(() => page.locator(".save-line").textContent(), patience).toContain("All saved");
       await page.getByRole("button", { name: "History" }).click();
-      const first = page.getByRole("button", { name: /^Save 1[^\d]/ });
-      await first.click();
-      await page.getByRole("button", { name: "README.md", exact: true }).click();
+      const history = page.getByRole("dialog");
+      await history.getByRole("button", { name: /^Save 1[^\d]/ }).click();
+      await history.getByRole("button", { name: "README.md", exact: true }).click();
       await expect.poll(() => page.locator(".history pre").textContent(), patience).not.toContain("typed while away");
       await look(page, "history");
       await page.getByRole("button", { name: "Bring back this file alone" }).click();
@@ -330,7 +336,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await page.getByRole("article").waitFor();
       await look(page, "narrow-list");
       await page.setViewportSize({ width: 1280, height: 800 });
-      await page.getByRole("link", { name: "Open A room" }).click();
+      await page.getByRole("link", { name: "Enter: A room" }).click();
       await inRoom(page);
     });
 
@@ -357,7 +363,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await look(list, "quota");
       await list.keyboard.press("Escape");
       for (const name of ["Second", "Third"]) {
-        await list.getByRole("button", { name: `Delete ${name}` }).click();
+        await list.getByRole("button", { name: `Delete: ${name}` }).click();
         await list.getByRole("button", { name: "Delete for good" }).click();
       }
       await expect.poll(() => list.getByRole("article").count(), { ...patience, timeout: minute }).toBe(1);

@@ -16,8 +16,8 @@ export function Dashboard() {
       <div class="title-row">
         <h1>Your REPLs</h1>
         <Quota />
-        {!isFirst && (
-          <button type="button" class="primary" onClick={() => setCreating(true)} disabled={!all}>
+        {all && !isFirst && (
+          <button type="button" class="primary" onClick={() => setCreating(true)}>
             New REPL
           </button>
         )}

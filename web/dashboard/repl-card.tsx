@@ -15,6 +15,7 @@ export function ReplCard({ repl }: { readonly repl: Repl }) {
   const title = templates.value.find((one) => one.name === template)?.title ?? template;
   const isBusy = isInTransition(status);
   const { steps } = progressOf(id);
+  const [enter, leave] = status === "running" ? ["Enter", "Save and close"] : ["Open", "Cancel"];
 
   async function attempt(work: () => Promise<void>): Promise<void> {
     setFailure("");
@@ -47,18 +48,18 @@ export function ReplCard({ repl }: { readonly repl: Repl }) {
       {failure && <Notice kind="error">{failure}</Notice>}
       <div class="row">
         {status !== "deleting" && status !== "stopping" && (
-          <a class="button primary" href={roomAddress(id)} onClick={follow} aria-label={`Open ${name}`}>
-            {status === "running" ? "Enter" : "Open"}
+          <a class="button primary" href={roomAddress(id)} onClick={follow} aria-label={`${enter}: ${name}`}>
+            {enter}
           </a>
         )}
         {(status === "running" || status === "creating" || status === "starting") && (
-          <button type="button" onClick={() => void attempt(() => closeRepl(id))} aria-label={`Close ${name}`}>
-            {status === "running" ? "Save and close" : "Cancel"}
+          <button type="button" onClick={() => void attempt(() => closeRepl(id))} aria-label={`${leave}: ${name}`}>
+            {leave}
           </button>
         )}
         {status !== "deleting" && (
-          <button type="button" class="quiet" onClick={() => setAsking(true)} aria-label={`Delete ${name}`}>
-            Delete …
+          <button type="button" class="quiet" onClick={() => setAsking(true)} aria-label={`Delete: ${name}`}>
+            Delete
           </button>
         )}
       </div>

@@ -6,8 +6,9 @@ import diffMatchPatch from "diff-match-patch";
 const matcher = new diffMatchPatch.diff_match_patch();
 /** Context on both sides of a hunk, by which it finds its place. */
 const contextLength = 16;
-/** In one message: its text may become nine times as long on its way, and the runner takes 8 MiB. */
+/** In one message: its text may become nine times as long on its way, where all is ASCII three times; 8 MiB are taken. */
 export const maximumPatchLength = 256 * 1024;
+const maximumAsciiLength = 1024 * 1024;
 
 /** A file's lines, and what ends them when it is written again: as it was, to the byte. */
 export interface Lines {
@@ -118,12 +119,14 @@ export function firstPart(changes: ChangeSet): readonly [ChangeSet, ChangeSet | 
   const [first, ...others] = specs as [(typeof specs)[number], ...typeof specs];
   let done = first;
   const left: typeof specs = [];
-  if (first.to - first.from > maximumPatchLength) {
-    const to = first.from + maximumPatchLength;
+  const isAscii = first.to === first.from && /^[\0-\x7f]*$/.test(first.insert.sliceString(0, maximumAsciiLength));
+  const most = isAscii ? maximumAsciiLength : maximumPatchLength;
+  if (first.to - first.from > most) {
+    const to = first.from + most;
     done = { from: first.from, to, insert: Text.empty };
     left.push({ ...first, from: to });
-  } else if (lengthOf(first) > maximumPatchLength) {
-    const cut = wholeCharacter(first.insert, maximumPatchLength - (first.to - first.from), 1);
+  } else if (lengthOf(first) > most) {
+    const cut = wholeCharacter(first.insert, most - (first.to - first.from), 1);
     done = { ...first, insert: first.insert.slice(0, cut) };
     left.push({ from: first.to, to: first.to, insert: first.insert.slice(cut) });
   }

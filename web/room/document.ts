@@ -170,6 +170,8 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
     /** What ends its lines. */
     lineEnding: () => disk.ending,
     state: stateNow,
+    /** Whether something was typed that is in no file. */
+    isAhead: (): boolean => sent !== undefined || !typed.empty,
 
     /** The editor has changed what it shows. */
     edit(changes: ChangeSet): void {

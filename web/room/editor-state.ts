@@ -72,6 +72,7 @@ export function createEditorState(path: string, document: Document, language: Ex
         indentWithTab,
       ]),
       EditorView.contentAttributes.of({
+        tabindex: "0",
         "aria-label": `Text of ${path}. To leave it by Tab, press Escape first.`,
       }),
       EditorView.updateListener.of(({ docChanged, transactions }) => {

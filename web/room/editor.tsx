@@ -23,7 +23,13 @@ export function Editor({ tabs, workspace }: EditorProps) {
     <section class="panel editor" aria-label="Editor">
       <div class="tabs" role="group" aria-label="Open files">
         {tabs.all.value.map((tab) => (
-          <span key={tab.path} class={`tab ${tab === shown ? "active" : ""}`}>
+          <span
+            key={tab.path}
+            class={`tab ${tab === shown ? "active" : ""}`}
+            ref={(element) => {
+              if (tab === shown) element?.scrollIntoView({ block: "nearest", inline: "nearest" });
+            }}
+          >
             <button
               type="button"
               aria-current={tab === shown ? "true" : undefined}

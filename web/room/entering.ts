@@ -37,7 +37,8 @@ export function enterRoom(replId: string): Entering {
   const progress = computed(() => followed.value?.progress.value ?? noProgress);
   /** Coming here is the wish to have it open; a close is the wish that it stays closed. */
   let wantsOpen = true;
-  let isAsking = false;
+  let isBusy = false;
+  let handled: string | undefined;
   let isLeft = false;
 
   function fail(error: unknown): void {
@@ -59,32 +60,36 @@ export function enterRoom(replId: string): Entering {
     return room;
   }
 
-  async function arrive(status: string | undefined): Promise<void> {
-    if (isLeft || isAsking) return;
+  async function handle(status: string | undefined): Promise<void> {
     // A container that was lost starts again by itself: who is in stays in, and what was typed with them.
     const isIn = entrance.peek().kind === "open";
-    if (isIn && (status === "starting" || status === "running")) return;
-    isAsking = true;
-    try {
-      if (status === "running") {
-        const room = await ticket();
-        wantsOpen = false;
-        entrance.value = { kind: "open", room };
-      } else if (status === "failed") {
-        await read();
-        if (wantsOpen && entrance.peek().kind === "waiting" && !progress.peek().steps.length) await ask();
-        else entrance.value = { kind: "failed", reason: repl.value?.statusReason ?? "It failed, and nobody said why." };
-      } else if (status === "stopped") {
-        if (wantsOpen) await ask();
-        else entrance.value = { kind: "closed" };
-      } else if (status === "deleted") entrance.value = { kind: "missing" };
-      else if (status !== undefined) entrance.value = { kind: "waiting" };
-    } catch (error) {
-      fail(error);
-    } finally {
-      isAsking = false;
+    if (isLeft) return;
+    if (status === undefined || (isIn && (status === "starting" || status === "running"))) return;
+    if (status === "running") {
+      const room = await ticket();
+      wantsOpen = false;
+      entrance.value = { kind: "open", room };
+    } else if (status === "failed") {
+      await read();
+      // It had failed before somebody came: the wish to enter is the wish to try again.
+      if (wantsOpen && progress.peek().steps.length === 0) await ask();
+      else entrance.value = { kind: "failed", reason: repl.value?.statusReason ?? "It failed, and nobody said why." };
+    } else if (status === "stopped") {
+      if (wantsOpen) await ask();
+      else entrance.value = { kind: "closed" };
+    } else entrance.value = { kind: status === "deleted" ? "missing" : "waiting" };
+  }
+
+  /** Does what each new status asks for, one after the other. */
+  async function keepUp(): Promise<void> {
+    if (isBusy) return;
+    isBusy = true;
+    while (progress.peek().status !== handled) {
+      handled = progress.peek().status;
+      await handle(handled).catch(fail);
+      await read().catch(() => {});
     }
-    await read().catch(() => {});
+    isBusy = false;
   }
 
   async function ask(): Promise<void> {
@@ -94,21 +99,32 @@ export function enterRoom(replId: string): Entering {
     if ("ticket" in answer) entrance.value = { kind: "open", room: answer };
   }
 
-  async function begin(): Promise<void> {
+  /** Does `work`, whose outcome decides, and then what the newest status asks for. */
+  async function insist(work: () => Promise<unknown>): Promise<void> {
+    isBusy = true;
     try {
-      await read();
+      await work();
+      // That it was closed, or had failed, is known; anything after that is to be looked at.
+      const { status } = progress.peek();
+      handled = status === "stopped" || status === "failed" ? status : undefined;
     } catch (error) {
-      return fail(error);
+      // Something else is under way, a create or a close: what comes of it decides.
+      const isUnderWay = error instanceof Problem && error.status === 409;
+      wantsOpen = isUnderWay;
+      handled = isUnderWay ? undefined : progress.peek().status;
+      if (!isUnderWay) fail(error);
     }
-    if (!isLeft) followed.value = followRepl(replId);
+    isBusy = false;
+    await keepUp();
   }
 
-  let last: string | undefined;
+  async function begin(): Promise<void> {
+    if (!isLeft) followed.value ??= followRepl(replId);
+    await insist(() => Promise.all([read(), ask()]));
+  }
+
   const stopWatching = effect(() => {
-    const { status } = progress.value;
-    if (status === last) return;
-    last = status;
-    queueMicrotask(() => void arrive(status));
+    if (progress.value.status !== handled) queueMicrotask(() => void keepUp());
   });
   const timer = setInterval(() => {
     if (document.visibilityState === "visible") void read().catch(() => {});
@@ -122,21 +138,11 @@ export function enterRoom(replId: string): Entering {
     read,
     async open() {
       entrance.value = { kind: "waiting" };
-      if (!followed.value) return begin();
-      await ask().catch(fail);
+      await begin();
     },
     async restore(work) {
-      isAsking = true;
       entrance.value = { kind: "waiting" };
-      try {
-        await work();
-        await ask();
-      } catch (error) {
-        fail(error);
-      } finally {
-        isAsking = false;
-      }
-      await arrive(progress.peek().status);
+      await insist(() => work().then(ask));
     },
     freshTicket: async () => (await ticket()).ticket,
     leave() {

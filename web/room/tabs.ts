@@ -48,7 +48,10 @@ export function createTabs(connection: Connection) {
           create: async () => void (await ask("createFile", {})),
         },
         onTheirs: (changes) => editor?.take(changes),
-        onState: (now) => (state.value = now),
+        // With each key press it is the same.
+        onState: (now) => {
+          if (JSON.stringify(now) !== JSON.stringify(state.peek())) state.value = now;
+        },
       });
       editor = createEditorState(path, document, language);
       return { kind: "text", path, state, document, editor };
@@ -100,7 +103,7 @@ export function createTabs(connection: Connection) {
     /** Closes a tab; false when something in it is not in its file. */
     close(path: string, isForced = false): boolean {
       const tab = find(path);
-      if (tab?.kind === "text" && tab.document.state().kind !== "saved" && !isForced) {
+      if (tab?.kind === "text" && tab.document.isAhead() && !isForced) {
         void tab.document.save();
         return false;
       }

@@ -83,8 +83,8 @@ export function Workbench({ entering, room, onRestore }: WorkbenchProps) {
         <a class="brand" href="/" onClick={follow} title="Your REPLs; this one stays open">
           Devex
         </a>
-        <h1>
-          <bdi>{room.replName}</bdi>
+        <h1 dir="auto" title={room.replName}>
+          {room.replName}
         </h1>
         <SaveLine repl={repl} lastSave={entering.progress.value.lastSave} isInFiles={tabs.isAllSaved()} />
         {template && (

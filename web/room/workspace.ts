@@ -2,6 +2,7 @@ import { batch, signal } from "@preact/signals";
 import type { FolderItem } from "../../runner/protocol.ts";
 import { reasonOf } from "../api.ts";
 import type { Connection } from "./connection.ts";
+import { ConnectionLost } from "./document.ts";
 
 /** Something to open or to change: a path without a slash at its begin, the workspace itself being "". */
 export interface Node {
@@ -40,6 +41,7 @@ export function createWorkspace({ connection, filesUrl, ticket }: WorkspaceOptio
       const { contents } = await connection.ask<{ contents: FolderItem[] }>("fetchDir", { Dir: folder });
       folders.value = new Map(folders.value).set(folder, contents);
     } catch (error) {
+      if (error instanceof ConnectionLost) return;
       if (folder === "") failure.value = reasonOf(error);
       else forget(folder);
     }

@@ -100,11 +100,11 @@ describe("runner", () => {
 
   describe("files", () => {
     it("are listed, folders first, also when there are none", async () => {
-      expect(await editor.ask("Connection", {}, "Loaded")).toEqual({ rootContents: [] });
+      expect(await editor.ask("Connection", {}, "Loaded")).toEqual({ rootContents: [], publicPorts: [] });
       mkdirSync(join(root, "src"));
       writeFileSync(join(root, "a.txt"), "");
       symlinkSync("src", join(root, "alias"));
-      expect(await editor.ask("Connection", {}, "Loaded")).toEqual({
+      expect(await editor.ask("Connection", {}, "Loaded")).toMatchObject({
         rootContents: [
           { name: "alias", isDir: true },
           { name: "src", isDir: true },
@@ -168,6 +168,8 @@ describe("runner", () => {
         newPath: "folder/b.txt",
       });
       expect(readFileSync(join(root, "folder/b.txt"), "utf8")).toBe("content");
+      await editor.ask("rename", { oldPath: "folder/b.txt", newPath: "new/deep/b.txt" });
+      await editor.ask("rename", { oldPath: "new/deep/b.txt", newPath: "folder/b.txt" });
       await editor.ask("createFile", { path: "c.txt" });
       await expect(editor.ask("rename", { oldPath: "c.txt", newPath: "folder/b.txt" })).rejects.toThrow(
         "exists already",
@@ -669,6 +671,13 @@ describe("runner", () => {
           headers: { host: host() },
         });
         expect(elsewhere["location"]).toBe("/evil.example/");
+      });
+
+      it("can be framed by a page of another site, whose cookie it then is", async () => {
+        const framed = { "sec-fetch-dest": "iframe", "sec-fetch-site": "cross-site" };
+        const answer = await ask(`/?ticket=${ticket}`, framed);
+        const cookie = `devex_repl=${ticket}; Path=/; HttpOnly; SameSite=None; Secure; Partitioned`;
+        expect(answer.headers["set-cookie"]).toBe(cookie);
       });
 
       it("are for their owner, until the port is shared; a page for strangers keeps its origin", async () => {
