@@ -68,18 +68,38 @@ export interface Following {
 
 const types = ["status", "step", "save", "warning", "error"] as const;
 
-/** Follows a REPL's events; the browser reconnects by itself and goes on where it stood. */
+const reopenAfterMs = 3000;
+
+/** Follows a REPL's events until it is deleted, whatever becomes of the connection. */
 export function followRepl(replId: string, onEvent: (event: ReplEvent) => void = () => {}): Following {
   const progress = signal(noProgress);
-  const source = new EventSource(`/api/repl/${replId}/events`);
-  for (const type of types)
-    source.addEventListener(type, (message) => {
-      // The browser's own errors have the same name, and no data.
-      if (!(message instanceof MessageEvent)) return;
-      const event = { type, ...(JSON.parse(message.data as string) as object) } as ReplEvent;
-      progress.value = withEvent(progress.value, event);
-      onEvent(event);
-      if (event.type === "status" && event.status === "deleted") source.close();
+  let source: EventSource;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isOver = false;
+
+  function open(): void {
+    source = new EventSource(`/api/repl/${replId}/events`);
+    for (const type of types)
+      source.addEventListener(type, (message) => {
+        // The browser's own errors have the same name, and no data.
+        if (!(message instanceof MessageEvent)) return;
+        const event = { type, ...(JSON.parse(message.data as string) as object) } as ReplEvent;
+        progress.value = withEvent(progress.value, event);
+        onEvent(event);
+        if (event.type === "status" && event.status === "deleted") stop();
+      });
+    // The browser comes back after a lost connection, but gives up when a server that restarts answers 503.
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED && !isOver) timer = setTimeout(open, reopenAfterMs);
     });
-  return { progress, stop: () => source.close() };
+  }
+
+  function stop(): void {
+    isOver = true;
+    clearTimeout(timer);
+    source.close();
+  }
+
+  open();
+  return { progress, stop };
 }

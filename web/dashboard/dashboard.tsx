@@ -3,7 +3,7 @@ import { Notice } from "../notice.tsx";
 import { countInWords } from "../words.ts";
 import { CreateRepl } from "./create-repl.tsx";
 import { ReplCard } from "./repl-card.tsx";
-import { activeCount, failure, limits, readRepls, repls, watchRepls } from "./repls.ts";
+import { activeCount, failure, limits, repls, watchRepls } from "./repls.ts";
 
 /** All REPLs of a person, and the way to a new one. */
 export function Dashboard() {
@@ -25,7 +25,7 @@ export function Dashboard() {
       {failure.value && (
         <Notice kind="error">
           {failure.value}{" "}
-          <button type="button" class="link" onClick={() => void readRepls()}>
+          <button type="button" class="link" onClick={() => location.reload()}>
             Try again
           </button>
         </Notice>

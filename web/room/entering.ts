@@ -42,10 +42,9 @@ export function enterRoom(replId: string): Entering {
   let isLeft = false;
 
   function fail(error: unknown): void {
-    entrance.value =
-      error instanceof Problem && error.status === 404
-        ? { kind: "missing" }
-        : { kind: "failed", reason: reasonOf(error) };
+    const isMissing = error instanceof Problem && error.status === 404;
+    if (isMissing) followed.peek()?.stop();
+    entrance.value = isMissing ? { kind: "missing" } : { kind: "failed", reason: reasonOf(error) };
   }
 
   async function read(): Promise<void> {
