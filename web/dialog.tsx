@@ -26,3 +26,38 @@ export function Dialog({ title, onClose, children, isWide = false }: DialogProps
     </dialog>
   );
 }
+
+interface ConfirmDialogProps {
+  readonly title: string;
+  readonly text: string;
+  readonly yes: string;
+  readonly no: string;
+  readonly onYes: () => void;
+  readonly onClose: () => void;
+}
+
+/** Asks before something goes; what keeps it is what Enter does. */
+export function ConfirmDialog({ title, text, yes, no, onYes, onClose }: ConfirmDialogProps) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <p>
+        <bdi>{text}</bdi>
+      </p>
+      <div class="row">
+        <button
+          type="button"
+          class="danger"
+          onClick={() => {
+            onClose();
+            onYes();
+          }}
+        >
+          {yes}
+        </button>
+        <button type="button" onClick={onClose} autofocus>
+          {no}
+        </button>
+      </div>
+    </Dialog>
+  );
+}

@@ -111,6 +111,13 @@ describe("API and worker in the cluster", () => {
     await api.remove(id);
   });
 
+  it("serve the page, with its scripts", async () => {
+    const html = await (await fetch(`${url}/room/repl-x`)).text();
+    expect(await (await fetch(url)).text()).toBe(html);
+    const script = await fetch(url + /src="(.*?)"/.exec(html)?.[1]);
+    expect([script.status, script.headers.get("content-type")]).toEqual([200, "text/javascript; charset=utf-8"]);
+  });
+
   it("answer probes and Prometheus inside, and not through the ingress", async () => {
     expect((await fetch(`${url}/ping`)).status).toBe(200);
     expect((await fetch(`${url}/metrics`)).status).toBe(404);

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { follow, roomAddress } from "../address.ts";
 import { reasonOf, type Repl } from "../api.ts";
-import { Dialog } from "../dialog.tsx";
+import { ConfirmDialog } from "../dialog.tsx";
 import { isInTransition } from "../events.ts";
 import { Notice } from "../notice.tsx";
 import { Steps } from "../steps.tsx";
@@ -64,29 +64,14 @@ export function ReplCard({ repl }: { readonly repl: Repl }) {
         )}
       </div>
       {isAsking && (
-        <Dialog title="Delete this REPL?" onClose={() => setAsking(false)}>
-          <p>
-            <bdi>
-              <strong>{name}</strong>
-            </bdi>{" "}
-            goes with all its files and every save of them. Nobody can bring them back.
-          </p>
-          <div class="row">
-            <button
-              type="button"
-              class="danger"
-              onClick={() => {
-                setAsking(false);
-                void attempt(() => deleteRepl(id));
-              }}
-            >
-              Delete for good
-            </button>
-            <button type="button" onClick={() => setAsking(false)} autofocus>
-              Keep it
-            </button>
-          </div>
-        </Dialog>
+        <ConfirmDialog
+          title={`Delete ${name}?`}
+          text="It goes with all its files and every save of them. Nobody can bring them back."
+          yes="Delete for good"
+          no="Keep it"
+          onYes={() => void attempt(() => deleteRepl(id))}
+          onClose={() => setAsking(false)}
+        />
       )}
     </article>
   );

@@ -3,41 +3,6 @@ import { reasonOf } from "../api.ts";
 import { Dialog } from "../dialog.tsx";
 import { Notice } from "../notice.tsx";
 
-interface ConfirmDialogProps {
-  readonly title: string;
-  readonly text: string;
-  readonly yes: string;
-  readonly no: string;
-  readonly onYes: () => void;
-  readonly onClose: () => void;
-}
-
-/** Asks before something goes; what keeps it is what Enter does. */
-export function ConfirmDialog({ title, text, yes, no, onYes, onClose }: ConfirmDialogProps) {
-  return (
-    <Dialog title={title} onClose={onClose}>
-      <p>
-        <bdi>{text}</bdi>
-      </p>
-      <div class="row">
-        <button
-          type="button"
-          class="danger"
-          onClick={() => {
-            onClose();
-            onYes();
-          }}
-        >
-          {yes}
-        </button>
-        <button type="button" onClick={onClose} autofocus>
-          {no}
-        </button>
-      </div>
-    </Dialog>
-  );
-}
-
 interface PathDialogProps {
   readonly title: string;
   readonly first: string;

@@ -1,7 +1,8 @@
 import { useRef, useState } from "preact/hooks";
 import { reasonOf } from "../api.ts";
+import { ConfirmDialog } from "../dialog.tsx";
 import { Notice } from "../notice.tsx";
-import { ConfirmDialog, PathDialog } from "./file-dialogs.tsx";
+import { PathDialog } from "./file-dialogs.tsx";
 import type { Tabs } from "./tabs.ts";
 import { join, nameOf, parentOf, type Node, type Workspace } from "./workspace.ts";
 
