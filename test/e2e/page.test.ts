@@ -312,6 +312,25 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await type(page, "head -c 16 README.md", "typed while away");
     });
 
+    it("what is typed into a REPL that somebody else closes meanwhile is kept until it is open again", async () => {
+      await openFile(page, "typed.txt");
+      isCut = true;
+      for (const cut of cuts) cut();
+      await page.getByText("The connection is lost.").waitFor();
+      await text(page).click();
+      await page.keyboard.press("Control+Home");
+      await page.keyboard.type("kept ");
+      const session = `${apiUrl()}/api/repl/session/${id}`;
+      expect((await page.request.delete(session, { headers: { origin: apiUrl() }, timeout: minute })).ok()).toBe(true);
+      await page.getByText("What you typed last is kept here").waitFor();
+      await page.getByRole("button", { name: "Open it again" }).waitFor();
+      await look(page, "closed-meanwhile");
+      isCut = false;
+      await page.getByRole("button", { name: "Open it again" }).click();
+      await allSaved(page);
+      await type(page, "head -c 9 typed.txt", "kept 0000");
+    });
+
     it("earlier saves are looked into, brought back, and become REPLs of their own", async () => {
       await expect.poll(() => page.locator(".save-line").textContent(), patience).toContain("All saved");
       await page.getByRole("button", { name: "History" }).click();

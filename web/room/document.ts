@@ -61,13 +61,13 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
   let isClosed = false;
 
   const shown = (): Text => typed.apply(sent ? sent.apply(disk.text) : disk.text);
-  const isSaved = () => !sent && typed.empty && !isGone;
+  const isAhead = (): boolean => sent !== undefined || !typed.empty;
 
   function stateNow(): DocumentState {
     if (isGone) return { kind: "gone" };
     if (conflict) return { kind: "conflict", theirs: contentOf(conflict) };
-    if (isSaved()) return { kind: "saved" };
-    return { kind: "unsaved", ...(problem ? { problem } : {}) };
+    if (isAhead()) return { kind: "unsaved", ...(problem ? { problem } : {}) };
+    return { kind: "saved" };
   }
   const tell = () => onState(stateNow());
 
@@ -171,7 +171,7 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
     lineEnding: () => disk.ending,
     state: stateNow,
     /** Whether something was typed that is in no file. */
-    isAhead: (): boolean => sent !== undefined || !typed.empty,
+    isAhead,
 
     /** The editor has changed what it shows. */
     edit(changes: ChangeSet): void {
@@ -183,8 +183,23 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
     /** Looks at the file, because somebody may have changed it or because the connection is back. */
     look,
 
-    /** Writes now what is not written yet. */
+    /** Begins to write what is not written yet. */
     save,
+
+    /**
+     * Resolves when everything that was typed is in the file. Throws an Error that says why it is not; with all the
+     * time there is, only for a conflict.
+     */
+    async finish(withinMs: number): Promise<void> {
+      const deadline = Date.now() + withinMs;
+      await save();
+      while (isAhead()) {
+        if (conflict) throw new Error("it was changed elsewhere too, in the same lines");
+        if (problem && withinMs < Infinity) throw new Error(problem);
+        if (Date.now() > deadline) throw new Error("the container does not answer");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
 
     /** Solves a conflict, or a file that is gone, in favour of what is shown here. */
     async keepMine(): Promise<void> {

@@ -1,4 +1,4 @@
-import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
+import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { api, bodyOf, Problem, reasonOf, type Repl, type Room } from "../api.ts";
 import { followRepl, noProgress, type Progress } from "../events.ts";
 
@@ -15,6 +15,8 @@ export interface Entering {
   readonly entrance: ReadonlySignal<Entrance>;
   readonly repl: ReadonlySignal<Repl | undefined>;
   readonly progress: ReadonlySignal<Progress>;
+  /** Set by who is in: whether something that was typed would be lost by leaving. */
+  readonly isAhead: Signal<boolean>;
   /** Opens it again after it was closed or failed. */
   open(): Promise<void>;
   /** Closes it for `work`, and opens it again whatever comes of that. */
@@ -134,6 +136,7 @@ export function enterRoom(replId: string): Entering {
     entrance,
     repl,
     progress,
+    isAhead: signal(false),
     read,
     async open() {
       entrance.value = { kind: "waiting" };
@@ -143,7 +146,12 @@ export function enterRoom(replId: string): Entering {
       entrance.value = { kind: "waiting" };
       await insist(() => work().then(ask));
     },
-    freshTicket: async () => (await ticket()).ticket,
+    async freshTicket() {
+      await read();
+      // Asking for a ticket opens what is closed, which is for people to wish.
+      if (repl.peek()?.status !== "running") throw new Problem("It does not run.", 409);
+      return (await ticket()).ticket;
+    },
     leave() {
       isLeft = true;
       clearInterval(timer);

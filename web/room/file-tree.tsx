@@ -90,6 +90,7 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
       await workspace.createFile(clean);
       await tabs.open(clean);
     } else if (asking.kind === "rename" && clean !== asking.first) {
+      await tabs.finishAll();
       await workspace.rename(asking.first, clean);
       await tabs.renamed(asking.first, clean);
     }

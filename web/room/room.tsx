@@ -1,6 +1,6 @@
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { follow, goTo } from "../address.ts";
-import { api, bodyOf, reasonOf } from "../api.ts";
+import { api, bodyOf, reasonOf, type Room as RoomAnswer } from "../api.ts";
 import { Notice } from "../notice.tsx";
 import { Steps } from "../steps.tsx";
 import { ThemeButton } from "../theme.tsx";
@@ -23,15 +23,20 @@ export function Room({ replId }: RoomProps) {
   }, [name]);
 
   const now = entrance.value;
-  if (now.kind === "open")
+  const room = useRef<RoomAnswer | undefined>(undefined);
+  if (now.kind === "open") room.current ??= now.room;
+  // Closed by somebody else, or for being idle, it stays as it is while it holds what is nowhere else.
+  if (room.current && (now.kind === "open" || entering.isAhead.value))
     return (
       <Workbench
         key={replId}
         entering={entering}
-        room={now.room}
+        room={room.current}
         onRestore={(generation, path) => void restore(generation, path)}
+        outside={now.kind === "open" ? undefined : <Outside entering={entering} />}
       />
     );
+  room.current = undefined;
   return (
     <>
       <header class="top">

@@ -24,6 +24,8 @@ export interface OtherTab extends TabCommon {
 
 export type Tab = TextTab | OtherTab;
 
+const finishWithinMs = 10_000;
+
 export type Tabs = ReturnType<typeof createTabs>;
 
 /** The files that are open in the editor. */
@@ -131,9 +133,19 @@ export function createTabs(connection: Connection) {
       for (const tab of all.value) if (tab.kind === "text") void tab.document.look();
     },
 
-    /** Writes what is not in the files yet. */
-    async saveAll(): Promise<void> {
-      for (const tab of all.value) if (tab.kind === "text") await tab.document.save();
+    /** Resolves when all that was typed is in the files. Throws an Error that names the file which lacks some. */
+    async finishAll(withinMs: number = finishWithinMs): Promise<void> {
+      for (const tab of all.value) {
+        if (tab.kind !== "text") continue;
+        await tab.document.finish(withinMs).catch((error: unknown) => {
+          throw new Error(`${tab.path} lacks what you typed last: ${reasonOf(error)}.`);
+        });
+      }
+    },
+
+    /** Nothing more is shown. */
+    dispose(): void {
+      for (const tab of all.value) if (tab.kind === "text") tab.document.close();
     },
 
     isAllSaved: () => all.value.every((tab) => tab.kind !== "text" || tab.state.value.kind === "saved"),

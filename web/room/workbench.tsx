@@ -1,5 +1,6 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { follow } from "../address.ts";
+import { follow, goTo } from "../address.ts";
 import { api, bodyOf, reasonOf, type Room, type Template } from "../api.ts";
 import { Notice } from "../notice.tsx";
 import { Steps } from "../steps.tsx";
@@ -22,6 +23,8 @@ interface WorkbenchProps {
   readonly entering: Entering;
   readonly room: Room;
   readonly onRestore: (generation: number, path?: string) => void;
+  /** What is to be said when it is closed, and what was typed last is here alone. */
+  readonly outside?: ComponentChildren;
 }
 
 const runTitle = "Run";
@@ -30,7 +33,7 @@ const panels = ["Files", "Editor", "Terminal", "Preview"] as const;
 type Panel = (typeof panels)[number];
 
 /** Files, editor, terminals and preview of an open REPL. */
-export function Workbench({ entering, room, onRestore }: WorkbenchProps) {
+export function Workbench({ entering, room, onRestore, outside }: WorkbenchProps) {
   const [publicPorts, setPublicPorts] = useState<ReadonlySet<number>>(new Set());
   const [panel, setPanel] = useState<Panel>("Editor");
   const [runs, setRuns] = useState(0);
@@ -42,6 +45,8 @@ export function Workbench({ entering, room, onRestore }: WorkbenchProps) {
   const repl = entering.repl.value;
 
   useEffect(() => parts.dispose, [parts]);
+  const isAhead = !tabs.isAllSaved();
+  useEffect(() => void (entering.isAhead.value = isAhead), [isAhead]);
   useEffect(() => {
     const warn = (event: BeforeUnloadEvent) => {
       if (!tabs.isAllSaved()) event.preventDefault();
@@ -59,10 +64,20 @@ export function Workbench({ entering, room, onRestore }: WorkbenchProps) {
     if (tabs.activePath.value) setPanel("Editor");
   }, [tabs.activePath.value]);
 
+  /** To the list, when nothing is lost by it. */
+  function leave(event: MouseEvent & { currentTarget: HTMLAnchorElement }): void {
+    if (!isAhead) return follow(event);
+    event.preventDefault();
+    tabs.finishAll().then(
+      () => goTo("/"),
+      (error: unknown) => setFailure(reasonOf(error)),
+    );
+  }
+
   async function close(): Promise<void> {
     setFailure("");
     try {
-      await tabs.saveAll();
+      await tabs.finishAll();
       await bodyOf(api.api.repl.session[":id"].$delete({ param: { id: room.replId } }));
     } catch (error) {
       setFailure(reasonOf(error));
@@ -71,22 +86,27 @@ export function Workbench({ entering, room, onRestore }: WorkbenchProps) {
 
   async function run(): Promise<void> {
     if (!template) return;
+    setFailure("");
     setPanel("Terminal");
-    await tabs.saveAll();
-    await terminals.run(runTitle, template.run);
-    setRuns((count) => count + 1);
+    try {
+      await tabs.finishAll();
+      await terminals.run(runTitle, template.run);
+      setRuns((count) => count + 1);
+    } catch (error) {
+      setFailure(reasonOf(error));
+    }
   }
 
   return (
     <div class="room">
       <header class="top">
-        <a class="brand" href="/" onClick={follow} title="Your REPLs; this one stays open">
+        <a class="brand" href="/" onClick={leave} title="Your REPLs; this one stays open">
           Devex
         </a>
         <h1 dir="auto" title={room.replName}>
           {room.replName}
         </h1>
-        <SaveLine repl={repl} lastSave={entering.progress.value.lastSave} isInFiles={tabs.isAllSaved()} />
+        <SaveLine repl={repl} lastSave={entering.progress.value.lastSave} isInFiles={!isAhead} />
         {template && (
           <>
             <button type="button" class="primary" onClick={() => void run()} title={template.run}>
@@ -105,7 +125,14 @@ export function Workbench({ entering, room, onRestore }: WorkbenchProps) {
         </button>
         <ThemeButton />
       </header>
-      <LostConnection connection={connection} />
+      {outside ? (
+        <Notice kind="warning">
+          What you typed last is kept here, and goes into the files when this REPL is open again.
+          {outside}
+        </Notice>
+      ) : (
+        <LostConnection connection={connection} />
+      )}
       {entering.progress.value.status === "starting" && (
         <Notice kind="warning">
           The container was lost and starts again, with the files of the last save.
@@ -141,7 +168,10 @@ export function Workbench({ entering, room, onRestore }: WorkbenchProps) {
           onClose={() => setHistory(false)}
           onRestore={(generation, path) => {
             setHistory(false);
-            onRestore(generation, path);
+            tabs.finishAll().then(
+              () => onRestore(generation, path),
+              (error: unknown) => setFailure(reasonOf(error)),
+            );
           }}
         />
       )}
@@ -204,9 +234,15 @@ function assemble(room: Room, entering: Entering, onPublicPorts: (ports: readonl
     tabs,
     terminals,
     dispose() {
-      for (const tab of tabs.all.value) if (tab.kind === "text") tab.document.close();
-      connection.close();
       terminals.dispose();
+      // Who leaves in the middle of a word has it in the file, also when the connection has to come back for that.
+      void tabs
+        .finishAll(Infinity)
+        .catch(() => {})
+        .finally(() => {
+          tabs.dispose();
+          connection.close();
+        });
     },
   };
 }

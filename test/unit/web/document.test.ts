@@ -110,6 +110,22 @@ describe("a document", () => {
     expect(file.content()).toBe("abc\n");
   });
 
+  it("is finished when all is in the file, and says why it is not", async () => {
+    const file = await openFile("a\n");
+    for (const letter of "bcd") file.type(0, 0, letter);
+    const first = file.document.finish(5000);
+    file.type(0, 0, "e");
+    await first;
+    expect(file.content()).toBe("edcba\n");
+    file.faults.push("lost before");
+    file.type(0, 0, "f");
+    await expect(file.document.finish(200)).rejects.toThrow("does not answer");
+    const whenBack = file.document.finish(Infinity);
+    await file.document.look();
+    await whenBack;
+    expect(file.content()).toBe("fedcba\n");
+  });
+
   it("tries again what was refused, and says why", async () => {
     const file = await openFile("a\n");
     file.faults.push("refused");
