@@ -23,8 +23,6 @@ export interface Entering {
   restore(work: () => Promise<void>): Promise<void>;
   /** A ticket that is good now. */
   freshTicket(): Promise<string>;
-  /** Reads the REPL again. */
-  read(): Promise<void>;
   leave(): void;
 }
 
@@ -137,7 +135,6 @@ export function enterRoom(replId: string): Entering {
     repl,
     progress,
     isAhead: signal(false),
-    read,
     async open() {
       entrance.value = { kind: "waiting" };
       await begin();

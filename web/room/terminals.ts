@@ -21,6 +21,8 @@ interface Kept {
   readonly title: string;
 }
 
+/** Keys that were meant for another shell are not given to this one. */
+const newShell = "\x1b[2m[the shell that was here is gone; what was typed to it meanwhile is not sent]\x1b[0m\r\n";
 /** More than this is not typed while a connection is lost. */
 const mostWaitingInput = 10_000;
 
@@ -86,7 +88,9 @@ export function createTerminals(connection: Connection, replId: string, makeScre
       const { cols, rows } = terminal.screen;
       connection.send("terminalResize", { sessionId, cols, rows });
       const typed = terminal.waiting.splice(0).join("");
-      if (typed && wanted === sessionId) connection.send("terminalInput", { sessionId, data: typed });
+      const isSameShell = wanted === undefined || wanted === sessionId;
+      if (typed && isSameShell) connection.send("terminalInput", { sessionId, data: typed });
+      else if (!isSameShell) terminal.screen.write(newShell);
       keep();
     } catch (error) {
       if (!(error instanceof ConnectionLost)) failure.value = reasonOf(error);
