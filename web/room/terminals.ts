@@ -22,7 +22,7 @@ interface Kept {
 }
 
 /** Keys that were meant for another shell are not given to this one. */
-const newShell = "\x1b[2m[the shell that was here is gone; what was typed to it meanwhile is not sent]\x1b[0m\r\n";
+const newShell = "[a new shell: the one that was here is gone, and what was typed to it meanwhile is not sent]\r\n";
 /** More than this is not typed while a connection is lost. */
 const mostWaitingInput = 10_000;
 
@@ -105,7 +105,7 @@ export function createTerminals(connection: Connection, replId: string, makeScre
     if (!terminal) return;
     terminal.ended.value = exitCode;
     terminal.sessionId.value = undefined;
-    terminal.screen.write(`\r\n\x1b[2m[the shell has ended${exitCode ? ` with code ${exitCode}` : ""}]\x1b[0m\r\n`);
+    terminal.screen.write(`\r\n[the shell has ended${exitCode ? ` with code ${exitCode}` : ""}]\r\n`);
     keep();
   });
   connection.on("terminalError", ({ error }: { error: string }) => (failure.value = error));
