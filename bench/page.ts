@@ -1,4 +1,5 @@
 import { chromium, type BrowserContext, type CDPSession, type Page } from "playwright-core";
+import { buildPage } from "../tools/build-page.ts";
 import { connectEditor } from "../tools/editor-client.ts";
 import { withPerson } from "./programs.ts";
 import { percentile, ratio, rowPrinter, type BenchOptions, type Row } from "./rows.ts";
@@ -12,6 +13,7 @@ const outputBytes = 108_000_000;
  * server; keys until they are in the file; and what the page holds of memory after an hour's terminal output.
  */
 export async function benchPage({ environment, rounds }: BenchOptions, print: (row: Row) => void): Promise<void> {
+  await buildPage();
   const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
   const row = rowPrinter(print);
   await withPerson(environment, async (api, url) => {

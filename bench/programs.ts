@@ -2,7 +2,6 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
-import { buildPage } from "../tools/build-page.ts";
 import { signIn, type Person } from "../tools/api-client.ts";
 import { freePort } from "../tools/free-port.ts";
 import { responds } from "../tools/responds.ts";
@@ -32,7 +31,6 @@ export async function withPerson(
 ): Promise<void> {
   const port = await freePort();
   const env = { ...process.env, ...environment, RATE_LIMIT_PER_USER: "100000", PORT: String(port) };
-  await buildPage();
   const programs = [startProgram("api/main.ts", env), startProgram("worker/main.ts", env)];
   try {
     await answers(`http://127.0.0.1:${port}/readyz`);

@@ -63,7 +63,6 @@ function run(name: "api" | "worker", env: Record<string, string | undefined>): C
   return spawn(process.execPath, [`${root}${name}/main.ts`], { env, stdio: "inherit" });
 }
 
-/** The commit that is checked out; with changes it is still the same release, so that its workflows go on. */
 async function untilReady(url: string): Promise<void> {
   while (!(await responds(`${url}/readyz`))) await delay(200);
 }

@@ -47,7 +47,3 @@ export async function bodyOf<Response extends Answer>(request: Promise<Response>
   const sentence = detail ?? `The server answered ${answer.status}. Try again in a moment.`;
   throw new Problem(answer.status >= 500 && requestId ? `${sentence} (request ${requestId})` : sentence, answer.status);
 }
-
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

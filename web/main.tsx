@@ -1,7 +1,8 @@
-import { signal } from "@preact/signals";
+import { reasonOf } from "./words.ts";
+import { effect, signal } from "@preact/signals";
 import { render, type ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
-import { api, bodyOf, reasonOf, type AuthStatus } from "./api.ts";
+import { api, bodyOf, type AuthStatus } from "./api.ts";
 import { follow, goTo, path, replIdIn } from "./address.ts";
 import { Dashboard } from "./dashboard/dashboard.tsx";
 import { Notice } from "./notice.tsx";
@@ -39,15 +40,14 @@ async function loadRoom(): Promise<void> {
   }
 }
 
-if (replIdIn(path.value)) void loadRoom();
+effect(() => {
+  if (replIdIn(path.value) && !room.peek()) void loadRoom();
+});
 
 function Page() {
   const replId = replIdIn(path.value);
   const user = session.value?.user;
   const isRoom = replId !== undefined && user !== undefined;
-  useEffect(() => {
-    if (isRoom && !room.value) void loadRoom();
-  }, [isRoom]);
   useEffect(() => {
     if (!isRoom) document.title = "Devex";
   }, [isRoom]);

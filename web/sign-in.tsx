@@ -1,5 +1,6 @@
+import { reasonOf } from "./words.ts";
 import { useState } from "preact/hooks";
-import { api, bodyOf, reasonOf, type AuthStatus } from "./api.ts";
+import { api, bodyOf, type AuthStatus } from "./api.ts";
 import { Notice } from "./notice.tsx";
 import { ThemeButton } from "./theme.tsx";
 

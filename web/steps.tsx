@@ -1,16 +1,11 @@
-import { useEffect, useState } from "preact/hooks";
 import type { Step } from "./events.ts";
+import { useNow } from "./hooks.ts";
 import { durationInWords } from "./words.ts";
 
 /** The named steps of a create, an open or a close, with their times as they run. */
 export function Steps({ steps }: { readonly steps: readonly Step[] }) {
   const isRunning = steps.some(({ state }) => state === "started");
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    if (!isRunning) return undefined;
-    const timer = setInterval(() => setNow(Date.now()), 100);
-    return () => clearInterval(timer);
-  }, [isRunning]);
+  const now = useNow(100, isRunning);
   if (steps.length === 0) return null;
   return (
     <ol class="steps" aria-live="polite">

@@ -35,8 +35,8 @@ export function durationInWords(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-export function countInWords(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
+export function countInWords(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? "" : "s"}`;
 }
 
 const states: Readonly<Record<string, string>> = {
@@ -51,4 +51,9 @@ const states: Readonly<Record<string, string>> = {
 
 export function stateInWords(status: string): string {
   return states[status] ?? status;
+}
+
+/** What went wrong, of whatever was thrown. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -162,6 +162,18 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       };
     }, 2 * minute);
 
+    async function newFile(name: string): Promise<void> {
+      await page.getByRole("button", { name: "New file" }).click();
+      await page.getByLabel(/^Path/).fill(name);
+      await page.keyboard.press("Enter");
+      await page.locator(`.tab.active button[title="${name}"]`).waitFor(patience);
+    }
+    async function cutOff(): Promise<void> {
+      isCut = true;
+      for (const cut of cuts) cut();
+      await page.getByText("The connection is lost.").waitFor();
+    }
+
     it("files are made, moved, removed, uploaded and downloaded, and seen when others change them", async () => {
       await page.getByRole("button", { name: "New folder" }).click();
       await page.getByLabel(/^Path/).fill("empty");
@@ -169,10 +181,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await page.getByRole("treeitem", { name: "empty" }).waitFor();
       await page.getByRole("treeitem", { name: "empty" }).click();
       for (const name of ["one.txt", "two.txt"]) {
-        await page.getByRole("button", { name: "New file" }).click();
-        await page.getByLabel(/^Path/).fill(name);
-        await page.keyboard.press("Enter");
-        await page.locator(`.tab.active button[title="${name}"]`).waitFor(patience);
+        await newFile(name);
         expect(await shown(page)).toBe("");
       }
       // Made in the terminal, it is seen here.
@@ -217,10 +226,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     });
 
     it("five megabytes are pasted, and two thousand characters are typed in their order", async () => {
-      await page.getByRole("button", { name: "New file" }).click();
-      await page.getByLabel(/^Path/).fill("big.txt");
-      await page.keyboard.press("Enter");
-      await page.locator('.tab.active button[title="big.txt"]').waitFor(patience);
+      await newFile("big.txt");
       await text(page).click();
       const line = "0123456789 abcdefghijklmnopqrstuvwxyz?!\n";
       await page.evaluate(
@@ -231,10 +237,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await type(page, "wc -c < big.txt; rm big.txt", String(line.length * 125_000));
       await page.locator(".editor .tab.active .x").click();
 
-      await page.getByRole("button", { name: "New file" }).click();
-      await page.getByLabel(/^Path/).fill("typed.txt");
-      await page.keyboard.press("Enter");
-      await page.locator('.tab.active button[title="typed.txt"]').waitFor(patience);
+      await newFile("typed.txt");
       await text(page).click();
       const typed = Array.from({ length: 400 }, (_, index) => String(index).padStart(4, "0"))
         .join(" ")
@@ -265,9 +268,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
         await expect.poll(() => shown(one), patience).toBe("first top\n\n\n\n\nbottom\nlast");
 
       // Cut off, both change the same line.
-      isCut = true;
-      for (const cut of cuts) cut();
-      await page.getByText("The connection is lost.").waitFor();
+      await cutOff();
       await text(page).click();
       await page.keyboard.press("Control+Home");
       await page.keyboard.type("mine ");
@@ -298,9 +299,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
 
     it("what is typed into a lost connection arrives when it is back", async () => {
       await openFile(page, "README.md");
-      isCut = true;
-      for (const cut of cuts) cut();
-      await page.getByText("The connection is lost.").waitFor();
+      await cutOff();
       await text(page).click();
       await page.keyboard.press("Control+Home");
       await page.keyboard.type("typed while away ");
@@ -314,9 +313,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
 
     it("what is typed into a REPL that somebody else closes meanwhile is kept until it is open again", async () => {
       await openFile(page, "typed.txt");
-      isCut = true;
-      for (const cut of cuts) cut();
-      await page.getByText("The connection is lost.").waitFor();
+      await cutOff();
       await text(page).click();
       await page.keyboard.press("Control+Home");
       await page.keyboard.type("kept ");

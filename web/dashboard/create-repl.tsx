@@ -1,9 +1,10 @@
+import { reasonOf } from "../words.ts";
 import { useId, useState } from "preact/hooks";
 import { goTo, roomAddress } from "../address.ts";
-import { reasonOf, type Template } from "../api.ts";
+import { type Template } from "../api.ts";
 import { Dialog } from "../dialog.tsx";
 import { Notice } from "../notice.tsx";
-import { activeCount, createRepl, limits, repls, templates } from "./repls.ts";
+import { createRepl, quotaReason, templates } from "./repls.ts";
 
 /** The template gallery and a name; in a dialog when it can be closed. */
 export function CreateRepl({ onClose }: { readonly onClose?: () => void }) {
@@ -91,14 +92,3 @@ function CreateForm({ onClose }: { readonly onClose?: () => void }) {
 
 /** What most people begin with. */
 const isUsual = ({ name }: Template) => name === "node";
-
-/** Why nothing can be created now, before the server has to say so. */
-function quotaReason(): string | undefined {
-  const [all, most] = [repls.value, limits.value];
-  if (!all || !most) return undefined;
-  if (all.length >= most.repls)
-    return `You have ${all.length} REPLs, the most one person can. Delete one to make room.`;
-  if (activeCount.value >= most.active)
-    return `You have ${activeCount.value} open, the most one person can. Close one to open another; its files are kept.`;
-  return undefined;
-}

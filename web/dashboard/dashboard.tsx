@@ -3,7 +3,7 @@ import { Notice } from "../notice.tsx";
 import { countInWords } from "../words.ts";
 import { CreateRepl } from "./create-repl.tsx";
 import { ReplCard } from "./repl-card.tsx";
-import { activeCount, failure, limits, repls, watchRepls } from "./repls.ts";
+import { activeCount, failure, limits, quotaReason, repls, watchRepls } from "./repls.ts";
 
 /** All REPLs of a person, and the way to a new one. */
 export function Dashboard() {
@@ -53,9 +53,8 @@ export function Dashboard() {
 function Quota() {
   const [all, most] = [repls.value, limits.value];
   if (!all || !most) return <p class="quota" />;
-  const isFull = all.length >= most.repls || activeCount.value >= most.active;
   return (
-    <p class={`quota ${isFull ? "full" : ""}`}>
+    <p class={`quota ${quotaReason() ? "full" : ""}`}>
       {countInWords(all.length, "REPL")} of {most.repls}, {activeCount.value} of {most.active} open
     </p>
   );

@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
 import { follow, roomAddress } from "../address.ts";
-import { reasonOf, type Repl } from "../api.ts";
+import type { Repl } from "../api.ts";
 import { ConfirmDialog } from "../dialog.tsx";
 import { isInTransition } from "../events.ts";
+import { useAttempt } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
 import { Steps } from "../steps.tsx";
 import { agoInWords, countInWords, momentInWords, sizeInWords, stateInWords } from "../words.ts";
@@ -10,21 +11,12 @@ import { closeRepl, deleteRepl, progressOf, templates } from "./repls.ts";
 
 export function ReplCard({ repl }: { readonly repl: Repl }) {
   const { id, name, template, status, statusReason, lastSave, createdAt, lastOpenedAt } = repl;
-  const [failure, setFailure] = useState("");
+  const { failure, attempt } = useAttempt();
   const [isAsking, setAsking] = useState(false);
   const title = templates.value.find((one) => one.name === template)?.title ?? template;
   const isBusy = isInTransition(status);
   const { steps } = progressOf(id);
   const [enter, leave] = status === "running" ? ["Enter", "Save and close"] : ["Open", "Cancel"];
-
-  async function attempt(work: () => Promise<void>): Promise<void> {
-    setFailure("");
-    try {
-      await work();
-    } catch (error) {
-      setFailure(reasonOf(error));
-    }
-  }
 
   return (
     <article class="card" aria-label={name}>

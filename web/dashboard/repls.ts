@@ -1,5 +1,7 @@
+import { reasonOf } from "../words.ts";
 import { computed, signal } from "@preact/signals";
-import { api, bodyOf, reasonOf, type Limits, type Repl, type Template } from "../api.ts";
+import type { ReplEvent } from "../../domain/events.ts";
+import { api, bodyOf, type Limits, type Repl, type Template } from "../api.ts";
 import { followRepl, isInTransition, noProgress, type Following, type Progress } from "../events.ts";
 
 /** The signed-in person's REPLs, as they are now. */
@@ -8,22 +10,32 @@ export const repls = signal<readonly Repl[] | undefined>(undefined);
 export const templates = signal<readonly Template[]>([]);
 export const limits = signal<Limits | undefined>(undefined);
 export const failure = signal("");
-/** By the id of a REPL. */
-export const progress = signal<ReadonlyMap<string, Progress>>(new Map());
 
 const active = new Set(["creating", "starting", "running", "stopping"]);
 export const activeCount = computed(() => (repls.value ?? []).filter(({ status }) => active.has(status)).length);
 
+/** Why nothing can be created now, before the server has to say so. */
+export function quotaReason(): string | undefined {
+  const [all, most] = [repls.value, limits.value];
+  if (!all || !most) return undefined;
+  if (all.length >= most.repls)
+    return `You have ${all.length} REPLs, the most one person can. Delete one to make room.`;
+  if (activeCount.value >= most.active)
+    return `You have ${activeCount.value} open, the most one person can. Close one to open another; its files are kept.`;
+  return undefined;
+}
+
 const rereadEveryMs = 20_000;
 /** A browser has few connections to a server; the rest of the list is read again now and then. */
 const mostFollowed = 3;
-const following = new Map<string, Following>();
+const following = signal<ReadonlyMap<string, Following>>(new Map());
 
 export async function readRepls(): Promise<void> {
   try {
     repls.value = await bodyOf(api.api.repl.$get());
     failure.value = "";
-    followWhatChanges();
+    const changing = repls.value.filter(({ status }) => isInTransition(status));
+    followOnly(new Set(changing.slice(0, mostFollowed).map(({ id }) => id)));
   } catch (error) {
     failure.value = reasonOf(error);
   }
@@ -48,35 +60,22 @@ export function watchRepls(): () => void {
   return () => {
     clearInterval(timer);
     document.removeEventListener("visibilitychange", whenSeen);
-    for (const one of following.values()) one.stop();
-    following.clear();
-    progress.value = new Map();
+    followOnly(new Set());
   };
 }
 
-function followWhatChanges(): void {
-  const wanted = (repls.value ?? []).filter(({ status }) => isInTransition(status));
-  const ids = new Set(wanted.slice(0, mostFollowed).map(({ id }) => id));
-  for (const [id, one] of following) {
-    if (ids.has(id)) continue;
-    one.stop();
-    following.delete(id);
-  }
-  for (const id of ids) follow(id);
-}
-
-function follow(id: string): void {
-  if (following.has(id)) return;
-  const followed = followRepl(id, ({ type }) => {
-    progress.value = new Map(progress.value).set(id, followed.progress.value);
+function followOnly(ids: ReadonlySet<string>): void {
+  const before = following.peek();
+  for (const [id, one] of before) if (!ids.has(id)) one.stop();
+  const onEvent = ({ type }: ReplEvent) => {
     if (type === "status") void readRepls();
-  });
-  following.set(id, followed);
+  };
+  following.value = new Map([...ids].map((id) => [id, before.get(id) ?? followRepl(id, onEvent)]));
 }
 
 /** What the list shows of a REPL while something happens to it. */
 export function progressOf(id: string): Progress {
-  return progress.value.get(id) ?? noProgress;
+  return following.value.get(id)?.progress.value ?? noProgress;
 }
 
 /** A new REPL, whose container is on its way; the same `key` never makes a second one. Throws a Problem. */

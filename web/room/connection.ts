@@ -25,7 +25,6 @@ interface ConnectionOptions {
   readonly address: () => Promise<string>;
   /** Called each time the connection is open, before anybody else's message. */
   readonly onOpen: () => void;
-  readonly makeSocket?: (address: string) => WebSocket;
 }
 
 const refusalIn = (data: unknown) => {
@@ -48,7 +47,7 @@ const openWithinMs = 10_000;
 const answerWithinMs = 20_000;
 
 /** The socket of a room. It reconnects by itself; what was not answered then fails with ConnectionLost. */
-export function connect({ address, onOpen, makeSocket = (url) => new WebSocket(url) }: ConnectionOptions): Connection {
+export function connect({ address, onOpen }: ConnectionOptions): Connection {
   const state = signal<ConnectionState>({ kind: "connecting" });
   const listeners = new Map<string, Set<(data: never) => void>>();
   /** Messages are handled in their order, so the first that waits for an event is who gets it. */
@@ -63,7 +62,7 @@ export function connect({ address, onOpen, makeSocket = (url) => new WebSocket(u
     timer = undefined;
     let made: WebSocket;
     try {
-      made = makeSocket(await address());
+      made = new WebSocket(await address());
     } catch {
       return lost();
     }

@@ -1,4 +1,5 @@
 import { ChangeSet, type Text } from "@codemirror/state";
+import { reasonOf } from "../words.ts";
 import { changesBetween, contentOf, crc32, firstPart, linesOf, overlaps, patchOf, type Lines } from "./changes.ts";
 
 /** The file behind a document. Each call fails with ConnectionLost when the answer did not come. */
@@ -95,7 +96,7 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
       if (error instanceof ConnectionLost) return tell();
       typed = part.compose(typed);
       sent = undefined;
-      problem = error instanceof Error ? error.message : String(error);
+      problem = reasonOf(error);
       mustLook = true;
     } finally {
       isSending = false;
@@ -118,7 +119,7 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
       isGone = false;
     } catch (error) {
       if (error instanceof ConnectionLost) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       if (/no such|not exist|does not exist/i.test(reason)) isGone = true;
       else problem = reason;
     } finally {

@@ -77,8 +77,8 @@ export function createEditorState(path: string, document: Document, language: Ex
       }),
       EditorView.updateListener.of(({ docChanged, transactions }) => {
         if (!docChanged) return;
-        for (const { changes, annotation } of transactionsOf(transactions))
-          if (!annotation && !changes.empty) document.edit(changes);
+        for (const transaction of transactions)
+          if (transaction.docChanged && !transaction.annotation(isTheirs)) document.edit(transaction.changes);
       }),
     ],
   });
@@ -100,10 +100,6 @@ export function createEditorState(path: string, document: Document, language: Ex
       };
     },
   };
-}
-
-function transactionsOf(transactions: readonly Transaction[]) {
-  return transactions.map((one) => ({ changes: one.changes, annotation: one.annotation(isTheirs) }));
 }
 
 /** As the first indented lines do it; two spaces where there are none. */

@@ -1,5 +1,6 @@
+import { reasonOf } from "../words.ts";
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
-import { api, bodyOf, Problem, reasonOf, type Repl, type Room } from "../api.ts";
+import { api, bodyOf, Problem, type Repl, type Room } from "../api.ts";
 import { followRepl, noProgress, type Progress } from "../events.ts";
 
 export type Entrance =

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { reasonOf } from "../api.ts";
 import { Dialog } from "../dialog.tsx";
+import { useAttempt } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
 
 interface PathDialogProps {
@@ -13,24 +13,20 @@ interface PathDialogProps {
 /** Asks for a path; its last name is selected, to be typed over. */
 export function PathDialog({ title, first, onAnswer, onClose }: PathDialogProps) {
   const [path, setPath] = useState(first);
-  const [failure, setFailure] = useState("");
+  const { failure, attempt } = useAttempt();
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const name = first.lastIndexOf("/") + 1;
     const dot = first.lastIndexOf(".");
     input.current?.setSelectionRange(name, dot > name ? dot : first.length);
   }, []);
-  async function submit(event: SubmitEvent): Promise<void> {
+  function submit(event: SubmitEvent): void {
     event.preventDefault();
-    try {
-      await onAnswer(path);
-    } catch (error) {
-      setFailure(reasonOf(error));
-    }
+    void attempt(() => onAnswer(path));
   }
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         <label for="path">Path, with / between folders</label>
         <input
           id="path"

@@ -1,6 +1,6 @@
 import { useRef, useState } from "preact/hooks";
-import { reasonOf } from "../api.ts";
 import { ConfirmDialog } from "../dialog.tsx";
+import { useAttempt } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
 import { PathDialog } from "./file-dialogs.tsx";
 import type { Tabs } from "./tabs.ts";
@@ -21,21 +21,12 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
   const nodes = workspace.visible();
   const [selectedPath, select] = useState<string | undefined>(undefined);
   const [asking, setAsking] = useState<Asking | undefined>(undefined);
-  const [failure, setFailure] = useState("");
+  const { failure, attempt, dismiss } = useAttempt();
   const [isUploading, setUploading] = useState(false);
   const tree = useRef<HTMLUListElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const selected = nodes.find(({ path }) => path === selectedPath);
   const folder = selected ? (selected.isFolder ? selected.path : parentOf(selected.path)) : "";
-
-  async function attempt(work: () => Promise<unknown>): Promise<void> {
-    setFailure("");
-    try {
-      await work();
-    } catch (error) {
-      setFailure(reasonOf(error));
-    }
-  }
 
   function choose(node: Node): void {
     select(node.path);
@@ -130,7 +121,7 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
       {(failure || workspace.failure.value) && (
         <Notice kind="error">
           {failure || workspace.failure.value}{" "}
-          <button type="button" class="link" onClick={() => setFailure("")}>
+          <button type="button" class="link" onClick={dismiss}>
             Dismiss
           </button>
         </Notice>

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { goTo, roomAddress } from "../address.ts";
-import { api, bodyOf, reasonOf, type Repl, type Save } from "../api.ts";
+import { api, bodyOf, type Repl, type Save } from "../api.ts";
 import { Dialog } from "../dialog.tsx";
 import { Notice } from "../notice.tsx";
-import { agoInWords, countInWords, momentInWords, sizeInWords } from "../words.ts";
+import { agoInWords, countInWords, momentInWords, sizeInWords, reasonOf } from "../words.ts";
 
 interface HistoryProps {
   readonly repl: Repl;

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { reasonOf, type Room } from "../api.ts";
+import type { Room } from "../api.ts";
+import { useAttempt } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
 import type { Connection } from "./connection.ts";
 
@@ -20,7 +21,7 @@ const loadAfterRunMs = 1500;
 export function Preview({ room, connection, publicPorts, onShared, runs }: PreviewProps) {
   const [port, setPort] = useState(room.previews[0]?.port ?? usualPort);
   const [loads, setLoads] = useState(0);
-  const [failure, setFailure] = useState("");
+  const { failure, attempt } = useAttempt();
   const [wasCopied, setCopied] = useState(false);
   const address = addressOf(room, port);
   const isPublic = publicPorts.has(port);
@@ -31,15 +32,11 @@ export function Preview({ room, connection, publicPorts, onShared, runs }: Previ
     return () => clearTimeout(timer);
   }, [runs]);
 
-  async function share(wanted: boolean): Promise<void> {
-    setFailure("");
-    try {
+  const share = (wanted: boolean) =>
+    attempt(async () => {
       await connection.ask("sharePort", { port, isPublic: wanted });
       onShared(port, wanted);
-    } catch (error) {
-      setFailure(reasonOf(error));
-    }
-  }
+    });
 
   async function copy(): Promise<void> {
     await navigator.clipboard.writeText(address);

@@ -1,10 +1,10 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { follow, goTo } from "../address.ts";
-import { api, bodyOf, reasonOf, type Room as RoomAnswer } from "../api.ts";
+import { api, bodyOf, type Room as RoomAnswer } from "../api.ts";
 import { Notice } from "../notice.tsx";
 import { Steps } from "../steps.tsx";
 import { ThemeButton } from "../theme.tsx";
-import { stateInWords } from "../words.ts";
+import { stateInWords, reasonOf } from "../words.ts";
 import { enterRoom, type Entering } from "./entering.ts";
 import { Workbench } from "./workbench.tsx";
 

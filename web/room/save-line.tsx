@@ -1,6 +1,6 @@
-import { useEffect, useState } from "preact/hooks";
 import type { Repl } from "../api.ts";
 import type { Progress } from "../events.ts";
+import { useNow } from "../hooks.ts";
 import { agoInWords, countInWords, momentInWords, sizeInWords } from "../words.ts";
 
 interface SaveLineProps {
@@ -11,11 +11,7 @@ interface SaveLineProps {
 
 /** What is safe, and what is not yet: at each moment, in a line. */
 export function SaveLine({ repl, lastSave, isInFiles }: SaveLineProps) {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, []);
+  const now = useNow(1000);
   if (!repl) return <p class="save-line" />;
   const known = [lastSave?.savedAt, repl.lastSave?.savedAt].filter((at) => at !== undefined).toSorted();
   const savedAt = known.at(-1);

@@ -1,5 +1,5 @@
+import { reasonOf } from "../words.ts";
 import { signal, type Signal } from "@preact/signals";
-import { reasonOf } from "../api.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionLost, openDocument, type Document, type DocumentState } from "./document.ts";
 import { createEditorState, type TabEditor } from "./editor-state.ts";

@@ -1,6 +1,6 @@
+import { reasonOf } from "../words.ts";
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { Terminal as Screen } from "@xterm/xterm";
-import { reasonOf } from "../api.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionLost } from "./document.ts";
 
@@ -12,6 +12,12 @@ export interface Terminal {
   /** The runner's name for it; undefined until it is connected and after its shell has ended. */
   readonly sessionId: Signal<string | undefined>;
   readonly ended: ReadonlySignal<number | undefined>;
+}
+
+interface OpenTerminal extends Terminal {
+  readonly ended: Signal<number | undefined>;
+  /** Typed while there was no connection. */
+  readonly waiting: string[];
 }
 
 export type Terminals = ReturnType<typeof createTerminals>;
@@ -28,7 +34,7 @@ const mostWaitingInput = 10_000;
 
 /** The terminals of a room: each lives on in the container when this page is loaded again, and is found by it. */
 export function createTerminals(connection: Connection, replId: string, makeScreen: () => Screen) {
-  const all = signal<readonly Terminal[]>([]);
+  const all = signal<readonly OpenTerminal[]>([]);
   const activeKey = signal<string | undefined>(undefined);
   const failure = signal("");
   const keptAs = `devex-terminals-${replId}`;
@@ -45,15 +51,15 @@ export function createTerminals(connection: Connection, replId: string, makeScre
     );
   const find = (sessionId: string) => all.value.find((one) => one.sessionId.value === sessionId);
 
-  function add(title: string): Terminal & { ended: Signal<number | undefined>; waiting: string[] } {
+  function add(title: string): OpenTerminal {
     const screen = makeScreen();
-    const terminal = {
+    const terminal: OpenTerminal = {
       key: `terminal-${++made}`,
       title,
       screen,
       sessionId: signal<string | undefined>(undefined),
       ended: signal<number | undefined>(undefined),
-      waiting: [] as string[],
+      waiting: [],
     };
     const type = (data: string) => {
       const id = terminal.sessionId.value;
@@ -74,7 +80,7 @@ export function createTerminals(connection: Connection, replId: string, makeScre
   }
 
   /** Connects a terminal to its shell: the one that it had, where that lives, else a new one. */
-  async function attach(terminal: ReturnType<typeof add>, wanted?: string): Promise<void> {
+  async function attach(terminal: OpenTerminal, wanted?: string): Promise<void> {
     try {
       const request = { tagged: true, ...(wanted ? { sessionId: wanted } : {}) };
       const { sessionId } = await connection.ask<{ sessionId: string }>(
@@ -101,7 +107,7 @@ export function createTerminals(connection: Connection, replId: string, makeScre
     find(output.sessionId)?.screen.write(output.data);
   });
   connection.on("terminalClosed", ({ sessionId, exitCode }: { sessionId: string; exitCode: number }) => {
-    const terminal = find(sessionId) as ReturnType<typeof add> | undefined;
+    const terminal = find(sessionId);
     if (!terminal) return;
     terminal.ended.value = exitCode;
     terminal.sessionId.value = undefined;
@@ -135,7 +141,7 @@ export function createTerminals(connection: Connection, replId: string, makeScre
     /** The connection is there, for the first time or again. */
     async connected(): Promise<void> {
       if (all.value.length > 0) {
-        const living = all.value.filter(({ ended }) => ended.value === undefined) as ReturnType<typeof add>[];
+        const living = all.value.filter(({ ended }) => ended.value === undefined);
         await Promise.all(living.map((one) => attach(one, one.sessionId.value)));
         return;
       }

@@ -1,7 +1,9 @@
+import { reasonOf } from "../words.ts";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { follow, goTo } from "../address.ts";
-import { api, bodyOf, reasonOf, type Room, type Template } from "../api.ts";
+import { api, bodyOf, type Room, type Template } from "../api.ts";
+import { useAttempt, useNow } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
 import { Steps } from "../steps.tsx";
 import { ThemeButton } from "../theme.tsx";
@@ -39,7 +41,7 @@ export function Workbench({ entering, room, onRestore, outside }: WorkbenchProps
   const [runs, setRuns] = useState(0);
   const [template, setTemplate] = useState<Template | undefined>(undefined);
   const [isHistory, setHistory] = useState(false);
-  const [failure, setFailure] = useState("");
+  const { failure, attempt } = useAttempt();
   const parts = useMemo(() => assemble(room, entering, (ports) => setPublicPorts(new Set(ports))), [room]);
   const { connection, workspace, tabs, terminals } = parts;
   const repl = entering.repl.value;
@@ -64,37 +66,27 @@ export function Workbench({ entering, room, onRestore, outside }: WorkbenchProps
     if (tabs.activePath.value) setPanel("Editor");
   }, [tabs.activePath.value]);
 
+  const withAllInFiles = (work: () => unknown) =>
+    attempt(async () => {
+      await tabs.finishAll();
+      await work();
+    });
+
   /** To the list, when nothing is lost by it. */
   function leave(event: MouseEvent & { currentTarget: HTMLAnchorElement }): void {
     if (!isAhead) return follow(event);
     event.preventDefault();
-    tabs.finishAll().then(
-      () => goTo("/"),
-      (error: unknown) => setFailure(reasonOf(error)),
-    );
+    void withAllInFiles(() => goTo("/"));
   }
 
-  async function close(): Promise<void> {
-    setFailure("");
-    try {
-      await tabs.finishAll();
-      await bodyOf(api.api.repl.session[":id"].$delete({ param: { id: room.replId } }));
-    } catch (error) {
-      setFailure(reasonOf(error));
-    }
-  }
+  const close = () => withAllInFiles(() => bodyOf(api.api.repl.session[":id"].$delete({ param: { id: room.replId } })));
 
-  async function run(): Promise<void> {
-    if (!template) return;
-    setFailure("");
+  function run(command: string): Promise<void> {
     setPanel("Terminal");
-    try {
-      await tabs.finishAll();
-      await terminals.run(runTitle, template.run);
+    return withAllInFiles(async () => {
+      await terminals.run(runTitle, command);
       setRuns((count) => count + 1);
-    } catch (error) {
-      setFailure(reasonOf(error));
-    }
+    });
   }
 
   return (
@@ -109,7 +101,7 @@ export function Workbench({ entering, room, onRestore, outside }: WorkbenchProps
         <SaveLine repl={repl} lastSave={entering.progress.value.lastSave} isInFiles={!isAhead} />
         {template && (
           <>
-            <button type="button" class="primary" onClick={() => void run()} title={template.run}>
+            <button type="button" class="primary" onClick={() => void run(template.run)} title={template.run}>
               Run
             </button>
             <button type="button" onClick={() => terminals.interrupt(runTitle)}>
@@ -168,10 +160,7 @@ export function Workbench({ entering, room, onRestore, outside }: WorkbenchProps
           onClose={() => setHistory(false)}
           onRestore={(generation, path) => {
             setHistory(false);
-            tabs.finishAll().then(
-              () => onRestore(generation, path),
-              (error: unknown) => setFailure(reasonOf(error)),
-            );
+            void withAllInFiles(() => onRestore(generation, path));
           }}
         />
       )}
@@ -249,14 +238,8 @@ function assemble(room: Room, entering: Entering, onPublicPorts: (ports: readonl
 
 function LostConnection({ connection }: Pick<Parts, "connection">) {
   const state = connection.state.value;
-  const [now, setNow] = useState(Date.now());
-  const isLost = state.kind === "lost";
-  useEffect(() => {
-    if (!isLost) return undefined;
-    const timer = setInterval(() => setNow(Date.now()), 250);
-    return () => clearInterval(timer);
-  }, [isLost]);
-  if (!isLost) return null;
+  const now = useNow(250, state.kind === "lost");
+  if (state.kind !== "lost") return null;
   const seconds = Math.max(0, Math.ceil((state.nextTry - now) / 1000));
   return (
     <Notice kind="error">
