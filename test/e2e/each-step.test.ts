@@ -68,7 +68,8 @@ async function prepare(workflowType: WorkflowType) {
       await vi.waitFor(async () => expect(await statusOf()).toMatch(expected), patience);
       const [repl] = await api.list();
       if (!repl) {
-        expect(await inspector().keysUnder(`${api.login}/`)).toEqual([]);
+        // A list that is read from the registry, because Redis was slow to answer, is ahead of the files.
+        await vi.waitFor(async () => expect(await inspector().keysUnder(`${api.login}/`)).toEqual([]), patience);
         return;
       }
       const editor = await vi.waitFor(() => openEditor(api, repl.id), patience);
