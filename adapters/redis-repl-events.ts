@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { isAfter, type ReplEvent } from "../domain/events.ts";
+import { isAfter, presentOf, type ReplEvent } from "../domain/events.ts";
 import { redisKey } from "../domain/naming.ts";
 import type { LoggedEvent, ReplEvents } from "../domain/ports.ts";
 import type { ReplId } from "../domain/repl.ts";
@@ -59,14 +59,18 @@ export function createRedisReplEvents(redis: Redis): ReplEvents & { close(): voi
     return leave;
   }
 
+  const logged = ([id, fields]: [string, string[]]): LoggedEvent => ({
+    id,
+    event: JSON.parse(fields[1] ?? "{}") as ReplEvent,
+  });
+
   async function readAfter(replId: ReplId, id: string): Promise<LoggedEvent[]> {
-    const entries = await answered(redis, () => redis.xrange(redisKey.eventLog(replId), `(${id}`, "+"));
-    return entries.map(([entryId, fields]) => ({ id: entryId, event: JSON.parse(fields[1] ?? "{}") as ReplEvent }));
+    return (await answered(redis, () => redis.xrange(redisKey.eventLog(replId), `(${id}`, "+"))).map(logged);
   }
 
-  async function newestId(replId: ReplId): Promise<string> {
-    const [newest] = await answered(redis, () => redis.xrevrange(redisKey.eventLog(replId), "+", "-", "COUNT", 1));
-    return newest?.[0] ?? "0-0";
+  async function readPresent(replId: ReplId): Promise<string> {
+    const key = redisKey.eventLog(replId);
+    return presentOf((await answered(redis, () => redis.xrevrange(key, "+", "-", "COUNT", keptEvents))).map(logged));
   }
 
   return {
@@ -79,7 +83,8 @@ export function createRedisReplEvents(redis: Redis): ReplEvents & { close(): voi
 
     async follow(replId, lastEventId, signal) {
       const queue: LoggedEvent[] = [];
-      let mustRead = lastEventId !== undefined && idPattern.test(lastEventId);
+      // What came before it was heard is in the log alone.
+      let mustRead = true;
       let wake = () => {};
       const leave = await listen(redisKey.replEvents(replId), {
         receive(event) {
@@ -97,7 +102,7 @@ export function createRedisReplEvents(redis: Redis): ReplEvents & { close(): voi
       });
       let position: string;
       try {
-        position = mustRead && lastEventId ? lastEventId : await newestId(replId);
+        position = lastEventId && idPattern.test(lastEventId) ? lastEventId : await readPresent(replId);
       } catch (error) {
         leave();
         throw error;

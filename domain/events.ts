@@ -1,3 +1,4 @@
+import type { LoggedEvent } from "./ports.ts";
 import type { Repl, ReplStatus } from "./repl.ts";
 import type { SaveSummary } from "./save.ts";
 
@@ -64,6 +65,19 @@ export const stepTitles: Readonly<Record<string, string>> = {
   removeFiles: "Remove all files and saves",
   forgetRepl: "Forget the REPL",
 };
+
+/** While a create, open, close or deletion is under way. */
+const inTransition = new Set<string>(["creating", "starting", "stopping", "deleting"]);
+
+/**
+ * The id after which somebody who comes new reads on, of a log's newest events, the newest first: what has happened
+ * since the status that began what is under way, or nothing.
+ */
+export function presentOf(newest: readonly LoggedEvent[]): string {
+  const status = newest.find(({ event }) => event.type === "status");
+  const isUnderWay = status?.event.type === "status" && inTransition.has(status.event.status);
+  return (isUnderWay ? status : newest[0])?.id ?? "0-0";
+}
 
 /** True when an id of the log comes after another. */
 export function isAfter(id: string, other: string): boolean {

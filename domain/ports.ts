@@ -246,8 +246,8 @@ export interface ReplEvents {
   /** Nobody waits for it, and a failure is not one of the work that is told of. */
   publish(replId: ReplId, event: ReplEvent): void;
   /**
-   * What came after `lastEventId`, then what comes; without it only what comes. Ends with the signal, and when
-   * the listener is too slow. Throws `unavailable`.
+   * What came after `lastEventId`, then what comes; without it what has come of a create, open, close or deletion
+   * that is under way, then what comes. Ends with the signal, and when the listener is too slow. Throws `unavailable`.
    */
   follow(replId: ReplId, lastEventId: string | undefined, signal: AbortSignal): Promise<EventStream>;
 }

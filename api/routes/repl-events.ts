@@ -25,7 +25,8 @@ const eventsRoute = createRoute({
   tags: ["REPLs"],
   summary: "What happens to a REPL, as server-sent events",
   description:
-    "Begins with an event `status` that holds the current state; then `status`, `step`, `save`, `warning` and `error` as they happen. " +
+    "Begins with an event `status` that holds the current state, and the steps so far of a create, open, close or deletion that is under way; " +
+    "then `status`, `step`, `save`, `warning` and `error` as they happen. " +
     "A client that comes back with Last-Event-ID first gets what it has missed.",
   security: sessionSecurity,
   request: {

@@ -49,6 +49,24 @@ export function describeReplEvents(make: () => UnderTest): void {
       expect(messages(await take(again, 2))).toEqual(["three", "four"]);
     });
 
+    it("tells who comes new what has come of that which is under way, and nothing of what is over", async () => {
+      const { id } = newRecord();
+      const at = new Date().toISOString();
+      const status = (value: "running" | "starting"): ReplEvent => ({ type: "status", at, status: value });
+      const first = await events.follow(id, "0-0", never());
+      const told = [errorEvent("long ago"), status("starting"), errorEvent("one"), errorEvent("two")];
+      for (const event of told) events.publish(id, event);
+      await take(first, told.length);
+      expect(messages(await take(await events.follow(id, undefined, never()), 2))).toEqual(["one", "two"]);
+
+      const then = await events.follow(id, "0-0", never());
+      for (const event of [status("running"), errorEvent("after it")]) events.publish(id, event);
+      await take(then, told.length + 2);
+      const late = await events.follow(id, undefined, never());
+      events.publish(id, errorEvent("now"));
+      expect(messages(await take(late, 1))).toEqual(["now"]);
+    });
+
     it("begins with what comes for an id that is none of ours", async () => {
       const { id } = newRecord();
       const stream = await events.follow(id, "'; DROP TABLE", never());

@@ -1,4 +1,4 @@
-import { isAfter } from "../../domain/events.ts";
+import { isAfter, presentOf } from "../../domain/events.ts";
 import type { LoggedEvent, ReplEvents } from "../../domain/ports.ts";
 
 /** Events in memory. */
@@ -15,7 +15,7 @@ export function createFakeReplEvents() {
     },
     async follow(replId, lastEventId, signal) {
       const log = logs.get(replId) ?? [];
-      const position = lastEventId && /^\d+-\d+$/.test(lastEventId) ? lastEventId : (log.at(-1)?.id ?? "0-0");
+      const position = lastEventId && /^\d+-\d+$/.test(lastEventId) ? lastEventId : presentOf(log.toReversed());
       const queue = log.filter(({ id }) => isAfter(id, position));
       let wake = () => {};
       const listener = (event: LoggedEvent) => {
