@@ -33,9 +33,15 @@ export function withEvent(before: Progress, event: ReplEvent): Progress {
   switch (event.type) {
     case "status": {
       const isNew = isInTransition(event.status) && event.status !== before.status && !isInTransition(before.status);
-      const { statusReason: _old, error: _error, ...rest } = before;
+      const { statusReason: _old, error: _error, warning, ...rest } = before;
       const { status, statusReason } = event;
-      return { ...rest, status, ...(statusReason ? { statusReason } : {}), steps: isNew ? [] : before.steps };
+      return {
+        ...rest,
+        status,
+        ...(statusReason ? { statusReason } : {}),
+        ...(warning && !isNew ? { warning } : {}),
+        steps: isNew ? [] : before.steps,
+      };
     }
     case "step": {
       const { step: name, title, state, at, attempt, durationMs, reason } = event;
@@ -52,8 +58,10 @@ export function withEvent(before: Progress, event: ReplEvent): Progress {
       };
       return { ...before, steps: known ? before.steps.with(index, step) : [...before.steps, step] };
     }
-    case "save":
-      return { ...before, lastSave: { generation: event.generation, savedAt: event.savedAt } };
+    case "save": {
+      const { error: _error, ...rest } = before;
+      return { ...rest, lastSave: { generation: event.generation, savedAt: event.savedAt } };
+    }
     case "warning":
       return { ...before, warning: event.message };
     default:

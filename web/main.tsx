@@ -28,6 +28,8 @@ async function readSession(): Promise<void> {
 
 async function signOut(): Promise<void> {
   await bodyOf(api.auth.logout.$post()).catch(() => {});
+  // What rooms keep for a reload is nobody else's to read.
+  sessionStorage.clear();
   goTo("/");
   await readSession();
 }

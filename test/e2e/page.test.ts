@@ -311,6 +311,23 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await type(page, "head -c 16 README.md", "typed while away");
     });
 
+    it("what is typed into a lost connection outlives a reload, and is in the file when it is back", async () => {
+      await openFile(page, "typed.txt");
+      await openFile(page, "README.md");
+      await cutOff();
+      await text(page).click();
+      await page.keyboard.press("Control+Home");
+      await page.keyboard.type("before the reload ");
+      await page.reload();
+      await page.getByText("The connection is lost").waitFor();
+      isCut = false;
+      await page.locator('.tab.active button[title="README.md"]').waitFor(patience);
+      expect(await page.locator('.tab button[title="typed.txt"]').count()).toBe(1);
+      expect(await shown(page)).toContain("before the reload typed while away");
+      await allSaved(page);
+      await type(page, "head -c 17 README.md", "before the reload");
+    });
+
     it("what is typed into a REPL that somebody else closes meanwhile is kept until it is open again", async () => {
       await openFile(page, "typed.txt");
       await cutOff();

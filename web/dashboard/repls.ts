@@ -25,7 +25,7 @@ export function quotaReason(): string | undefined {
   return undefined;
 }
 
-const rereadEveryMs = 20_000;
+const rereadEveryMs = 5000;
 /** A browser has few connections to a server; the rest of the list is read again now and then. */
 const mostFollowed = 3;
 const following = signal<ReadonlyMap<string, Following>>(new Map());
@@ -73,6 +73,12 @@ function followOnly(ids: ReadonlySet<string>): void {
   following.value = new Map([...ids].map((id) => [id, before.get(id) ?? followRepl(id, onEvent)]));
 }
 
+/** To hear at once of what is about to begin. */
+function follow(id: string): void {
+  const ids = [...following.peek().keys()];
+  if (ids.length < mostFollowed) followOnly(new Set([...ids, id]));
+}
+
 /** What the list shows of a REPL while something happens to it. */
 export function progressOf(id: string): Progress {
   return following.value.get(id)?.progress.value ?? noProgress;
@@ -89,12 +95,12 @@ export async function createRepl(template: string, name: string, key: string): P
 
 /** Begins to close; resolves when it is saved and closed. Throws a Problem. */
 export async function closeRepl(id: string): Promise<void> {
-  const closing = bodyOf(api.api.repl.session[":id"].$delete({ param: { id } }));
-  setTimeout(() => void readRepls(), 300);
-  await closing.finally(() => void readRepls());
+  follow(id);
+  await bodyOf(api.api.repl.session[":id"].$delete({ param: { id } })).finally(() => void readRepls());
 }
 
 /** Deletes a REPL with all its files. Throws a Problem. */
 export async function deleteRepl(id: string): Promise<void> {
+  follow(id);
   await bodyOf(api.api.repl[":id"].$delete({ param: { id } })).finally(() => void readRepls());
 }

@@ -28,8 +28,19 @@ export type DocumentState =
   /** Somebody has removed the file. */
   | { readonly kind: "gone" };
 
+/** What is typed and in no file yet, to go on with after a reload. */
+export interface Draft {
+  /** The file as it was known to be. */
+  readonly base: string;
+  /** With what was on its way to it. */
+  readonly sent?: string;
+  /** With everything. */
+  readonly text: string;
+}
+
 interface DocumentOptions {
   readonly file: DocumentFile;
+  readonly draft?: Draft | undefined;
   /** Others' changes, for the editor to make at once. */
   readonly onTheirs: (changes: ChangeSet) => void;
   readonly onState: (state: DocumentState) => void;
@@ -45,13 +56,18 @@ export type Document = Awaited<ReturnType<typeof openDocument>>;
  * A file that is edited here while others may change it too. What is typed is on its way to the file within moments;
  * changes of others are merged in where they touch other places, and are a conflict to be solved where not.
  */
-export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 }: DocumentOptions) {
+export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs = 150 }: DocumentOptions) {
   /** The file as it is known to be. */
-  let disk: Lines = linesOf(await file.read());
+  let disk: Lines = linesOf(draft?.base ?? (await file.read()));
   /** On its way to the file; when the connection was lost meanwhile, the file will tell whether it arrived. */
   let sent: ChangeSet | undefined;
   /** Typed since: from the file with `sent` in it to what the editor shows. */
   let typed = ChangeSet.empty(disk.text.length);
+  if (draft) {
+    const onItsWay = draft.sent === undefined ? disk.text : linesOf(draft.sent).text;
+    if (draft.sent !== undefined) sent = changesBetween(disk.text, onItsWay);
+    typed = changesBetween(onItsWay, linesOf(draft.text).text);
+  }
   let conflict: Lines | undefined;
   let isGone = false;
   let problem: string | undefined;
@@ -60,6 +76,8 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
   let mustLook = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isClosed = false;
+  /** Waiting for what comes of a change. */
+  const waiting = new Set<() => void>();
 
   const shown = (): Text => typed.apply(sent ? sent.apply(disk.text) : disk.text);
   const isAhead = (): boolean => sent !== undefined || !typed.empty;
@@ -70,7 +88,11 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
     if (isAhead()) return { kind: "unsaved", ...(problem ? { problem } : {}) };
     return { kind: "saved" };
   }
-  const tell = () => onState(stateNow());
+  function tell(): void {
+    onState(stateNow());
+    for (const wake of waiting) wake();
+    waiting.clear();
+  }
 
   function saveSoon(afterMs: number): void {
     if (timer !== undefined || isClosed) return;
@@ -165,14 +187,23 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
     onTheirs(forEditor);
   }
 
+  if (draft) await look();
+
   return {
     /** What the editor shows first. */
-    text: disk.text,
+    text: shown(),
     /** What ends its lines. */
     lineEnding: () => disk.ending,
     state: stateNow,
     /** Whether something was typed that is in no file. */
     isAhead,
+
+    draft(): Draft | undefined {
+      if (!isAhead()) return undefined;
+      const onItsWay = sent && contentOf({ ...disk, text: sent.apply(disk.text) });
+      const text = contentOf({ ...disk, text: shown() });
+      return { base: contentOf(disk), ...(onItsWay === undefined ? {} : { sent: onItsWay }), text };
+    },
 
     /** The editor has changed what it shows. */
     edit(changes: ChangeSet): void {
@@ -189,16 +220,28 @@ export async function openDocument({ file, onTheirs, onState, saveAfterMs = 150 
 
     /**
      * Resolves when everything that was typed is in the file. Throws an Error that says why it is not; with all the
-     * time there is, only for a conflict.
+     * time there is, only for a conflict or because the file is gone.
      */
     async finish(withinMs: number): Promise<void> {
-      const deadline = Date.now() + withinMs;
-      await save();
-      while (isAhead()) {
-        if (conflict) throw new Error("it was changed elsewhere too, in the same lines");
-        if (problem && withinMs < Infinity) throw new Error(problem);
-        if (Date.now() > deadline) throw new Error("the container does not answer");
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      let isLate = false;
+      const patience =
+        withinMs < Infinity
+          ? setTimeout(() => {
+              isLate = true;
+              tell();
+            }, withinMs)
+          : undefined;
+      try {
+        await save();
+        while (isAhead()) {
+          if (conflict) throw new Error("it was changed elsewhere too, in the same lines");
+          if (isGone) throw new Error("it was removed elsewhere");
+          if (problem && withinMs < Infinity) throw new Error(problem);
+          if (isLate) throw new Error("the container does not answer");
+          await new Promise<void>((resolve) => waiting.add(resolve));
+        }
+      } finally {
+        clearTimeout(patience);
       }
     },
 

@@ -1,7 +1,7 @@
 import { reasonOf } from "../words.ts";
 import { signal, type Signal } from "@preact/signals";
 import type { Connection } from "./connection.ts";
-import { ConnectionLost, openDocument, type Document, type DocumentState } from "./document.ts";
+import { ConnectionLost, openDocument, type Document, type DocumentState, type Draft } from "./document.ts";
 import { createEditorState, type TabEditor } from "./editor-state.ts";
 import { languageOf } from "./languages.ts";
 
@@ -24,15 +24,24 @@ export interface OtherTab extends TabCommon {
 
 export type Tab = TextTab | OtherTab;
 
+/** What a reload brings back. */
+interface Kept {
+  readonly active?: string | undefined;
+  readonly tabs: readonly { readonly path: string; readonly draft?: Draft | undefined }[];
+}
+
 const finishWithinMs = 10_000;
 
 export type Tabs = ReturnType<typeof createTabs>;
 
 /** The files that are open in the editor. */
-export function createTabs(connection: Connection) {
+export function createTabs(connection: Connection, replId: string) {
   const all = signal<readonly Tab[]>([]);
   const activePath = signal<string | undefined>(undefined);
   const opening = new Map<string, Promise<void>>();
+  const keptAs = `devex-tabs-${replId}`;
+  const drafts = new Map<string, Draft>();
+  let isReopened = false;
 
   const find = (path: string) => all.value.find((tab) => tab.path === path);
 
@@ -49,12 +58,14 @@ export function createTabs(connection: Connection) {
           patch: async (patch) => (await ask<{ crc32: number }>("updateContent", { patch })).crc32,
           create: async () => void (await ask("createFile", {})),
         },
+        draft: drafts.get(path),
         onTheirs: (changes) => editor?.take(changes),
         // With each key press it is the same.
         onState: (now) => {
           if (JSON.stringify(now) !== JSON.stringify(state.peek())) state.value = now;
         },
       });
+      drafts.delete(path);
       editor = createEditorState(path, document, language);
       return { kind: "text", path, state, document, editor };
     } catch (error) {
@@ -70,6 +81,30 @@ export function createTabs(connection: Connection) {
     all.value = all.value.filter((one) => one.path !== path);
     if (activePath.value === path) activePath.value = all.value[Math.min(index, all.value.length - 1)]?.path;
   }
+
+  /** Keeps what is open, and what is typed and in no file yet, for the next time that this window shows the room. */
+  function keep(): void {
+    if (!isReopened) return;
+    const tabs = all.value.map((tab) => ({
+      path: tab.path,
+      draft: tab.kind === "text" ? tab.document.draft() : undefined,
+    }));
+    // What could not be opened again yet is kept too.
+    for (const [path, draft] of drafts) if (!find(path)) tabs.push({ path, draft });
+    const store = (kept: Kept) => sessionStorage.setItem(keptAs, JSON.stringify(kept));
+    const active = activePath.value;
+    try {
+      store({ active, tabs });
+    } catch {
+      // More than a browser takes; it has asked before it lets people go.
+      store({ active, tabs: tabs.map(({ path }) => ({ path })) });
+    }
+  }
+  const keepWhenHidden = () => {
+    if (document.visibilityState === "hidden") keep();
+  };
+  addEventListener("pagehide", keep);
+  document.addEventListener("visibilitychange", keepWhenHidden);
 
   connection.on("fileChanged", ({ path }: { path: string }) => {
     for (const tab of all.value)
@@ -143,8 +178,21 @@ export function createTabs(connection: Connection) {
       }
     },
 
+    /** Opens what was open when the page was left; false when nothing was. */
+    async reopen(): Promise<boolean> {
+      const kept = JSON.parse(sessionStorage.getItem(keptAs) ?? '{"tabs":[]}') as Kept;
+      for (const { path, draft } of kept.tabs) if (draft) drafts.set(path, draft);
+      isReopened = true;
+      for (const { path } of kept.tabs) await this.open(path);
+      sessionStorage.removeItem(keptAs);
+      if (kept.active !== undefined && find(kept.active)) activePath.value = kept.active;
+      return all.value.length > 0;
+    },
+
     /** Nothing more is shown. */
     dispose(): void {
+      removeEventListener("pagehide", keep);
+      document.removeEventListener("visibilitychange", keepWhenHidden);
       for (const tab of all.value) if (tab.kind === "text") tab.document.close();
     },
 

@@ -40,11 +40,14 @@ export function Workbench({ entering, room, onRestore, outside }: WorkbenchProps
   const [panel, setPanel] = useState<Panel>("Editor");
   const [runs, setRuns] = useState(0);
   const [template, setTemplate] = useState<Template | undefined>(undefined);
+  const [read, setRead] = useState<ReadonlySet<string>>(new Set());
   const [isHistory, setHistory] = useState(false);
   const { failure, attempt } = useAttempt();
   const parts = useMemo(() => assemble(room, entering, (ports) => setPublicPorts(new Set(ports))), [room]);
   const { connection, workspace, tabs, terminals } = parts;
   const repl = entering.repl.value;
+  const { status, steps, lastSave, warning, error } = entering.progress.value;
+  const news = [warning ?? "", error ?? ""].filter((text) => text !== "" && !read.has(text));
 
   useEffect(() => parts.dispose, [parts]);
   const isAhead = !tabs.isAllSaved();
@@ -98,7 +101,7 @@ export function Workbench({ entering, room, onRestore, outside }: WorkbenchProps
         <h1 dir="auto" title={room.replName}>
           {room.replName}
         </h1>
-        <SaveLine repl={repl} lastSave={entering.progress.value.lastSave} isInFiles={!isAhead} />
+        <SaveLine repl={repl} lastSave={lastSave} isInFiles={!isAhead} />
         {template && (
           <>
             <button type="button" class="primary" onClick={() => void run(template.run)} title={template.run}>
@@ -125,13 +128,20 @@ export function Workbench({ entering, room, onRestore, outside }: WorkbenchProps
       ) : (
         <LostConnection connection={connection} />
       )}
-      {entering.progress.value.status === "starting" && (
+      {status === "starting" && (
         <Notice kind="warning">
           The container was lost and starts again, with the files of the last save.
-          <Steps steps={entering.progress.value.steps} />
+          <Steps steps={steps} />
         </Notice>
       )}
-      {entering.progress.value.warning && <Notice kind="warning">{entering.progress.value.warning}</Notice>}
+      {news.map((text) => (
+        <Notice key={text} kind="warning">
+          {text}{" "}
+          <button type="button" class="link" onClick={() => setRead(new Set([...read, text]))}>
+            Dismiss
+          </button>
+        </Notice>
+      ))}
       {failure && <Notice kind="error">{failure}</Notice>}
       <nav class="panel-choice" aria-label="Part of the room">
         {panels.map((one) => (
@@ -193,7 +203,7 @@ function assemble(room: Room, entering: Entering, onPublicPorts: (ports: readonl
     filesUrl: new URL("api/v1/files/", room.url).href,
     ticket: () => ticket,
   });
-  const tabs = createTabs(connection);
+  const tabs = createTabs(connection, room.replId);
   const terminals = createTerminals(connection, room.replId, makeScreen);
   let wasOpen = false;
 
@@ -206,7 +216,7 @@ function assemble(room: Room, entering: Entering, onPublicPorts: (ports: readonl
     if (wasOpen) {
       workspace.reloadAll();
       tabs.lookAtAll();
-    } else await openFirst();
+    } else if (!(await tabs.reopen())) await openFirst();
     wasOpen = true;
     await shells;
   }

@@ -1,19 +1,20 @@
 import { crc32 } from "node:zlib";
 import { setTimeout as delay } from "node:timers/promises";
-import { ChangeSet, type Text } from "@codemirror/state";
+import { ChangeSet, Text } from "@codemirror/state";
 import diffMatchPatch from "diff-match-patch";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { ConnectionLost, openDocument, type DocumentState } from "../../../web/room/document.ts";
+import { ConnectionLost, openDocument, type DocumentState, type Draft } from "../../../web/room/document.ts";
 
 const matcher = new diffMatchPatch.diff_match_patch();
 
 /** A file as the runner keeps it, an editor on it, and what can go wrong between them. */
-async function openFile(first: string) {
-  let content: string | undefined = first;
+async function openFile(first: string | undefined, draft?: Draft) {
+  let content = first;
   const faults: ("refused" | "lost before" | "lost after")[] = [];
   let state: DocumentState = { kind: "saved" };
-  let shown: Text;
+  let shown = Text.empty;
+  let isShown = false;
   const tick = () => delay(Math.random() * 2);
   const document = await openDocument({
     file: {
@@ -39,11 +40,16 @@ async function openFile(first: string) {
         content = "";
       },
     },
-    onTheirs: (changes) => (shown = changes.apply(shown)),
+    draft,
+    onTheirs(changes) {
+      // What is merged before the editor is there is in the text that it shows first.
+      if (isShown) shown = changes.apply(shown);
+    },
     onState: (now) => (state = now),
     saveAfterMs: 1,
   });
   shown = document.text;
+  isShown = true;
   return {
     document,
     faults,
@@ -124,6 +130,42 @@ describe("a document", () => {
     await file.document.look();
     await whenBack;
     expect(file.content()).toBe("fedcba\n");
+  });
+
+  it("goes on after a reload with what was typed and in no file", async () => {
+    for (const arrived of [false, true]) {
+      const file = await openFile("one\r\ntwo\r\nthree\r\n");
+      file.faults.push(arrived ? "lost after" : "lost before");
+      file.type(0, 3, "ONE");
+      await vi.waitFor(() => expect(file.faults).toEqual([]));
+      file.type(3, 3, "!");
+      const draft = file.document.draft();
+      expect(draft).toEqual({
+        base: "one\r\ntwo\r\nthree\r\n",
+        sent: "ONE\r\ntwo\r\nthree\r\n",
+        text: "ONE!\r\ntwo\r\nthree\r\n",
+      });
+      const now = (file.content() ?? "").replace("three", "THREE");
+      const again = await openFile(now, draft);
+      expect(again.shown()).toBe("ONE!\ntwo\nTHREE\n");
+      await again.settled();
+      expect(again.content()).toBe("ONE!\r\ntwo\r\nTHREE\r\n");
+      expect(again.document.draft()).toBeUndefined();
+    }
+  });
+
+  it("shows after a reload what others have done to it: a conflict, or that it is gone", async () => {
+    const draft = { base: "one\n", text: "mine\n" };
+    const other = await openFile("theirs\n", draft);
+    expect(other.state()).toEqual({ kind: "conflict", theirs: "theirs\n" });
+    const gone = await openFile(undefined, draft);
+    expect(gone.state()).toEqual({ kind: "gone" });
+    await expect(gone.document.finish(1000)).rejects.toThrow("removed");
+    await gone.document.keepMine();
+    await gone.settled();
+    expect(gone.content()).toBe("mine\n");
+    const same = await openFile("mine\n", draft);
+    expect(same.document.state()).toEqual({ kind: "saved" });
   });
 
   it("tries again what was refused, and says why", async () => {

@@ -37,6 +37,19 @@ describe("progress", () => {
     expect(failed.statusReason).toBe("no image");
     expect(withEvent(failed, status("starting"))).not.toHaveProperty("statusReason");
   });
+
+  it("keeps a failure until the next save or status, and a warning until the next close or open", () => {
+    const told = [
+      status("running"),
+      { type: "warning", at, message: "It runs again." },
+      { type: "error", at, message: "A checkpoint failed." },
+    ] as ReplEvent[];
+    expect(after(...told)).toMatchObject({ warning: "It runs again.", error: "A checkpoint failed." });
+    const saved = { type: "save", at, generation: 2, savedAt: at } as ReplEvent;
+    expect(after(...told, saved)).not.toHaveProperty("error");
+    expect(after(...told, saved, status("running"))).toHaveProperty("warning");
+    expect(after(...told, status("stopping"))).not.toHaveProperty("warning");
+  });
 });
 
 describe("words", () => {
