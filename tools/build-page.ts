@@ -6,7 +6,8 @@ import { build } from "esbuild";
 
 /**
  * Builds the page from web/ into a folder, by standard where the API looks for it: node tools/build-page.ts [FOLDER]
- * Scripts and styles have a digest in their names, and lie there compressed too.
+ * Scripts and styles have a digest in their names, and lie there compressed too. The page is one; its two documents
+ * differ in what a browser is told to load at once.
  */
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -41,17 +42,25 @@ export async function buildPage(folder: string = join(root, "dist")): Promise<vo
     const params = { [constants.BROTLI_PARAM_QUALITY]: 9 };
     writeFileSync(`${path}.br`, brotliCompressSync(contents, { params }));
   }
-  const [script, main] =
-    Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint?.endsWith("main.tsx")) ?? [];
-  if (!script || !main?.cssBundle) throw new Error("web/main.tsx: expected a script and styles");
-  const address = (output: string) => `/${relative(folder, join(root, output))}`;
-  const needed = main.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => address(path));
-  const preloads = needed.map((path) => `    <link rel="modulepreload" href="${path}">\n`).join("");
+  const { outputs } = metafile;
+  const outputOf = (entry: string): string => {
+    const [output] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint?.endsWith(entry)) ?? [];
+    if (!output) throw new Error(`${entry}: expected a script of its own`);
+    return output;
+  };
+  const [main, room] = [outputOf("web/main.tsx"), outputOf("web/room/room.tsx")];
+  const address = (output = "") => `/${relative(folder, join(root, output))}`;
+  const importsOf = (output: string) =>
+    outputs[output]?.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => path) ?? [];
   const html = readFileSync(join(source, "index.html"), "utf8")
-    .replace("/main.css", address(main.cssBundle))
-    .replace("/main.js", address(script))
-    .replace("  </head>", `${preloads}  </head>`);
-  writeFileSync(join(folder, "index.html"), html);
+    .replace("/main.css", address(outputs[main]?.cssBundle))
+    .replace("/main.js", address(main));
+  const write = (name: string, scripts: readonly string[]) => {
+    const preloads = [...new Set(scripts)].map((path) => `    <link rel="modulepreload" href="${address(path)}">\n`);
+    writeFileSync(join(folder, name), html.replace("  </head>", `${preloads.join("")}  </head>`));
+  };
+  write("index.html", importsOf(main));
+  write("room.html", [...importsOf(main), room, ...importsOf(room)]);
 }
 
 if (import.meta.main) await buildPage(process.argv[2]);

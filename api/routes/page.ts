@@ -2,8 +2,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { serveStatic } from "@hono/node-server/serve-static";
 import { Hono } from "hono";
+import { getCookie } from "hono/cookie";
 import { ReplError } from "../../domain/errors.ts";
 import type { Env } from "../env.ts";
+import { sessionCookie } from "../sessions.ts";
 
 export interface PageOptions {
   /** What tools/build-page.ts has made. */
@@ -12,20 +14,32 @@ export interface PageOptions {
   readonly previewDomain?: string | undefined;
 }
 
-/** Each is the same document, which shows what its address names. */
-const addresses = ["/", "/dashboard", "/login", "/room/:id"];
+interface Document {
+  readonly name: string;
+  /** What somebody who is signed in is shown of it, for the browser to ask while it loads the page. */
+  readonly shows?: string;
+}
+
+/** The document for each address; the page in them is the same, and shows what its address names. */
+const documents: Readonly<Record<string, Document>> = {
+  "/": { name: "index.html", shows: "/api/repl" },
+  "/dashboard": { name: "index.html", shows: "/api/repl" },
+  "/login": { name: "index.html" },
+  "/room/:id": { name: "room.html" },
+};
 
 /** The page that people use this API by. */
 export function pageRoutes({ folder, runnerUrl, previewDomain }: PageOptions) {
   const routes = new Hono<Env>({ strict: false });
   const policy = contentSecurityPolicy(runnerUrl, previewDomain);
 
-  for (const address of addresses)
+  for (const [address, { name, shows }] of Object.entries(documents))
     routes.get(address, async (c) => {
-      const html = await readFile(join(folder, "index.html"), "utf8").catch(() => undefined);
+      const html = await readFile(join(folder, name), "utf8").catch(() => undefined);
       if (html === undefined) throw new ReplError("not_found", "The page is not built: node tools/build-page.ts");
       c.header("Content-Security-Policy", policy);
       c.header("Cache-Control", "no-cache");
+      if (shows && getCookie(c, sessionCookie)) c.header("Link", `<${shows}>; rel=preload; as=fetch; crossorigin`);
       return c.html(html);
     });
   routes.use("/page/*", async (c, next) => {

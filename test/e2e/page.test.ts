@@ -82,7 +82,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     for (const theme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme: theme });
       const found = await page.evaluate<Violation[]>(
-        `${axe.source}; axe.run(document, { iframes: false }).then(({ violations }) => violations)`,
+        `${axe.source}; axe.run(document, { iframes: false, rules: { "target-size": { enabled: true } } }).then(({ violations }) => violations)`,
       );
       const told = found.flatMap(({ id, nodes }) =>
         nodes.map(({ html, failureSummary }) => [id, html, failureSummary]),
@@ -223,6 +223,25 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await expect.poll(() => page.getByRole("treeitem", { name: "two.txt" }).count(), patience).toBe(0);
       await type(page, "ls -A deep/down empty two.txt", "cannot access");
       await look(page, "files");
+    });
+
+    it("a folder of thousands is drawn as far as it is in view, and gone through by keys", async () => {
+      await type(page, "mkdir many && (cd many && seq -w 2000 | xargs touch) && echo ma''de", "made");
+      await page.getByRole("treeitem", { name: "many", exact: true }).click();
+      await page.getByRole("treeitem", { name: "0001", exact: true }).waitFor(patience);
+      expect(await page.getByRole("treeitem").count()).toBeLessThan(300);
+      const focused = () => page.evaluate<string>("document.activeElement.title");
+      await page.getByRole("treeitem", { name: "many", exact: true }).focus();
+      await page.keyboard.press("ArrowRight");
+      await expect.poll(focused, patience).toBe("many/0001");
+      await page.keyboard.press("End");
+      await expect.poll(focused, patience).toBe("windows.txt");
+      while (!(await focused()).startsWith("many/")) await page.keyboard.press("ArrowUp");
+      expect(await focused()).toBe("many/2000");
+      await page.keyboard.press("ArrowLeft");
+      await expect.poll(focused, patience).toBe("many");
+      await page.keyboard.press("ArrowLeft");
+      await type(page, "rm -r many && echo re''moved", "removed");
     });
 
     it("five megabytes are pasted, and two thousand characters are typed in their order", async () => {
@@ -411,6 +430,8 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     await page.getByRole("radio", { name: "Broken" }).check();
     await page.getByRole("button", { name: "Create and open" }).click();
     await expect.poll(() => page.locator("main").textContent(), { ...patience, timeout: minute }).toMatch(/image/i);
+    // What ended before anybody looked is told too.
+    await page.getByText("Copy the template's files").waitFor();
     await look(page, "failing");
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByText("You have none yet.").waitFor({ timeout: minute });

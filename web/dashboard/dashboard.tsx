@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Notice } from "../notice.tsx";
 import { countInWords } from "../words.ts";
 import { CreateRepl } from "./create-repl.tsx";
@@ -7,7 +7,9 @@ import { activeCount, failure, limits, quotaReason, repls, watchRepls } from "./
 
 /** All REPLs of a person, and the way to a new one. */
 export function Dashboard() {
-  useEffect(watchRepls, []);
+  // Now, and not when the empty list is painted.
+  const stop = useMemo(watchRepls, []);
+  useEffect(() => stop, [stop]);
   const [isCreating, setCreating] = useState(false);
   const all = repls.value;
   const isFirst = all?.length === 0;

@@ -9,7 +9,16 @@ import {
   syntaxHighlighting,
 } from "@codemirror/language";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
-import { Annotation, EditorState, Transaction, type ChangeSet, type Extension, type Text } from "@codemirror/state";
+import {
+  Annotation,
+  Compartment,
+  EditorState,
+  Transaction,
+  type ChangeSet,
+  type Extension,
+  type Text,
+  type TransactionSpec,
+} from "@codemirror/state";
 import {
   drawSelection,
   EditorView,
@@ -33,7 +42,12 @@ export interface TabEditor {
 const isTheirs = Annotation.define<boolean>();
 
 /** The editor of a document. */
-export function createEditorState(path: string, document: Document, language: Extension | undefined): TabEditor {
+export function createEditorState(
+  path: string,
+  document: Document,
+  language: Promise<Extension | undefined>,
+): TabEditor {
+  const colors = new Compartment();
   let shownIn: EditorView | undefined;
   let scrollTop = 0;
   let state = EditorState.create({
@@ -54,7 +68,7 @@ export function createEditorState(path: string, document: Document, language: Ex
       highlightSelectionMatches(),
       search({ top: true }),
       syntaxHighlighting(classHighlighter),
-      ...(language ? [language] : []),
+      colors.of([]),
       keymap.of([
         {
           key: "Mod-s",
@@ -83,12 +97,14 @@ export function createEditorState(path: string, document: Document, language: Ex
     ],
   });
 
+  function dispatch(spec: TransactionSpec): void {
+    if (shownIn) shownIn.dispatch(spec);
+    else state = state.update(spec).state;
+  }
+  void language.then((known) => known && dispatch({ effects: colors.reconfigure(known) }));
+
   return {
-    take(changes) {
-      const spec = { changes, annotations: [isTheirs.of(true), Transaction.addToHistory.of(false)] };
-      if (shownIn) shownIn.dispatch(spec);
-      else state = state.update(spec).state;
-    },
+    take: (changes) => dispatch({ changes, annotations: [isTheirs.of(true), Transaction.addToHistory.of(false)] }),
     show(view) {
       view.setState(state);
       shownIn = view;

@@ -4,6 +4,7 @@ import { useAttempt } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
 import { PathDialog } from "./file-dialogs.tsx";
 import type { Tabs } from "./tabs.ts";
+import { useRowsInView } from "./rows-in-view.ts";
 import { join, nameOf, parentOf, type Node, type Workspace } from "./workspace.ts";
 
 interface FileTreeProps {
@@ -24,8 +25,12 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
   const { failure, attempt, dismiss } = useAttempt();
   const [isUploading, setUploading] = useState(false);
   const tree = useRef<HTMLUListElement>(null);
+  const { from, to, before, after, reveal } = useRowsInView(tree, nodes.length);
   const picker = useRef<HTMLInputElement>(null);
   const selected = nodes.find(({ path }) => path === selectedPath);
+  const selectedIndex = selected ? nodes.indexOf(selected) : -1;
+  /** Which of the drawn rows is come to by Tab. */
+  const tabStop = selectedIndex >= from && selectedIndex < to ? selectedIndex - from : 0;
   const folder = selected ? (selected.isFolder ? selected.path : parentOf(selected.path)) : "";
 
   function choose(node: Node): void {
@@ -37,7 +42,7 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
   function focus(node: Node | undefined): void {
     if (!node) return;
     select(node.path);
-    tree.current?.querySelector<HTMLElement>(`[data-index="${nodes.indexOf(node)}"]`)?.focus();
+    reveal(nodes.indexOf(node));
   }
 
   function onKeyDown(event: KeyboardEvent, node: Node, index: number): void {
@@ -141,25 +146,29 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
             void upload([...(event.dataTransfer?.files ?? [])]);
           }}
         >
-          {nodes.map((node, index) => (
+          <Space height={before} />
+          {nodes.slice(from, to).map((node, drawn) => (
             <li
               key={node.path}
               role="treeitem"
-              data-index={index}
+              data-index={from + drawn}
               aria-level={node.depth}
+              aria-posinset={node.place}
+              aria-setsize={node.of}
               aria-selected={node.path === selectedPath}
               {...(node.isFolder ? { "aria-expanded": workspace.expanded.value.has(node.path) } : {})}
-              tabIndex={(selected ? node === selected : index === 0) ? 0 : -1}
+              tabIndex={drawn === tabStop ? 0 : -1}
               class={`${node.isFolder ? "folder" : "file"} ${node.path === tabs.activePath.value ? "active" : ""}`}
               style={{ "--depth": node.depth }}
               title={node.path}
               onClick={() => choose(node)}
               onFocus={() => select(node.path)}
-              onKeyDown={(event) => onKeyDown(event, node, index)}
+              onKeyDown={(event) => onKeyDown(event, node, from + drawn)}
             >
               <bdi>{node.name}</bdi>
             </li>
           ))}
+          <Space height={after} />
         </ul>
       )}
       {selected && (
@@ -210,4 +219,9 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
       )}
     </section>
   );
+}
+
+/** Where rows are that are not drawn. */
+function Space({ height }: { readonly height: number }) {
+  return height > 0 ? <li role="none" class="space" style={{ height: `${height}px` }} /> : null;
 }

@@ -49,8 +49,8 @@ export function createTabs(connection: Connection, replId: string) {
     const state = signal<DocumentState>({ kind: "saved" });
     const ask = async <Data>(event: string, data: object) => connection.ask<Data>(event, { path, ...data });
     let editor: TabEditor | undefined;
-    // Before the text, which may change from the moment it is read.
-    const language = await languageOf(path);
+    // While the text is read, which is shown without waiting for its colors.
+    const language = languageOf(path);
     try {
       const document = await openDocument({
         file: {

@@ -10,6 +10,9 @@ export interface Node {
   readonly name: string;
   readonly isFolder: boolean;
   readonly depth: number;
+  /** Its place among those of its folder, from 1, and how many they are. */
+  readonly place: number;
+  readonly of: number;
 }
 
 export type Workspace = ReturnType<typeof createWorkspace>;
@@ -77,9 +80,9 @@ export function createWorkspace({ connection, filesUrl, ticket }: WorkspaceOptio
 
   /** What is to be seen of the tree, from top to bottom. */
   function visible(folder = "", depth = 1): Node[] {
-    return (folders.value.get(folder) ?? []).flatMap(({ name, isDir }): Node[] => {
+    return (folders.value.get(folder) ?? []).flatMap(({ name, isDir }, index, { length }): Node[] => {
       const path = join(folder, name);
-      const node = { path, name, isFolder: isDir, depth };
+      const node = { path, name, isFolder: isDir, depth, place: index + 1, of: length };
       return isDir && expanded.value.has(path) ? [node, ...visible(path, depth + 1)] : [node];
     });
   }

@@ -11,7 +11,8 @@ describe("the page's files", () => {
   beforeAll(() => {
     mkdirSync(join(folder, "page"));
     writeFileSync(join(folder, "secret.txt"), "not of the page");
-    writeFileSync(join(folder, "index.html"), "<!doctype html><title>Devex</title>");
+    for (const name of ["index.html", "room.html"])
+      writeFileSync(join(folder, name), `<!doctype html><title>Devex</title>${name}`);
     writeFileSync(join(folder, "page", "main-ABC.js"), "plain");
     writeFileSync(join(folder, "page", "main-ABC.js.gz"), gzipSync("plain"));
   });
@@ -22,10 +23,21 @@ describe("the page's files", () => {
     async (path) => {
       const response = await routes.request(path);
       expect(response.status).toBe(200);
-      expect(await response.text()).toContain("<title>Devex</title>");
+      const name = path.startsWith("/room/") ? "room.html" : "index.html";
+      expect(await response.text()).toBe(`<!doctype html><title>Devex</title>${name}`);
       expect(response.headers.get("cache-control")).toBe("no-cache");
     },
   );
+
+  it("have the browser of somebody who is signed in ask for the list at once, and nobody else's", async () => {
+    const linked = async (path: string, headers: Record<string, string>) =>
+      (await routes.request(path, { headers })).headers.get("link");
+    const cookie = "devex_session=whatever";
+    expect(await linked("/", { cookie })).toBe("</api/repl>; rel=preload; as=fetch; crossorigin");
+    expect(await linked("/room/repl-a", { cookie })).toBeNull();
+    expect(await linked("/login", { cookie })).toBeNull();
+    expect(await linked("/", {})).toBeNull();
+  });
 
   it("may load scripts from here alone, and talk with the rooms and their previews", async () => {
     const policy = (await routes.request("/")).headers.get("content-security-policy") ?? "";
