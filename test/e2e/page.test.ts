@@ -146,11 +146,19 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     /** Sockets to the room go through this, and can be cut. */
     let isCut = false;
     const cuts = new Set<() => void>();
+    /** Texts of files come not before this. */
+    let textsMayCome = Promise.resolve();
 
     beforeAll(async () => {
       ({ page, context, complaints } = await arrive());
       await context.routeWebSocket(/\/api\/v1\/repl\/ws/, (socket) => {
-        if (!isCut) socket.connectToServer();
+        if (!isCut) {
+          const server = socket.connectToServer();
+          server.onMessage(async (message) => {
+            if (String(message).startsWith('{"event":"fetchContentResponse"')) await textsMayCome;
+            socket.send(message);
+          });
+        }
         const cut = () => void socket.close();
         if (isCut) cut();
         else cuts.add(cut);
@@ -226,7 +234,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     });
 
     it("a folder of thousands is drawn as far as it is in view, and gone through by keys", async () => {
-      await type(page, "mkdir many && (cd many && seq -w 2000 | xargs touch) && echo ma''de", "made");
+      await type(page, "mkdir many && (cd many && seq -w 2000 | xargs touch) && echo thou''sands", "thousands");
       await page.getByRole("treeitem", { name: "many", exact: true }).click();
       await page.getByRole("treeitem", { name: "0001", exact: true }).waitFor(patience);
       expect(await page.getByRole("treeitem").count()).toBeLessThan(300);
@@ -241,7 +249,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await page.keyboard.press("ArrowLeft");
       await expect.poll(focused, patience).toBe("many");
       await page.keyboard.press("ArrowLeft");
-      await type(page, "rm -r many && echo re''moved", "removed");
+      await type(page, "rm -r many && echo no-''more", "no-more");
     });
 
     it("five megabytes are pasted, and two thousand characters are typed in their order", async () => {
@@ -314,6 +322,26 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await page.locator(".screen:not([hidden]) .xterm").click();
       await page.keyboard.press("Control+c");
       await type(page, "echo still-''here", "still-here");
+    });
+
+    it("a file that comes late does not take the keyboard from who types in a terminal", async () => {
+      await openFile(page, "README.md");
+      let release = () => {};
+      textsMayCome = new Promise((resolve) => (release = resolve));
+      await page.reload();
+      await inRoom(page);
+      await expect.poll(() => screen(page).textContent(), patience).toContain("still-here");
+      await page.locator(".screen:not([hidden]) .xterm").click();
+      await page.keyboard.type("echo to-the-");
+      expect(await text(page).count()).toBe(0);
+      release();
+      await text(page).waitFor(patience);
+      await page.keyboard.type("''end\n");
+      await expect.poll(() => screen(page).textContent(), patience).toContain("to-the-end");
+      // Who asks for a file gets the keyboard with it.
+      await openFile(page, "typed.txt");
+      const focused = () => page.evaluate<string>("document.activeElement.className");
+      await expect.poll(focused, patience).toContain("cm-content");
     });
 
     it("what is typed into a lost connection arrives when it is back", async () => {

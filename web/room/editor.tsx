@@ -34,7 +34,7 @@ export function Editor({ tabs, workspace }: EditorProps) {
               type="button"
               aria-current={tab === shown ? "true" : undefined}
               title={tab.path}
-              onClick={() => (tabs.activePath.value = tab.path)}
+              onClick={() => void tabs.choose(tab.path)}
               onAuxClick={({ button }) => button === 1 && close(tab.path)}
             >
               <bdi>{nameOf(tab.path)}</bdi>
@@ -46,7 +46,7 @@ export function Editor({ tabs, workspace }: EditorProps) {
           </span>
         ))}
       </div>
-      {shown?.kind === "text" && <TextEditor key={shown.path} tab={shown} />}
+      {shown?.kind === "text" && <TextEditor key={shown.path} tab={shown} tabs={tabs} />}
       {shown?.kind === "other" && <OtherFile key={shown.path} tab={shown} workspace={workspace} />}
       {!shown && <p class="empty">{active ? `Opening ${active} …` : "Choose a file to see it here."}</p>}
       {unsaved !== undefined && (
@@ -85,12 +85,12 @@ function TabMark({ tab }: { readonly tab: TextTab }) {
   );
 }
 
-function TextEditor({ tab }: { readonly tab: TextTab }) {
+function TextEditor({ tab, tabs }: { readonly tab: TextTab; readonly tabs: Tabs }) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const view = new EditorView({ parent: place.current as HTMLElement });
     const takeOut = tab.editor.show(view);
-    view.focus();
+    if (tabs.takesKeyboard()) view.focus();
     return () => {
       takeOut();
       view.destroy();

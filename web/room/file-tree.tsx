@@ -36,7 +36,7 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
   function choose(node: Node): void {
     select(node.path);
     if (node.isFolder) workspace.toggle(node.path);
-    else void attempt(() => tabs.open(node.path));
+    else void attempt(() => tabs.choose(node.path));
   }
 
   function focus(node: Node | undefined): void {
@@ -84,7 +84,7 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
     if (asking.kind === "folder") await workspace.createFolder(clean);
     else if (asking.kind === "file") {
       await workspace.createFile(clean);
-      await tabs.open(clean);
+      await tabs.choose(clean);
     } else if (asking.kind === "rename" && clean !== asking.first) {
       await tabs.finishAll();
       await workspace.rename(asking.first, clean);

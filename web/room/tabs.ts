@@ -42,6 +42,7 @@ export function createTabs(connection: Connection, replId: string) {
   const keptAs = `devex-tabs-${replId}`;
   const drafts = new Map<string, Draft>();
   let isReopened = false;
+  let chosenFrom: Element | null = null;
 
   const find = (path: string) => all.value.find((tab) => tab.path === path);
 
@@ -116,6 +117,20 @@ export function createTabs(connection: Connection, replId: string) {
     all,
     activePath,
     find,
+
+    /** Shows a file because somebody has asked for it now: the keyboard goes with it, unless it is elsewhere by then. */
+    async choose(path: string): Promise<void> {
+      chosenFrom = document.activeElement;
+      await this.open(path);
+    },
+
+    /** Whether the text that is shown now gets the keyboard: nobody who types elsewhere loses it. */
+    takesKeyboard(): boolean {
+      const focused = document.activeElement;
+      const isFree = focused === null || focused === document.body || focused === chosenFrom;
+      chosenFrom = null;
+      return isFree;
+    },
 
     /** Shows a file, which is read the first time. */
     async open(path: string): Promise<void> {

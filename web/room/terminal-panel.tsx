@@ -54,7 +54,8 @@ function Screen({ terminal, isShown }: { readonly terminal: Terminal; readonly i
     return () => watching.disconnect();
   }, [terminal]);
   useEffect(() => {
-    if (isShown && document.activeElement === document.body) terminal.screen.focus();
+    // Chosen among the terminals, it gets the keyboard; nobody who types elsewhere loses it.
+    if (isShown && place.current?.closest("section")?.contains(document.activeElement)) terminal.screen.focus();
   }, [isShown]);
   return <div class="screen" hidden={!isShown} ref={place} />;
 }
