@@ -36,6 +36,23 @@ export async function shell(editor: EditorClient, command: string): Promise<stri
   return body.replaceAll("\r\n", "\n").trim();
 }
 
+/** A pod that is refused hears so at once; one whose packets are dropped would wait for minutes. */
+const waitSeconds = 3;
+
+/** Whether a TCP connection comes about from where commands are run. */
+export async function reachesBy(
+  run: (command: string) => Promise<string>,
+  host: string,
+  port: number | string,
+): Promise<boolean> {
+  const answer = await run(
+    `timeout ${waitSeconds} bash -c 'exec 3<>/dev/tcp/${host}/${port}' 2>/dev/null && echo yes || echo no`,
+  );
+  // Anything else would pass for a wall.
+  if (answer !== "yes" && answer !== "no") throw new Error(`no answer about ${host}:${port}: ${answer}`);
+  return answer === "yes";
+}
+
 declare module "vitest" {
   interface TaskMeta {
     recoverySeconds?: number;

@@ -7,11 +7,12 @@ import { loadConfig } from "../../config/config.ts";
 import { clusterSettings } from "../../config/settings.ts";
 import { networkPolicyManifests } from "../../manifests/network-policies.ts";
 import { signIn, type Person } from "../../tools/api-client.ts";
+import { accepts } from "../../tools/accepts.ts";
 import { apiClient, replNamespace, systemNamespace } from "../../tools/stack/cluster.ts";
 import { deploy, rollOut, undeploy } from "../../tools/stack/deploy.ts";
-import { readOrCreateSettings } from "../../tools/stack/settings.ts";
+import { portOf, readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { startSpanCollector } from "../setup/span-collector.ts";
-import { inspector, openEditor, shell } from "./flow.ts";
+import { inspector, openEditor, reachesBy, shell } from "./flow.ts";
 
 /** API and worker as images in the cluster, with the rights of deploy/base and nothing else: deploy/overlays/local. */
 
@@ -111,11 +112,36 @@ describe("API and worker in the cluster", () => {
     await api.remove(id);
   });
 
+  it("keep what serves them from the REPLs", async () => {
+    const api = await newPerson();
+    const { id } = await api.create("node", "Nosy");
+    const editor = await openEditor(api, id);
+    const run = (command: string) => shell(editor, command);
+    // The rules come a moment after the worker has applied the policy.
+    const { hostname, port } = new URL(url);
+    await vi.waitFor(async () => expect(await reachesBy(run, hostname, port)).toBe(true), patience);
+    for (const server of ["apiServer", "temporal", "redis"] as const) {
+      expect(await accepts(stack.gateway, portOf(stack, server)), `${server} is there`).toBe(true);
+      expect(await reachesBy(run, stack.gateway, portOf(stack, server)), server).toBe(false);
+    }
+    for (const name of ["devex-api", "devex-worker"])
+      for (const pod of await podsNamed(name)) {
+        const [probes] = pod.spec?.containers[0]?.ports ?? [];
+        expect(await reachesBy(run, pod.status?.podIP ?? "", probes?.containerPort ?? 0), name).toBe(false);
+      }
+    await api.remove(id);
+  });
+
   it("serve the page, with its scripts", async () => {
-    const html = await (await fetch(`${url}/room/repl-x`)).text();
-    expect(await (await fetch(url)).text()).toBe(html);
-    const script = await fetch(url + /src="(.*?)"/.exec(html)?.[1]);
-    expect([script.status, script.headers.get("content-type")]).toEqual([200, "text/javascript; charset=utf-8"]);
+    for (const address of ["/", "/room/repl-x"]) {
+      const html = await (await fetch(url + address)).text();
+      const scripts = [...html.matchAll(/(?:src|modulepreload" href)="(.*?)"/g)].map(([, path]) => path);
+      expect(scripts.length).toBeGreaterThan(1);
+      for (const path of scripts) {
+        const script = await fetch(url + path);
+        expect([script.status, script.headers.get("content-type")]).toEqual([200, "text/javascript; charset=utf-8"]);
+      }
+    }
   });
 
   it("answer probes and Prometheus inside, and not through the ingress", async () => {

@@ -3,12 +3,9 @@ import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { readOrCreateSettings, portOf } from "../../tools/stack/settings.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
 import { operator } from "./cluster.ts";
-import { newPerson, openEditor, shell } from "./flow.ts";
+import { newPerson, openEditor, reachesBy, shell } from "./flow.ts";
 
 const patience = { timeout: 30_000, interval: 250 };
-/** A pod that is refused hears so at once; one whose packets are dropped would wait for minutes. */
-const waitSeconds = 3;
-
 /** Of 200 files each. 500 of them take long: the local stack's identity server looks at the keys of each request anew. */
 const folders = Number(process.env["DEVEX_TREE_FOLDERS"] ?? 10);
 
@@ -30,14 +27,7 @@ describe("the pod of a REPL", () => {
     };
   });
 
-  const reaches = async (host: string, port: number | string) => {
-    const answer = await run(
-      `timeout ${waitSeconds} bash -c 'exec 3<>/dev/tcp/${host}/${port}' 2>/dev/null && echo yes || echo no`,
-    );
-    // Anything else would pass for a wall.
-    if (answer !== "yes" && answer !== "no") throw new Error(`no answer about ${host}:${port}: ${answer}`);
-    return answer === "yes";
-  };
+  const reaches = (host: string, port: number | string) => reachesBy(run, host, port);
 
   it("reaches the object store and the API that it reports to, and what is of the Internet", async () => {
     const store = new URL(stackVariable("S3_ENDPOINT"));

@@ -339,7 +339,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await page.keyboard.type("''end\n");
       await expect.poll(() => screen(page).textContent(), patience).toContain("to-the-end");
       // Who asks for a file gets the keyboard with it.
-      await openFile(page, "typed.txt");
+      await openFile(page, "both.txt");
       const focused = () => page.evaluate<string>("document.activeElement.className");
       await expect.poll(focused, patience).toContain("cm-content");
     });
@@ -359,7 +359,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     });
 
     it("what is typed into a lost connection outlives a reload, and is in the file when it is back", async () => {
-      await openFile(page, "typed.txt");
+      await openFile(page, "both.txt");
       await openFile(page, "README.md");
       await cutOff();
       await text(page).click();
@@ -369,14 +369,14 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await page.getByText("The connection is lost").waitFor();
       isCut = false;
       await page.locator('.tab.active button[title="README.md"]').waitFor(patience);
-      expect(await page.locator('.tab button[title="typed.txt"]').count()).toBe(1);
+      expect(await page.locator('.tab button[title="both.txt"]').count()).toBe(1);
       expect(await shown(page)).toContain("before the reload typed while away");
       await allSaved(page);
       await type(page, "head -c 17 README.md", "before the reload");
     });
 
     it("what is typed into a REPL that somebody else closes meanwhile is kept until it is open again", async () => {
-      await openFile(page, "typed.txt");
+      await openFile(page, "both.txt");
       await cutOff();
       await text(page).click();
       await page.keyboard.press("Control+Home");
@@ -389,7 +389,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       isCut = false;
       await page.getByRole("button", { name: "Open it again" }).click();
       await allSaved(page);
-      await type(page, "head -c 9 typed.txt", "kept 0000");
+      await type(page, "head -c 5 both.txt; echo is-''there", "kept is-there");
     });
 
     it("earlier saves are looked into, brought back, and become REPLs of their own", async () => {
@@ -403,7 +403,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await page.getByRole("button", { name: "Bring back this file alone" }).click();
       await inRoom(page);
       await expect.poll(() => shown(page), patience).not.toContain("typed while away");
-      await openFile(page, "typed.txt");
+      await openFile(page, "both.txt");
     });
 
     it("fits a telephone", async () => {
