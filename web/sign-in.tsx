@@ -9,10 +9,12 @@ interface SignInProps {
   readonly onSignedIn: () => Promise<void>;
 }
 
-/** What `/login?error=` can say. */
-const failures: Readonly<Record<string, string>> = {
-  access_denied: "You pressed Cancel at GitHub. Sign in again whenever you like.",
-};
+/** Of `/login?error=CODE`. Anybody can write such a link, so nothing but a code is shown of it. */
+function failureInWords(code: string): string {
+  if (code === "access_denied") return "You pressed Cancel at GitHub. Sign in again whenever you like.";
+  const known = /^[a-z_]{1,40}$/.test(code) ? ` (${code})` : "";
+  return `GitHub did not sign you in${known}. Try again in a moment.`;
+}
 
 export function SignIn({ ways, onSignedIn }: SignInProps) {
   const code = new URLSearchParams(location.search).get("error");
@@ -23,9 +25,7 @@ export function SignIn({ ways, onSignedIn }: SignInProps) {
       </div>
       <h1>Devex</h1>
       <p>Write and run code in a container of your own. Close it, and find every byte again the next time.</p>
-      {code && (
-        <Notice kind="error">{failures[code] ?? `GitHub did not sign you in (${code}). Try again in a moment.`}</Notice>
-      )}
+      {code && <Notice kind="error">{failureInWords(code)}</Notice>}
       {ways.includes("github") && (
         <a class="button primary" href="/auth/github">
           Sign in with GitHub
