@@ -175,6 +175,8 @@ export function serveConnection(
     terminalResize: (data) =>
       terminals.resize(terminalOf(data), numberField(data, "cols", 1, 1000), numberField(data, "rows", 1, 1000)),
     closeTerminal: (data) => terminals.close(terminalOf(data)),
+    // For a page, which does not see the socket's own pings.
+    ping: (_data, reply) => reply("pingResponse"),
   };
 
   async function put({ path, isCut }: { path: string; isCut: boolean }, target: string): Promise<string> {

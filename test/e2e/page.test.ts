@@ -145,6 +145,8 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     let id: string;
     /** Sockets to the room go through this, and can be cut. */
     let isCut = false;
+    /** Nothing gets through any more, and nobody says so. */
+    let isSilent = false;
     const cuts = new Set<() => void>();
     /** Texts of files come not before this. */
     let textsMayCome = Promise.resolve();
@@ -156,7 +158,10 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
           const server = socket.connectToServer();
           server.onMessage(async (message) => {
             if (String(message).startsWith('{"event":"fetchContentResponse"')) await textsMayCome;
-            socket.send(message);
+            if (!isSilent) socket.send(message);
+          });
+          socket.onMessage((message) => {
+            if (!isSilent) server.send(message);
           });
         }
         const cut = () => void socket.close();
@@ -373,6 +378,19 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       expect(await shown(page)).toContain("before the reload typed while away");
       await allSaved(page);
       await type(page, "head -c 17 README.md", "before the reload");
+    });
+
+    it("a network that goes without a word is noticed, and keys that it may have swallowed are told of", async () => {
+      isSilent = true;
+      await page.locator(".screen:not([hidden]) .xterm").click();
+      await page.keyboard.type("echo swall''owed");
+      await page.getByText("The connection is lost").waitFor({ timeout: minute });
+      await page.getByText("Look which of your last keys have arrived.").waitFor();
+      isSilent = false;
+      await page.getByText("The connection is lost").waitFor({ state: "detached", timeout: minute });
+      await type(page, "echo again-''here", "again-here");
+      expect(await screen(page).textContent()).not.toContain("swallowed");
+      expect(await page.getByText("Look which of your last keys have arrived.").count()).toBe(0);
     });
 
     it("what is typed into a REPL that somebody else closes meanwhile is kept until it is open again", async () => {

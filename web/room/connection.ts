@@ -15,6 +15,8 @@ export interface Connection {
   /** The answer's data. Throws what the runner refused, or ConnectionLost. */
   ask<Data = unknown>(event: string, data: unknown, answer?: string): Promise<Data>;
   on(event: string, listener: (data: never) => void): () => void;
+  /** When the other side said something last, in milliseconds since the epoch. */
+  heardAt(): number;
   /** Tries now and does not wait for the next time. */
   tryNow(): void;
   close(): void;
@@ -45,6 +47,8 @@ const longestPauseMs = 5000;
 const openWithinMs = 10_000;
 /** The runner answers within moments; a network that swallows everything is noticed by this. */
 const answerWithinMs = 20_000;
+/** After so much silence the other side is asked whether it is there, and has as long again, twice, to answer. */
+const silenceMs = 5000;
 
 /** The socket of a room. It reconnects by itself; what was not answered then fails with ConnectionLost. */
 export function connect({ address, onOpen }: ConnectionOptions): Connection {
@@ -56,6 +60,8 @@ export function connect({ address, onOpen }: ConnectionOptions): Connection {
   let failures = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isClosed = false;
+  let heardAt = 0;
+  let askedAt: number | undefined;
 
   async function open(): Promise<void> {
     clearTimeout(timer);
@@ -73,11 +79,16 @@ export function connect({ address, onOpen }: ConnectionOptions): Connection {
       if (socket !== made) return made.close();
       clearTimeout(patience);
       failures = 0;
+      heardAt = Date.now();
+      askedAt = undefined;
       state.value = { kind: "open" };
       onOpen();
     });
     made.addEventListener("message", ({ data }) => {
-      if (socket === made) receive(JSON.parse(data as string) as Frame);
+      if (socket !== made) return;
+      heardAt = Date.now();
+      askedAt = undefined;
+      receive(JSON.parse(data as string) as Frame);
     });
     made.addEventListener("close", () => {
       clearTimeout(patience);
@@ -130,8 +141,21 @@ export function connect({ address, onOpen }: ConnectionOptions): Connection {
     failures = 0;
     void open();
   }
+
+  /** A network that goes without a word closes no socket. */
+  function listenForSilence(): void {
+    if (!socket || state.peek().kind !== "open" || globalThis.document?.visibilityState === "hidden") return;
+    const now = Date.now();
+    if (askedAt !== undefined && now - askedAt > 2 * silenceMs) abandon(socket);
+    else if (askedAt === undefined && now - heardAt > silenceMs && send("ping", {})) askedAt = now;
+  }
+  function whenOffline(): void {
+    if (socket) abandon(socket);
+  }
+  const listening = setInterval(listenForSilence, silenceMs / 5);
   // A browser that is told of a network tries at once.
   globalThis.addEventListener?.("online", tryNow);
+  globalThis.addEventListener?.("offline", whenOffline);
 
   void open();
   return {
@@ -157,11 +181,14 @@ export function connect({ address, onOpen }: ConnectionOptions): Connection {
       listeners.set(event, group.add(listener));
       return () => group.delete(listener);
     },
+    heardAt: () => heardAt,
     tryNow,
     close() {
       isClosed = true;
       clearTimeout(timer);
+      clearInterval(listening);
       globalThis.removeEventListener?.("online", tryNow);
+      globalThis.removeEventListener?.("offline", whenOffline);
       socket?.close();
       lost();
     },

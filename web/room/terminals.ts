@@ -1,5 +1,5 @@
 import { reasonOf } from "../words.ts";
-import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { Terminal as Screen } from "@xterm/xterm";
 import type { Connection } from "./connection.ts";
 import { ConnectionLost } from "./document.ts";
@@ -18,6 +18,8 @@ interface OpenTerminal extends Terminal {
   readonly ended: Signal<number | undefined>;
   /** Typed while there was no connection. */
   readonly waiting: string[];
+  /** When keys were sent last, in milliseconds since the epoch. */
+  sentAt: number;
 }
 
 export type Terminals = ReturnType<typeof createTerminals>;
@@ -29,6 +31,8 @@ interface Kept {
 
 /** Keys that were meant for another shell are not given to this one. */
 const newShell = "[a new shell: the one that was here is gone, and what was typed to it meanwhile is not sent]\r\n";
+/** Sent again they might arrive twice. */
+const uncertainKeys = "The connection broke while you typed. Look which of your last keys have arrived.";
 /** More than this is not typed while a connection is lost. */
 const mostWaitingInput = 10_000;
 
@@ -60,11 +64,14 @@ export function createTerminals(connection: Connection, replId: string, makeScre
       sessionId: signal<string | undefined>(undefined),
       ended: signal<number | undefined>(undefined),
       waiting: [],
+      sentAt: 0,
     };
     const type = (data: string) => {
       const id = terminal.sessionId.value;
       if (terminal.ended.value !== undefined) return;
       const isSent = id !== undefined && connection.send("terminalInput", { sessionId: id, data });
+      if (isSent) terminal.sentAt = Date.now();
+      if (isSent && failure.peek() === uncertainKeys) failure.value = "";
       // What is typed into a lost connection goes when it is back.
       if (!isSent && terminal.waiting.join("").length + data.length <= mostWaitingInput) terminal.waiting.push(data);
     };
@@ -103,6 +110,13 @@ export function createTerminals(connection: Connection, replId: string, makeScre
     }
   }
 
+  const stopWatching = effect(() => {
+    if (connection.state.value.kind !== "lost") return;
+    for (const terminal of all.peek()) {
+      if (terminal.sentAt > connection.heardAt()) failure.value = uncertainKeys;
+      terminal.sentAt = 0;
+    }
+  });
   connection.on("terminalResponse", (output: { sessionId: string; data: string }) => {
     find(output.sessionId)?.screen.write(output.data);
   });
@@ -175,6 +189,7 @@ export function createTerminals(connection: Connection, replId: string, makeScre
     },
 
     dispose(): void {
+      stopWatching();
       for (const { screen } of all.value) screen.dispose();
     },
   };

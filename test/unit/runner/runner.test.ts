@@ -322,6 +322,13 @@ describe("runner", () => {
       });
     });
 
+    it("have taken what came before a ping when that is answered", async () => {
+      const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
+      editor.send("terminalInput", { sessionId, data: "exit 3\r" });
+      await editor.ask("ping", {});
+      expect((await editor.next((frame) => frame.event === "terminalClosed")).data["exitCode"]).toBe(3);
+    });
+
     it("live on through a reload, and replay", async () => {
       const { sessionId } = await editor.ask("requestTerminal", {}, "terminalConnected");
       await editor.type(sessionId, "x=alive; echo bef''ore", "before");

@@ -75,6 +75,29 @@ describe("a room's connection", () => {
     expect(opened).toBe(2);
   });
 
+  it("is lost when the other side says nothing more, though no socket was closed, and not when it answers", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "Date"] });
+    try {
+      await open();
+      answer = (event) => (event === "ping" ? [{ event: "pingResponse" }] : []);
+      for (let round = 1; round <= 3; round++) {
+        vi.advanceTimersByTime(6000);
+        await vi.waitFor(() => expect(heard).toHaveLength(round), patience);
+        await vi.waitFor(() => expect(Date.now() - connection.heardAt()).toBeLessThan(2000), patience);
+      }
+      expect(heard.map(({ event }) => event)).toEqual(["ping", "ping", "ping"]);
+      expect(connection.state.value.kind).toBe("open");
+      answer = () => [];
+      vi.advanceTimersByTime(6000);
+      expect(connection.state.value.kind).toBe("open");
+      vi.advanceTimersByTime(12_000);
+      expect(connection.state.value.kind).toBe("lost");
+      await vi.waitFor(() => expect(opened).toBe(2), patience);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("tries at once when it is told to, and not any more after it was closed", async () => {
     await open();
     sockets[0]?.terminate();
