@@ -1,4 +1,3 @@
-import { reasonOf } from "./words.ts";
 import { effect, signal } from "@preact/signals";
 import { render, type ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
@@ -9,6 +8,7 @@ import { Notice } from "./notice.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { ThemeButton } from "./theme.tsx";
 import type { RoomProps } from "./room/room.tsx";
+import { reasonOf } from "./words.ts";
 import "@xterm/xterm/css/xterm.css";
 import "./page.css";
 

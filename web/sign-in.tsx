@@ -1,8 +1,8 @@
-import { reasonOf } from "./words.ts";
 import { useState } from "preact/hooks";
 import { api, bodyOf, type AuthStatus } from "./api.ts";
 import { Notice } from "./notice.tsx";
 import { ThemeButton } from "./theme.tsx";
+import { reasonOf } from "./words.ts";
 
 interface SignInProps {
   readonly ways: AuthStatus["sign_in"];

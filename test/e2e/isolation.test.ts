@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { accepts } from "../../tools/accepts.ts";
 import { readOrCreateSettings, portOf } from "../../tools/stack/settings.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
 import { operator } from "./cluster.ts";
@@ -55,7 +55,7 @@ describe("the pod of a REPL", () => {
     expect(await reaches("169.254.169.254", 80), "the cloud's metadata").toBe(false);
     expect(await reaches(stack.gateway, 22), "the node's ssh").toBe(false);
     // What would have shown it: the kubelet listens there, and the node itself reaches it.
-    expect(listens(stack.gateway, portOf(stack, "kubelet"))).toBe(true);
+    expect(await accepts(stack.gateway, portOf(stack, "kubelet"))).toBe(true);
   });
 
   it("holds no key, no token of the cluster, and none of the rights of root", async () => {
@@ -126,14 +126,3 @@ describe("what takes too much", () => {
     await endsWell();
   });
 });
-
-/** From /proc/net/tcp: whether anything listens at an IPv4 address and port here. */
-function listens(host: string, port: number): boolean {
-  const hex = (value: number, digits: number) => value.toString(16).toUpperCase().padStart(digits, "0");
-  const address = host
-    .split(".")
-    .toReversed()
-    .map((part) => hex(Number(part), 2))
-    .join("");
-  return readFileSync("/proc/net/tcp", "utf8").includes(`${address}:${hex(port, 4)} 00000000:0000 0A`);
-}

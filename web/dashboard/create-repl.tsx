@@ -1,9 +1,9 @@
-import { reasonOf } from "../words.ts";
 import { useId, useState } from "preact/hooks";
 import { goTo, roomAddress } from "../address.ts";
-import { type Template } from "../api.ts";
+import type { Template } from "../api.ts";
 import { Dialog } from "../dialog.tsx";
 import { Notice } from "../notice.tsx";
+import { reasonOf } from "../words.ts";
 import { createRepl, quotaReason, templates } from "./repls.ts";
 
 /** The template gallery and a name; in a dialog when it can be closed. */

@@ -1,8 +1,8 @@
-import { reasonOf } from "../words.ts";
 import { computed, signal } from "@preact/signals";
 import type { ReplEvent } from "../../domain/events.ts";
 import { api, bodyOf, type Limits, type Repl, type Template } from "../api.ts";
 import { followRepl, isInTransition, noProgress, type Following, type Progress } from "../events.ts";
+import { reasonOf } from "../words.ts";
 
 /** The signed-in person's REPLs, as they are now. */
 

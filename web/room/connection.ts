@@ -61,7 +61,7 @@ export function connect({ address, onOpen }: ConnectionOptions): Connection {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isClosed = false;
   let heardAt = 0;
-  let askedAt: number | undefined;
+  let askedAt = 0;
 
   async function open(): Promise<void> {
     clearTimeout(timer);
@@ -80,14 +80,12 @@ export function connect({ address, onOpen }: ConnectionOptions): Connection {
       clearTimeout(patience);
       failures = 0;
       heardAt = Date.now();
-      askedAt = undefined;
       state.value = { kind: "open" };
       onOpen();
     });
     made.addEventListener("message", ({ data }) => {
       if (socket !== made) return;
       heardAt = Date.now();
-      askedAt = undefined;
       receive(JSON.parse(data as string) as Frame);
     });
     made.addEventListener("close", () => {
@@ -146,8 +144,9 @@ export function connect({ address, onOpen }: ConnectionOptions): Connection {
   function listenForSilence(): void {
     if (!socket || state.peek().kind !== "open" || globalThis.document?.visibilityState === "hidden") return;
     const now = Date.now();
-    if (askedAt !== undefined && now - askedAt > 2 * silenceMs) abandon(socket);
-    else if (askedAt === undefined && now - heardAt > silenceMs && send("ping", {})) askedAt = now;
+    if (askedAt > heardAt) {
+      if (now - askedAt > 2 * silenceMs) abandon(socket);
+    } else if (now - heardAt > silenceMs && send("ping", {})) askedAt = now;
   }
   function whenOffline(): void {
     if (socket) abandon(socket);

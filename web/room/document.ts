@@ -224,13 +224,11 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
      */
     async finish(withinMs: number): Promise<void> {
       let isLate = false;
-      const patience =
-        withinMs < Infinity
-          ? setTimeout(() => {
-              isLate = true;
-              tell();
-            }, withinMs)
-          : undefined;
+      const giveUp = () => {
+        isLate = true;
+        tell();
+      };
+      const patience = withinMs < Infinity ? setTimeout(giveUp, withinMs) : undefined;
       try {
         await save();
         while (isAhead()) {

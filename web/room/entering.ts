@@ -1,7 +1,7 @@
-import { reasonOf } from "../words.ts";
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { api, bodyOf, Problem, type Repl, type Room } from "../api.ts";
 import { followRepl, noProgress, type Progress } from "../events.ts";
+import { reasonOf } from "../words.ts";
 
 export type Entrance =
   /** On the way in, or out: `progress` says how far. */

@@ -27,8 +27,8 @@ export function FileTree({ workspace, tabs }: FileTreeProps) {
   const tree = useRef<HTMLUListElement>(null);
   const { from, to, before, after, reveal } = useRowsInView(tree, nodes.length);
   const picker = useRef<HTMLInputElement>(null);
-  const selected = nodes.find(({ path }) => path === selectedPath);
-  const selectedIndex = selected ? nodes.indexOf(selected) : -1;
+  const selectedIndex = nodes.findIndex(({ path }) => path === selectedPath);
+  const selected = nodes[selectedIndex];
   /** Which of the drawn rows is come to by Tab. */
   const tabStop = selectedIndex >= from && selectedIndex < to ? selectedIndex - from : 0;
   const folder = selected ? (selected.isFolder ? selected.path : parentOf(selected.path)) : "";

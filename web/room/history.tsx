@@ -3,7 +3,7 @@ import { goTo, roomAddress } from "../address.ts";
 import { api, bodyOf, type Repl, type Save } from "../api.ts";
 import { Dialog } from "../dialog.tsx";
 import { Notice } from "../notice.tsx";
-import { agoInWords, countInWords, momentInWords, sizeInWords, reasonOf } from "../words.ts";
+import { agoInWords, countInWords, momentInWords, reasonOf, sizeInWords } from "../words.ts";
 
 interface HistoryProps {
   readonly repl: Repl;

@@ -4,7 +4,7 @@ import { api, bodyOf, type Room as RoomAnswer } from "../api.ts";
 import { Notice } from "../notice.tsx";
 import { Steps } from "../steps.tsx";
 import { ThemeButton } from "../theme.tsx";
-import { stateInWords, reasonOf } from "../words.ts";
+import { reasonOf, stateInWords } from "../words.ts";
 import { enterRoom, type Entering } from "./entering.ts";
 import { Workbench } from "./workbench.tsx";
 

@@ -1,8 +1,9 @@
-import { reasonOf } from "../words.ts";
 import { signal, type Signal } from "@preact/signals";
+import { reasonOf } from "../words.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionLost, openDocument, type Document, type DocumentState, type Draft } from "./document.ts";
 import { createEditorState, type TabEditor } from "./editor-state.ts";
+import { keptInWindow } from "./kept.ts";
 import { languageOf } from "./languages.ts";
 
 interface TabCommon {
@@ -39,7 +40,7 @@ export function createTabs(connection: Connection, replId: string) {
   const all = signal<readonly Tab[]>([]);
   const activePath = signal<string | undefined>(undefined);
   const opening = new Map<string, Promise<void>>();
-  const keptAs = `devex-tabs-${replId}`;
+  const kept = keptInWindow<Kept>("tabs", replId);
   const drafts = new Map<string, Draft>();
   let isReopened = false;
   let chosenFrom: Element | null = null;
@@ -92,13 +93,12 @@ export function createTabs(connection: Connection, replId: string) {
     }));
     // What could not be opened again yet is kept too.
     for (const [path, draft] of drafts) if (!find(path)) tabs.push({ path, draft });
-    const store = (kept: Kept) => sessionStorage.setItem(keptAs, JSON.stringify(kept));
     const active = activePath.value;
     try {
-      store({ active, tabs });
+      kept.write({ active, tabs });
     } catch {
       // More than a browser takes; it has asked before it lets people go.
-      store({ active, tabs: tabs.map(({ path }) => ({ path })) });
+      kept.write({ active, tabs: tabs.map(({ path }) => ({ path })) });
     }
   }
   const keepWhenHidden = () => {
@@ -195,12 +195,13 @@ export function createTabs(connection: Connection, replId: string) {
 
     /** Opens what was open when the page was left; false when nothing was. */
     async reopen(): Promise<boolean> {
-      const kept = JSON.parse(sessionStorage.getItem(keptAs) ?? '{"tabs":[]}') as Kept;
-      for (const { path, draft } of kept.tabs) if (draft) drafts.set(path, draft);
+      const { active, tabs } = kept.read() ?? { tabs: [] };
+      // Those that are open again before the connection broke have taken theirs.
+      for (const { path, draft } of tabs) if (draft && !find(path)) drafts.set(path, draft);
       isReopened = true;
-      for (const { path } of kept.tabs) await this.open(path);
-      sessionStorage.removeItem(keptAs);
-      if (kept.active !== undefined && find(kept.active)) activePath.value = kept.active;
+      for (const { path } of tabs) await this.open(path);
+      kept.forget();
+      if (active !== undefined && find(active)) activePath.value = active;
       return all.value.length > 0;
     },
 

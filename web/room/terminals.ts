@@ -1,8 +1,9 @@
-import { reasonOf } from "../words.ts";
 import { effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { Terminal as Screen } from "@xterm/xterm";
+import { reasonOf } from "../words.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionLost } from "./document.ts";
+import { keptInWindow } from "./kept.ts";
 
 export interface Terminal {
   /** Of this page's alone, and the same for as long as the terminal is shown. */
@@ -41,16 +42,13 @@ export function createTerminals(connection: Connection, replId: string, makeScre
   const all = signal<readonly OpenTerminal[]>([]);
   const activeKey = signal<string | undefined>(undefined);
   const failure = signal("");
-  const keptAs = `devex-terminals-${replId}`;
+  const kept = keptInWindow<readonly Kept[]>("terminals", replId);
   let made = 0;
 
   const keep = () =>
-    sessionStorage.setItem(
-      keptAs,
-      JSON.stringify(
-        all.value.flatMap(({ sessionId, title }): Kept[] =>
-          sessionId.value === undefined ? [] : [{ sessionId: sessionId.value, title }],
-        ),
+    kept.write(
+      all.value.flatMap(({ sessionId, title }): Kept[] =>
+        sessionId.value === undefined ? [] : [{ sessionId: sessionId.value, title }],
       ),
     );
   const find = (sessionId: string) => all.value.find((one) => one.sessionId.value === sessionId);
@@ -69,11 +67,11 @@ export function createTerminals(connection: Connection, replId: string, makeScre
     const type = (data: string) => {
       const id = terminal.sessionId.value;
       if (terminal.ended.value !== undefined) return;
-      const isSent = id !== undefined && connection.send("terminalInput", { sessionId: id, data });
-      if (isSent) terminal.sentAt = Date.now();
-      if (isSent && failure.peek() === uncertainKeys) failure.value = "";
-      // What is typed into a lost connection goes when it is back.
-      if (!isSent && terminal.waiting.join("").length + data.length <= mostWaitingInput) terminal.waiting.push(data);
+      if (id !== undefined && connection.send("terminalInput", { sessionId: id, data })) {
+        terminal.sentAt = Date.now();
+        if (failure.peek() === uncertainKeys) failure.value = "";
+        // What is typed into a lost connection goes when it is back.
+      } else if (terminal.waiting.join("").length + data.length <= mostWaitingInput) terminal.waiting.push(data);
     };
     screen.onData(type);
     screen.onBinary(type);
@@ -159,9 +157,9 @@ export function createTerminals(connection: Connection, replId: string, makeScre
         await Promise.all(living.map((one) => attach(one, one.sessionId.value)));
         return;
       }
-      const kept = JSON.parse(sessionStorage.getItem(keptAs) ?? "[]") as Kept[];
-      if (kept.length === 0) return void (await open("Terminal"));
-      await Promise.all(kept.map(({ sessionId, title }) => attach(add(title), sessionId)));
+      const before = kept.read() ?? [];
+      if (before.length === 0) return void (await open("Terminal"));
+      await Promise.all(before.map(({ sessionId, title }) => attach(add(title), sessionId)));
     },
 
     /** Ends the shell and what it started. */

@@ -1,4 +1,3 @@
-import { reasonOf } from "../words.ts";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { follow, goTo } from "../address.ts";
@@ -7,6 +6,7 @@ import { useAttempt, useNow } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
 import { Steps } from "../steps.tsx";
 import { ThemeButton } from "../theme.tsx";
+import { reasonOf } from "../words.ts";
 import { connect } from "./connection.ts";
 import { ConnectionLost } from "./document.ts";
 import { Editor } from "./editor.tsx";

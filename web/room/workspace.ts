@@ -1,6 +1,6 @@
-import { reasonOf } from "../words.ts";
 import { batch, signal } from "@preact/signals";
 import type { FolderItem } from "../../runner/protocol.ts";
+import { reasonOf } from "../words.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionLost } from "./document.ts";
 
