@@ -418,10 +418,61 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
       await history.getByRole("button", { name: "README.md", exact: true }).click();
       await expect.poll(() => page.locator(".history pre").textContent(), patience).not.toContain("typed while away");
       await look(page, "history");
+      await history.getByRole("button", { name: "New REPL from it" }).click();
+      await history.getByLabel("Its name").fill("A fork");
+      await history.getByRole("button", { name: "Create", exact: true }).click();
+      await page.getByRole("heading", { level: 1, name: "A fork" }).waitFor({ timeout: minute });
+      await text(page).waitFor(patience);
+      expect(await shown(page)).not.toContain("typed while away");
+      const fork = /repl-[a-z0-9]+/.exec(page.url())?.[0] ?? "";
+      expect(fork).not.toBe(id);
+      await page.request.delete(`${apiUrl()}/api/repl/${fork}`, { headers: { origin: apiUrl() }, timeout: minute });
+
+      await page.goto(`${apiUrl()}/room/${id}`);
+      await inRoom(page);
+      await openFile(page, "README.md");
+      await page.getByRole("button", { name: "History" }).click();
+      await history.getByRole("button", { name: /^Save 1[^\d]/ }).click();
+      await history.getByRole("button", { name: "README.md", exact: true }).click();
       await page.getByRole("button", { name: "Bring back this file alone" }).click();
       await inRoom(page);
       await expect.poll(() => shown(page), patience).not.toContain("typed while away");
       await openFile(page, "both.txt");
+    });
+
+    it("a preview has a tab of its own, and is for others only while its port is public", async () => {
+      await page.getByRole("button", { name: "Run", exact: true }).click();
+      await expect
+        .poll(() => page.frameLocator("iframe").locator("body").textContent(), { ...patience, timeout: minute })
+        .toMatch(/hello/i);
+      const link = page.getByRole("link", { name: "New tab" });
+      const [tab] = await Promise.all([context.waitForEvent("page"), link.click()]);
+      await expect.poll(() => tab.locator("body").textContent(), patience).toMatch(/hello/i);
+      await tab.close();
+      const address = new URL(String(await link.getAttribute("href")));
+      address.search = "";
+      const stranger = await browser.newContext();
+      const theirs = await stranger.newPage();
+      const isOpen = async () => (await theirs.goto(address.href))?.ok();
+      expect(await isOpen()).toBe(false);
+      await page.getByLabel("Public").check();
+      await expect.poll(isOpen, patience).toBe(true);
+      await page.getByLabel("Public").uncheck();
+      await expect.poll(isOpen, patience).toBe(false);
+      await stranger.close();
+      await page.getByRole("button", { name: "Stop", exact: true }).click();
+    });
+
+    it("a text is searched by the keyboard", async () => {
+      await openFile(page, "server.js");
+      await text(page).click();
+      await page.keyboard.press("Control+f");
+      await page.locator(".cm-search").waitFor();
+      await page.keyboard.type("createServer\n");
+      await expect.poll(() => page.locator(".cm-searchMatch-selected").count(), patience).toBe(1);
+      expect(await page.locator(".cm-searchMatch").count()).toBeGreaterThan(1);
+      await look(page, "search");
+      await page.keyboard.press("Escape");
     });
 
     it("fits a telephone", async () => {
