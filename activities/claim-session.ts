@@ -1,5 +1,4 @@
 import { ReplError } from "../domain/errors.ts";
-import { hasDeletion, updateRecord } from "../domain/registry.ts";
 import type { Session } from "../domain/repl.ts";
 import type { StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -9,17 +8,17 @@ import type { Ports } from "./ports.ts";
  * writer of the REPL's files. Returns the session to go on with. Throws `not_found` when the REPL is gone, `conflict`
  * when its deletion has begun. May be repeated.
  */
-export function createClaimSession({ store, cluster }: Ports) {
+export function createClaimSession({ registry, cluster }: Ports) {
   return async ({ repl, session }: StartInput): Promise<Session> => {
     const [running, isBeingDeleted] = await Promise.all([
       cluster.findSession(repl.id),
-      hasDeletion(store, repl.owner.id, repl.id),
+      registry.hasDeletion(repl.owner.id, repl.id),
     ]);
     if (isBeingDeleted) throw new ReplError("conflict", "This REPL is being deleted.");
     if (running && running.userId !== session.userId)
       throw new ReplError("conflict", "The cluster runs this REPL for somebody else.");
     const writer = running ? { id: running.id, replId: running.replId, userId: running.userId } : session;
-    await updateRecord(store, repl.owner.id, repl.id, (record) => ({ ...record, sessionId: writer.id }));
+    await registry.update(repl.owner.id, repl.id, (record) => ({ ...record, sessionId: writer.id }));
     return writer;
   };
 }

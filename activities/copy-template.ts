@@ -1,7 +1,7 @@
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
-import { createRecord, noteDeletion, readRecord, readSave } from "../domain/registry.ts";
+import { readSave } from "../domain/read-save.ts";
 import { createManifest, parseSaveManifest, summarize, writeSaveManifest, type SaveEntry } from "../domain/save.ts";
 import type { ReplInput, StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -15,7 +15,7 @@ const nanosecondsPerMillisecond = 1_000_000n;
  * exists. Throws `unavailable` when the template is not published yet or any file cannot be copied, `conflict` when
  * the id is taken, or another session is the REPL's writer. May be repeated.
  */
-export function createCopyTemplate({ store }: Ports) {
+export function createCopyTemplate({ store, registry }: Ports) {
   async function entriesOf({ repl, template, copyOf }: StartInput): Promise<readonly SaveEntry[]> {
     if (copyOf) return (await readSave(store, copyOf.replId, copyOf.save)).entries;
     const published = await store.getText(objectKey.templateManifest(template.name, template.digest));
@@ -28,7 +28,7 @@ export function createCopyTemplate({ store }: Ports) {
 
   return async (input: StartInput): Promise<void> => {
     const { repl, session, copyOf } = input;
-    const existing = await readRecord(store, repl.owner.id, repl.id);
+    const existing = await registry.read(repl.owner.id, repl.id);
     if (existing && existing.createdAt !== repl.createdAt)
       throw new ReplError("conflict", "A REPL of this id exists already.");
     // Of a run that was reset: what has happened since is not its to change.
@@ -61,7 +61,7 @@ export function createCopyTemplate({ store }: Ports) {
       entries,
     );
     const written = await store.putText(objectKey.save(repl.id, 1), writeSaveManifest(manifest));
-    await createRecord(store, { ...repl, sessionId: session.id, lastSave: summarize(manifest, written.version) });
+    await registry.create({ ...repl, sessionId: session.id, lastSave: summarize(manifest, written.version) });
   };
 }
 
@@ -80,11 +80,11 @@ function keyInNew(key: string, path: string, { repl, copyOf }: StartInput): stri
 export function createRemoveNewFiles(ports: Ports) {
   const removeFiles = createRemoveFiles(ports);
   return async ({ repl, session }: StartInput): Promise<void> => {
-    const record = await readRecord(ports.store, repl.owner.id, repl.id);
+    const record = await ports.registry.read(repl.owner.id, repl.id);
     if (record && (record.lastOpenedAt || record.createdAt !== repl.createdAt || record.sessionId !== session.id))
       return;
     const id = { replId: repl.id, owner: repl.owner };
-    await noteDeletion(ports.store, id);
+    await ports.registry.noteDeletion(id);
     await removeFiles(id);
   };
 }
@@ -93,14 +93,14 @@ export function createRemoveNewFiles(ports: Ports) {
  * Removes the record of a REPL, with which it no longer exists, then all files and saves, and last the note that it
  * is being deleted, by which the reconciler finds a removal that was interrupted. May be repeated.
  */
-export function createRemoveFiles({ store }: Ports) {
+export function createRemoveFiles({ store, registry }: Ports) {
   return async ({ replId, owner }: ReplInput): Promise<void> => {
-    await store.purge(objectKey.record(owner.id, replId));
+    await registry.remove(owner.id, replId);
     await Promise.all([
       store.purge(objectKey.workspace(owner, replId)),
       store.purge(objectKey.oddFiles(replId)),
       store.purge(objectKey.saves(replId)),
     ]);
-    await store.purge(objectKey.deletion(owner.id, replId));
+    await registry.endDeletion(owner.id, replId);
   };
 }

@@ -1,4 +1,3 @@
-import { noteDeletion } from "../domain/registry.ts";
 import type { Session, SessionState } from "../domain/repl.ts";
 import type { ReplInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -8,14 +7,14 @@ import type { Ports } from "./ports.ts";
  * none runs; then a mark that says otherwise is removed. What is to become of session and REPL is noted where the
  * reconciler finds it when this run is terminated and the look-ups are gone. May be repeated.
  */
-export function createFindSession({ cluster, directory, store }: Ports) {
+export function createFindSession({ cluster, directory, registry }: Ports) {
   return async ({
     replId,
     owner,
     state,
     reason,
   }: ReplInput & { readonly state: SessionState; readonly reason?: string }): Promise<Session | undefined> => {
-    if (state === "deleting") await noteDeletion(store, { replId, owner });
+    if (state === "deleting") await registry.noteDeletion({ replId, owner });
     const running = await cluster.findSession(replId);
     if (running) {
       const session = { id: running.id, replId, userId: running.userId };

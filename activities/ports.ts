@@ -1,4 +1,12 @@
-import type { Cluster, Credentials, Limits, ObjectStore, ReplDirectory, ReplEvents } from "../domain/ports.ts";
+import type {
+  Cluster,
+  Credentials,
+  Limits,
+  ObjectStore,
+  Registry,
+  ReplDirectory,
+  ReplEvents,
+} from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
 import type { Lifetimes } from "../domain/session-review.ts";
 import type { ClusterSettings } from "../manifests/settings.ts";
@@ -7,6 +15,7 @@ import type { KubernetesObject, V1EphemeralContainer } from "@kubernetes/client-
 /** Everything the activities speak to; the worker's main puts the real things in, tests put fakes. */
 export interface Ports {
   readonly store: ObjectStore;
+  readonly registry: Registry;
   readonly cluster: Cluster<KubernetesObject, V1EphemeralContainer>;
   readonly directory: ReplDirectory;
   readonly events: Pick<ReplEvents, "publish">;

@@ -1,7 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
-import { objectKey, replIdOfRecord } from "../domain/naming.ts";
+import { objectKey } from "../domain/naming.ts";
 import type { ListedVersion } from "../domain/ports.ts";
 import type { ReplId, ReplRecord } from "../domain/repl.ts";
 import { savesToKeep } from "../domain/retention.ts";
@@ -34,7 +34,7 @@ const concurrentRepls = 4;
  * and the files of creates that never came to a save, all once they are older than a day. A REPL that cannot be
  * looked at does not keep others from it. May be repeated.
  */
-export function createPruneSaves({ store }: Ports) {
+export function createPruneSaves({ store, registry }: Ports) {
   return async (): Promise<PruneResult> => {
     const context = Context.current();
     const result = {
@@ -46,22 +46,22 @@ export function createPruneSaves({ store }: Ports) {
       failed: [] as string[],
     };
     const note = (list: string[], line: string) => void (list.length < maximumTold && list.push(line));
-    const keys = await store.list(objectKey.allRecords);
-    await mapConcurrently(keys, { items: concurrentRepls }, async (key) => {
+    const names = await registry.names();
+    await mapConcurrently(names, { items: concurrentRepls }, async ({ userId, replId }) => {
       context.cancellationSignal.throwIfAborted();
       try {
-        const object = await store.getText(key);
-        if (!object) return;
-        const removed = await pruneRepl(JSON.parse(object.text) as ReplRecord);
+        const record = await registry.read(userId, replId);
+        if (!record) return;
+        const removed = await pruneRepl(record);
         result.savesRemoved += removed.saves;
         result.versionsRemoved += removed.versions;
       } catch (error) {
-        note(result.failed, `${key}: ${messageOf(error)}`);
+        note(result.failed, `${replId}: ${messageOf(error)}`);
       }
-      context.heartbeat(`${++result.repls} of ${keys.length}`);
+      context.heartbeat(`${++result.repls} of ${names.length}`);
     });
     const unfinished: string[] = [];
-    for await (const workspace of unrecordedWorkspaces(new Set(keys.map(replIdOfRecord)))) {
+    for await (const workspace of unrecordedWorkspaces(new Set(names.map(({ replId }) => replId)))) {
       context.cancellationSignal.throwIfAborted();
       const kind = await kindOf(workspace);
       if (kind === "unfinished") unfinished.push(workspace);

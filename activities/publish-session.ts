@@ -1,6 +1,5 @@
 import { accessUrl } from "../domain/naming.ts";
 import type { Place, ReplDirectory } from "../domain/ports.ts";
-import { readRecord, updateRecord } from "../domain/registry.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
 import type { SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -9,14 +8,14 @@ import type { Ports } from "./ports.ts";
  * Notes the opening in the registry and tells the look-ups that the session answers at `url`. Throws
  * `quota_exceeded` when the look-ups were flushed since the place was taken and others hold it now. May be repeated.
  */
-export function createPublishSession({ directory, store, limits }: Ports) {
+export function createPublishSession({ directory, registry, limits }: Ports) {
   return async ({
     session,
     url,
     place,
   }: SessionInput & { readonly url: string; readonly place: Place }): Promise<void> => {
     const openedAt = new Date().toISOString();
-    const repl = await updateRecord(store, session.userId, session.replId, (record) => ({
+    const repl = await registry.update(session.userId, session.replId, (record) => ({
       ...record,
       lastOpenedAt: openedAt,
     }));
@@ -37,9 +36,9 @@ export async function adoptSession(
 }
 
 /** Takes the session out of the look-ups and tells them of its last save. Does nothing when it is another session's. May be repeated. */
-export function createWithdrawSession({ directory, store }: Ports) {
+export function createWithdrawSession({ directory, registry }: Ports) {
   return async ({ session }: SessionInput): Promise<void> => {
-    const repl = await readRecord(store, session.userId, session.replId);
+    const repl = await registry.read(session.userId, session.replId);
     await directory.withdraw(session, repl ? { repl } : {});
   };
 }

@@ -1,6 +1,5 @@
 import { errorEvent } from "../domain/events.ts";
 import type { Place } from "../domain/ports.ts";
-import { readRecord } from "../domain/registry.ts";
 import type { ReplInput, SessionInput, StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -15,11 +14,11 @@ export function createReserveSession({ directory, limits }: Ports) {
 }
 
 /** Undoes {@link createReserveRepl}: frees the place, and forgets the REPL unless the registry has it. */
-export function createReleaseRepl({ directory, store, events }: Ports) {
+export function createReleaseRepl({ directory, registry, events }: Ports) {
   return async ({ repl, session, failure }: StartInput & { readonly failure: string }): Promise<void> => {
     events.publish(repl.id, errorEvent(failure));
     await directory.withdraw(session, {});
-    if (!(await readRecord(store, repl.owner.id, repl.id))) await directory.forget(repl.owner.id, repl.id);
+    if (!(await registry.read(repl.owner.id, repl.id))) await directory.forget(repl.owner.id, repl.id);
   };
 }
 

@@ -3,7 +3,8 @@ import { commitSave } from "../domain/commit-save.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
-import { readSave, updateRecord } from "../domain/registry.ts";
+import { readSave } from "../domain/read-save.ts";
+import { createSavePointer } from "../domain/save-pointer.ts";
 import { sameTree, type FileEntry, type SaveEntry, type SaveSummary } from "../domain/save.ts";
 import { findSave } from "../domain/save-history.ts";
 import type { RestoreSaveInput } from "./inputs.ts";
@@ -17,12 +18,14 @@ const concurrentCopies = 32;
  * writer before is so no more. Throws `conflict` while the REPL runs, `not_found` when there is no such save or
  * path. May be repeated: a tree that is as it should be is left alone.
  */
-export function createRestoreSave({ store, cluster, directory }: Ports) {
+export function createRestoreSave({ store, registry, cluster, directory }: Ports) {
+  const place = { store, pointer: createSavePointer(registry) };
+
   return async ({ replId, owner, sessionId, generation, path }: RestoreSaveInput): Promise<SaveSummary> => {
     const context = Context.current();
     if (await cluster.findSession(replId))
       throw new ReplError("conflict", "This REPL is open. Close it first: what is written in it would be lost.");
-    const record = await updateRecord(store, owner.id, replId, (current) => ({ ...current, sessionId }));
+    const record = await registry.update(owner.id, replId, (current) => ({ ...current, sessionId }));
     if (!record.lastSave) throw new ReplError("not_found", "This REPL has no save.");
     const now = (await readSave(store, replId, record.lastSave)).entries;
     const then = (await findSave(store, record, generation)).manifest.entries;
@@ -43,8 +46,10 @@ export function createRestoreSave({ store, cluster, directory }: Ports) {
     const files = new Set(entries.flatMap((entry) => (entry.type === "file" ? [entry.key] : [])));
     const gone = now.flatMap((entry) => (entry.type === "file" && !files.has(entry.key) ? [entry.key] : []));
     await store.remove(gone);
-    const save = await commitSave(store, record, entries, { sessionId, kind: "restored", leftOut: [], inMotion: [] });
-    await directory.withdraw({ id: sessionId, replId, userId: owner.id }, { repl: { ...record, lastSave: save } });
+    const session = { id: sessionId, replId, userId: owner.id };
+    const details = { writer: { session }, kind: "restored", leftOut: [], inMotion: [] } as const;
+    const save = await commitSave(place, record, entries, details);
+    await directory.withdraw(session, { repl: { ...record, lastSave: save } });
     return save;
   };
 

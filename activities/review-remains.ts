@@ -1,7 +1,6 @@
 import { Context } from "@temporalio/activity";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { messageOf } from "../domain/errors.ts";
-import { readDeletions } from "../domain/registry.ts";
 import type { ReplId } from "../domain/repl.ts";
 import type { EndOfRepl, ReconcileInput, RemainsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -14,7 +13,7 @@ const graceMs = 10 * 60_000;
  * without a Deployment, which are removed, and look-ups of sessions that do not run, whose places in the quota are
  * freed, both only when they are older than ten minutes. A dry run changes nothing. May be repeated.
  */
-export function createReviewRemains({ store, cluster, directory }: Ports) {
+export function createReviewRemains({ registry, cluster, directory }: Ports) {
   return async ({ userId, isDryRun }: ReconcileInput): Promise<RemainsReview> => {
     const context = Context.current();
     const findings: string[] = [];
@@ -26,7 +25,7 @@ export function createReviewRemains({ store, cluster, directory }: Ports) {
       context.heartbeat();
       if (!isDryRun) await mend().catch((error: unknown) => findings.push(`${finding}: ${messageOf(error)}`));
     };
-    for (const { replId, owner } of await readDeletions(store)) {
+    for (const { replId, owner } of await registry.deletions()) {
       if (!isChosen({ userId: owner.id })) continue;
       const reason = "its deletion was interrupted";
       findings.push(`${replId}: delete, ${reason}`);

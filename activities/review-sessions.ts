@@ -3,7 +3,6 @@ import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
 import { warningEvent } from "../domain/events.ts";
 import type { RunningSession, SessionReport } from "../domain/ports.ts";
-import { readRecord } from "../domain/registry.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { reviewSession } from "../domain/session-review.ts";
 import type { EndOfRepl, ReconcileInput, SessionsReview } from "./inputs.ts";
@@ -21,7 +20,7 @@ const renewAfter = 1 / 3;
  * nobody from the others. A dry run changes nothing. May be repeated.
  */
 export function createReviewSessions(ports: Ports) {
-  const { cluster, directory, store, events, credentials, settings, lifetimes } = ports;
+  const { cluster, directory, registry, events, credentials, settings, lifetimes } = ports;
   const renewKeys = createRenewKeys(ports);
 
   return async ({ cursor, userId, idleSeconds, isDryRun }: ReconcileInput): Promise<SessionsReview> => {
@@ -43,7 +42,7 @@ export function createReviewSessions(ports: Ports) {
     return { seen: chosen.length, ends, findings, ...(next ? { next } : {}) };
 
     async function look(session: RunningSession, report: SessionReport | undefined): Promise<void> {
-      const record = await readRecord(store, session.userId, session.replId);
+      const record = await registry.read(session.userId, session.replId);
       const limits = { ...lifetimes, ...(idleSeconds === undefined ? {} : { idleSeconds }) };
       const verdict = reviewSession({ session, record, report }, limits, new Date());
       if (verdict.do === "nothing") {

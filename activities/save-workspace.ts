@@ -2,7 +2,7 @@ import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { errorEvent, saveEvent } from "../domain/events.ts";
 import type { SaveAttempt } from "../domain/ports.ts";
-import { readRecord, readSave } from "../domain/registry.ts";
+import { readSave } from "../domain/read-save.ts";
 import type { ReplId, ReplRecord, Session, User } from "../domain/repl.ts";
 import { failureReported, saveReported, type SaveReport, type SaveSummary } from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
@@ -27,11 +27,11 @@ export type SaveOutcome = SaveSummary & { readonly lost?: string };
  * nothing is removed.
  */
 export function createSaveWorkspace(ports: Ports) {
-  const { cluster, store, directory, events, settings } = ports;
+  const { cluster, store, registry, directory, events, settings } = ports;
   const renewKeys = createRenewKeys(ports);
 
   async function provenSave(owner: User, replId: ReplId, report: SaveReport | undefined) {
-    const record = await readRecord(store, owner.id, replId);
+    const record = await registry.read(owner.id, replId);
     if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
     const save = record.lastSave;
     const { generation } = await readSave(store, replId, save);
@@ -55,7 +55,7 @@ export function createSaveWorkspace(ports: Ports) {
       requireSaved(saved);
       const wasSaved = saved?.exitCode === 0;
       // No workspace was ever filled, and the registry does not have the REPL: there is nothing to keep.
-      if (!wasSaved && !(await readRecord(store, owner.id, replId)))
+      if (!wasSaved && !(await registry.read(owner.id, replId)))
         return { generation: 0, version: "", files: 0, bytes: 0, savedAt: new Date().toISOString() };
       const { record, save } = await provenSave(owner, replId, wasSaved ? saveReported(saved.message) : undefined);
       events.publish(replId, saveEvent(save));

@@ -20,12 +20,19 @@ import { replEvents, type ReplEventsOptions } from "./routes/repl-events.ts";
 import { replLookUps } from "./routes/repl-lookups.ts";
 import { replSaves, type ReplSavesOptions } from "./routes/repl-saves.ts";
 import { runnerRoutes, type RunnerRoutesOptions } from "./routes/runner.ts";
+import { savePointerRoutes, type SavePointerOptions } from "./routes/save-pointer.ts";
 import { wellKnownRoutes, type IssuerDocuments } from "./routes/well-known.ts";
 import { sessionCookie } from "./sessions.ts";
 import { limitsSchema, templateJson, templateSchema } from "./schemas.ts";
 
 export interface AppOptions
-  extends AuthOptions, ReplCommandsOptions, ReplEventsOptions, ReplSavesOptions, RunnerRoutesOptions {
+  extends
+    AuthOptions,
+    ReplCommandsOptions,
+    ReplEventsOptions,
+    ReplSavesOptions,
+    RunnerRoutesOptions,
+    SavePointerOptions {
   readonly checks: Checks;
   readonly issuer?: IssuerDocuments | undefined;
   readonly metrics: Metrics;
@@ -99,7 +106,8 @@ export function createApp(options: AppOptions) {
     .route("/api/repl", replCommands(options))
     .route("/api/repl", replSaves(options))
     .route("/api/repl", replEvents(options))
-    .route("/api/runner", runnerRoutes(options));
+    .route("/api/runner", runnerRoutes(options))
+    .route("/api/runner", savePointerRoutes(options));
 
   describeApi(app);
   app.route("/docs", docsRoutes());

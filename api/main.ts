@@ -1,6 +1,7 @@
 import { serve } from "@hono/node-server";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { connectToRedis } from "../adapters/redis-connection.ts";
+import { createPostgresRegistry } from "../adapters/postgres-registry.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
 import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
 import { createRedisTokenCache } from "../adapters/redis-token-cache.ts";
@@ -10,10 +11,12 @@ import { createTemporalClient } from "../adapters/temporal-client.ts";
 import { loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger, createRequestLogger } from "../config/logger.ts";
 import { githubOptions, objectStoreOptions, stsOptions, temporalOptions } from "../config/settings.ts";
-import { runMain } from "../config/start-up.ts";
+import { runMain, untilAvailable } from "../config/start-up.ts";
 import { startTracing } from "../config/tracing.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { version } from "../config/version.ts";
+import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
+import { registryProblem } from "../domain/registry-home.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { createApp } from "./app.ts";
 import { createGithub } from "./github.ts";
@@ -40,12 +43,14 @@ await runMain(async () => {
   });
   const logger = createLogger("api", config.LOG_LEVEL, tracing.isOn);
   const store = tracing.traced("store", createS3ObjectStore(objectStoreOptions(config)));
+  const database = config.DATABASE_URL ? createPostgresRegistry(config.DATABASE_URL) : undefined;
+  const registry = tracing.traced("registry", database ?? createObjectStoreRegistry(store));
   const cluster = tracing.traced(
     "cluster",
     createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE }),
   );
   const redis = connectToRedis(config.REDIS_URL);
-  const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
+  const readTruth = createReadTruth(registry, cluster, config.RUNNER_URL);
   const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
   const events = createRedisReplEvents(redis);
   const { client, connection } = createTemporalClient(
@@ -66,6 +71,7 @@ await runMain(async () => {
     reader: createReplReader({ directory, readTruth }),
     directory,
     store,
+    registry,
     workflows,
     events,
     // Workflows need no list of files.
@@ -84,6 +90,7 @@ await runMain(async () => {
     checks: {
       k8s: () => cluster.check(),
       s3: () => store.check(),
+      ...(database ? { postgres: () => database.check() } : {}),
       redis: () => directory.check(),
       temporal: () => workflows.check(),
     },
@@ -101,6 +108,14 @@ await runMain(async () => {
     previewDomain: config.PREVIEW_DOMAIN,
     isTraced: tracing.isOn,
   });
+  // Nothing is served late for it: while the store does not answer, neither does anything that needs it.
+  void untilAvailable(logger, "object store", () => registryProblem(store, database ? "postgres" : "bucket")).then(
+    (wrong) => {
+      if (!wrong) return;
+      console.error(wrong);
+      process.exit(1);
+    },
+  );
   if (!config.isProduction)
     logger.warn(
       { event: "development" },
@@ -139,7 +154,7 @@ await runMain(async () => {
         events.close();
         tokens.close();
         redis.disconnect();
-        void Promise.allSettled([connection.close(), tracing.stop()]).finally(() => process.exit(0));
+        void Promise.allSettled([connection.close(), database?.close(), tracing.stop()]).finally(() => process.exit(0));
       });
     });
   }

@@ -67,3 +67,23 @@ export const restoreRequest = z
 export const restoreAnswerSchema = z
   .object({ replId: z.string(), save: z.object({ generation: z.int(), files: z.int(), bytes: z.int() }) })
   .openapi("RestoreAnswer");
+
+/** A pod's own name for itself. */
+export const podSchema = z.string().min(1).max(253).openapi({ example: "repl-4hw2kqvxj3n5ayzd-6d5f" });
+
+const versionSchema = z
+  .string()
+  .regex(/^[\w.~+/=-]{1,1024}$/, "give the object's version as the store names it")
+  .openapi({ description: "Of the manifest's object" });
+
+export const savedReplSchema = z
+  .object({
+    id: z.string(),
+    owner: z.object({ id: z.string(), login: z.string() }),
+    lastSave: saveSchema.extend({ version: z.string() }).optional(),
+  })
+  .openapi("SavedRepl");
+
+export const movedPointerSchema = z
+  .object({ pod: podSchema.optional(), parent: z.int().min(0), generation: z.int().min(1), version: versionSchema })
+  .openapi("MovedPointer");

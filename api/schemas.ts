@@ -183,6 +183,7 @@ export const pingSchema = z
     s3: z.string(),
     redis: z.string(),
     temporal: z.string(),
+    postgres: z.string().optional().openapi({ description: "Where the registry is there" }),
     version: z.string().openapi({ description: "Of this API, with its build", example: "0.1.0+4b825dc642cb" }),
   })
   .openapi("Ping", { description: 'Each but the version is "ok" or a short reason.' });

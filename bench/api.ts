@@ -5,7 +5,7 @@ import { Redis } from "ioredis";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { loadConfig } from "../config/config.ts";
 import { objectStoreOptions } from "../config/settings.ts";
-import { createRecord } from "../domain/registry.ts";
+import { createObjectStoreRecords } from "../domain/object-store-registry.ts";
 import { answers, endPrograms, startProgram as start } from "./programs.ts";
 import { freePort } from "../tools/free-port.ts";
 import { signIn, type Person } from "../tools/api-client.ts";
@@ -105,7 +105,7 @@ async function personWith(api: string, environment: Readonly<Record<string, stri
   const savedAt = new Date().toISOString();
   await Promise.all(
     ids.map((replId, index) =>
-      createRecord(store, {
+      createObjectStoreRecords(store).create({
         id: replId,
         name: `A REPL with a name, number ${index}`,
         owner: { id: person.userId, login: person.login },

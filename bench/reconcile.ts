@@ -16,7 +16,7 @@ import { loadTemplates } from "../config/templates.ts";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { objectKey } from "../domain/naming.ts";
-import { createRecord, readRecord } from "../domain/registry.ts";
+import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { deploymentManifest } from "../manifests/deployment.ts";
@@ -42,12 +42,14 @@ export async function benchReconcile({ environment }: BenchOptions, print: (row:
   const apps = kubernetes.makeApiClient(k8s.AppsV1Api);
   const store = createS3ObjectStore(objectStoreOptions(config));
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace });
+  const registry = createObjectStoreRegistry(store);
   const redis = connectToRedis(config.REDIS_URL);
-  const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
+  const readTruth = createReadTruth(registry, cluster, config.RUNNER_URL);
   const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
   const settings = { ...clusterSettings(config), namespace };
   const ports = {
     store,
+    registry,
     cluster,
     directory,
     settings,
@@ -69,7 +71,7 @@ export async function benchReconcile({ environment }: BenchOptions, print: (row:
     const createdAt = new Date().toISOString();
     const lastSave = { generation: 1, version: "v", files: 1, bytes: 1, savedAt: createdAt };
     const record = { id: replId, name: "Bench", owner, template: "node", createdAt, lastSave };
-    await createRecord(store, { ...record, sessionId: session.id });
+    await registry.create({ ...record, sessionId: session.id });
     const plan = { repl: record, session, template, ticketKey: "{}", runnerToken: "" };
     const body = deploymentManifest(plan, settings);
     if (body.spec) body.spec.paused = true;
@@ -87,7 +89,7 @@ export async function benchReconcile({ environment }: BenchOptions, print: (row:
       const floor = await measured(async () => {
         for await (const sessions of pagesOfSessions(cluster))
           await mapConcurrently(sessions, { items: concurrentReads }, ({ userId, replId }) =>
-            readRecord(store, userId, replId),
+            registry.read(userId, replId),
           );
       });
       let seen = 0;

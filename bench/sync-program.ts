@@ -1,6 +1,7 @@
 import { subscribe } from "node:diagnostics_channel";
 import { createS3FileStore } from "../adapters/s3-file-store.ts";
 import type { S3Options } from "../adapters/s3-requests.ts";
+import { createSavePlace } from "../domain/object-store-registry.ts";
 import type { Session } from "../domain/repl.ts";
 import { restoreWorkspace } from "../sync/restore.ts";
 import { saveWorkspace } from "../sync/save.ts";
@@ -18,7 +19,8 @@ const { command, store, session, root, knownFolder } = JSON.parse(process.argv[2
 let requests = 0;
 subscribe("undici:request:create", () => void requests++);
 const files = createS3FileStore(store);
-if (command === "save") await saveWorkspace(files, session, { root, knownFolder, pod: "bench", kind: "checkpoint" });
-else await restoreWorkspace(files, session, { root, knownFolder, pod: "bench" });
+if (command === "save")
+  await saveWorkspace(createSavePlace(files), session, { root, knownFolder, pod: "bench", kind: "checkpoint" });
+else await restoreWorkspace(createSavePlace(files), session, { root, knownFolder, pod: "bench" });
 console.log(JSON.stringify({ requests, peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024) }));
 process.exit(0);

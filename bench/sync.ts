@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { loadConfig } from "../config/config.ts";
 import { objectStoreOptions } from "../config/settings.ts";
-import { createRecord } from "../domain/registry.ts";
+import { createObjectStoreRecords } from "../domain/object-store-registry.ts";
 import { bundle } from "../tools/image-contents.ts";
 import { buildRclone, rcloneEnvironment, rcloneFlags } from "./rclone.ts";
 import { percentile, ratio, type BenchOptions, type Row } from "./rows.ts";
@@ -159,7 +159,7 @@ function ownTool(program: string, work: string, store: Store): Tool {
       for (const folder of [saved, restored]) rmSync(folder, { recursive: true, force: true });
       const id = `repl-${randomUUID().slice(0, 18)}`;
       session = { id: `s${randomUUID()}`, replId: id, userId: "bench" };
-      await createRecord(createS3ObjectStore(store), {
+      await createObjectStoreRecords(createS3ObjectStore(store)).create({
         id,
         name: "Bench",
         owner: { id: "bench", login: "bench" },

@@ -102,6 +102,10 @@ const schema = z.object({
   STS_ENDPOINT: url.optional(),
   STS_AUDIENCE: z.string().default("sts.amazonaws.com"),
   STS_DURATION: seconds(900, 12 * hour, 12 * hour),
+  /** The registry of REPLs; it is in the bucket when absent. */
+  DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: "use postgres://USER:PASSWORD@HOST:PORT/DATABASE" })
+    .optional(),
   KUBECONFIG: z.string().optional(),
   REPL_NAMESPACE: z.string().default("devex-repls"),
   INGRESS_CLASS: z.string().default("traefik"),
@@ -186,6 +190,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     problems.push("GITHUB_ID and GITHUB_SECRET: set both or neither");
   if ((parsed.data?.TEMPORAL_TLS_CERT === undefined) !== (parsed.data?.TEMPORAL_TLS_KEY === undefined))
     problems.push("TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY: set both or neither");
+  if (parsed.data?.DATABASE_URL && !parsed.data.RUNNER_API_URL)
+    problems.push("RUNNER_API_URL: is missing; with DATABASE_URL the pods tell the API of each save");
   const sts = ["STS_ROLE_ARN", "STS_ISSUER", "STS_SIGNING_KEY"] as const;
   const given = sts.filter((name) => parsed.data?.[name] !== undefined).length;
   const keys = ["S3_ACCESS_KEY", "S3_SECRET_KEY"] as const;

@@ -20,6 +20,7 @@ export function clusterSettings(config: Config): ClusterSettings {
     runnerImage: config.RUNNER_IMAGE,
     syncImage: config.SYNC_IMAGE,
     runnerApiUrl: config.RUNNER_API_URL,
+    savePointer: config.DATABASE_URL ? "api" : "store",
     checkpointSeconds: config.CHECKPOINT_SECONDS,
     runtimeClass: config.RUNTIME_CLASS,
     allowedOrigins: [...origins],

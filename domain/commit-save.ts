@@ -1,8 +1,7 @@
 import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
-import type { FileStore } from "./ports.ts";
-import { updateRecord } from "./registry.ts";
-import type { ReplRecord } from "./repl.ts";
+import type { FileStore, SavePointer, Writer } from "./ports.ts";
+import type { SavedRepl } from "./repl.ts";
 import {
   createManifest,
   summarize,
@@ -16,29 +15,30 @@ import {
 /** Manifests that never became saves may stand in the way: their numbers are passed over, but not for ever. */
 const maximumNumbersPassed = 50;
 
-/** Who saves: a session, and which of its pods. */
-export interface Writer {
-  readonly sessionId: string;
-  /** Absent where no pod is behind it. */
-  readonly pod?: string | undefined;
+/** Where saves are made. */
+export interface SavePlace {
+  readonly store: FileStore;
+  readonly pointer: SavePointer;
 }
 
-export interface CommitDetails extends Writer, Pick<SaveHeader, "kind" | "leftOut" | "inMotion"> {}
+export interface CommitDetails extends Pick<SaveHeader, "kind" | "leftOut" | "inMotion"> {
+  readonly writer: Writer;
+}
 
 /**
  * Makes a tree the newest save: writes the manifest under a number that nobody has used, reads it back, and
- * moves the record's pointer by a conditional write. Throws `conflict` when the session is not the writer (any
- * more) or somebody else saved after `record` was read. A repetition of one that got through is success.
+ * moves the record's pointer to it. Throws `conflict` when the session is not the writer (any more) or somebody else
+ * saved after `record` was read. A repetition of one that got through is success.
  */
 export async function commitSave(
-  store: FileStore,
-  record: ReplRecord,
+  { store, pointer }: SavePlace,
+  record: SavedRepl,
   entries: readonly SaveEntry[],
-  details: CommitDetails,
+  { writer, kind, leftOut, inMotion }: CommitDetails,
 ): Promise<SaveSummary> {
-  const { id: replId, owner } = record;
-  const { sessionId, kind, leftOut, inMotion } = details;
+  const replId = record.id;
   const parent = record.lastSave?.generation ?? 0;
+  const sessionId = writer.session.id;
   const createdAt = new Date().toISOString();
   for (let generation = parent + 1; generation <= parent + maximumNumbersPassed; generation++) {
     const manifest = createManifest(
@@ -48,28 +48,10 @@ export async function commitSave(
     const version = await writeManifest(store, manifest);
     if (version === undefined) continue;
     const summary = summarize(manifest, version);
-    await updateRecord(store, owner.id, replId, (current) => {
-      // Our own write, whose answer was lost.
-      if (current.lastSave?.version === version) return current;
-      requireWriter(current, details);
-      if ((current.lastSave?.generation ?? 0) !== parent)
-        throw new ReplError("conflict", `a save of ${replId} after ${parent} was made by somebody else`);
-      return { ...current, lastSave: summary };
-    });
+    await pointer.move(writer, parent, summary);
     return summary;
   }
   throw new ReplError("unavailable", `${replId}: too many manifests that never became a save`);
-}
-
-/**
- * Throws `conflict` unless it is the REPL's one writer: the session that claimed it last, in the pod that restored
- * for it last. A pod that was given up for lost may live on where nobody reaches it.
- */
-export function requireWriter(record: ReplRecord, { sessionId, pod }: Writer): void {
-  const { restored } = record;
-  if (pod !== undefined && restored?.sessionId === sessionId && restored.pod !== pod)
-    throw new ReplError("conflict", `${record.id} runs in another pod of this session now`);
-  if (record.sessionId !== sessionId) throw new ReplError("conflict", `${record.id} belongs to another session now`);
 }
 
 /** Undefined when there is another manifest of that number already. */

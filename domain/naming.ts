@@ -23,6 +23,8 @@ export const objectKey = {
   allRecords: `${internalPrefix}repls/`,
   records: (userId: string) => `${internalPrefix}repls/${userId}/`,
   record: (userId: string, replId: ReplId) => `${internalPrefix}repls/${userId}/${replId}.json`,
+  /** Says where the records are, if not here. */
+  registryHome: `${internalPrefix}registry`,
   deletions: `${internalPrefix}deletions/`,
   /** Names a REPL from when its deletion begins until nothing of it is left. */
   deletion: (userId: string, replId: ReplId) => `${internalPrefix}deletions/${userId}/${replId}.json`,
@@ -32,8 +34,9 @@ export const objectKey = {
 } as const;
 
 /** Whose record lies under a key. */
-export function replIdOfRecord(recordKey: string): ReplId {
-  return recordKey.slice(recordKey.lastIndexOf("/") + 1).replace(/\.json$/, "");
+export function nameOfRecord(recordKey: string): { readonly userId: string; readonly replId: ReplId } {
+  const [userId = "", file = ""] = recordKey.split("/").slice(-2);
+  return { userId, replId: file.replace(/\.json$/, "") };
 }
 
 export const redisKey = {

@@ -1,6 +1,16 @@
 import type { ReplEvent } from "./events.ts";
-import type { SaveStatus } from "./save.ts";
-import type { KnownRepl, KnownSession, Repl, ReplId, ReplRecord, Session, SessionState } from "./repl.ts";
+import type { SaveStatus, SaveSummary } from "./save.ts";
+import type {
+  KnownRepl,
+  KnownSession,
+  Repl,
+  ReplId,
+  ReplRecord,
+  SavedRepl,
+  Session,
+  SessionState,
+  User,
+} from "./repl.ts";
 
 /** One stored version of an object. */
 export interface StoredObject {
@@ -78,6 +88,65 @@ export interface ObjectStore extends FileStore {
   /** Removes every version of everything under a prefix. */
   purge(prefix: string): Promise<void>;
   check(): Promise<void>;
+}
+
+/** A REPL whose deletion has begun: there may still be files of it. */
+export interface Deletion {
+  readonly replId: ReplId;
+  readonly owner: User;
+}
+
+/** Names a record without reading it. */
+export interface RecordName {
+  readonly userId: string;
+  readonly replId: ReplId;
+}
+
+/**
+ * The registry: the truth about which REPLs there are, a record each, and notes of the deletions that are under way.
+ * Every call may be repeated and throws `unavailable` when the registry cannot answer.
+ */
+export interface Registry {
+  read(userId: string, replId: ReplId): Promise<ReplRecord | undefined>;
+  /** All REPLs of a user, in no particular order. */
+  list(userId: string): Promise<ReplRecord[]>;
+  /** Whose records there are, all of them; one that cannot be read is among them. */
+  names(): Promise<RecordName[]>;
+  /** Writes a new record; one that is there already and was made at the same time is success, another one throws `conflict`. */
+  create(record: ReplRecord): Promise<void>;
+  /**
+   * Reads, changes and writes back a record: of two at once each sees what the other has written. `change` may be
+   * called again, and may throw to leave the record as it is. Throws `not_found` when there is none.
+   */
+  update(userId: string, replId: ReplId, change: (record: ReplRecord) => ReplRecord): Promise<ReplRecord>;
+  remove(userId: string, replId: ReplId): Promise<void>;
+  noteDeletion(deletion: Deletion): Promise<void>;
+  hasDeletion(userId: string, replId: ReplId): Promise<boolean>;
+  /** Deletions that have begun and not ended; few, and none most of the time. */
+  deletions(): Promise<Deletion[]>;
+  /** Nothing of the REPL is left. */
+  endDeletion(userId: string, replId: ReplId): Promise<void>;
+  check(): Promise<void>;
+}
+
+/** Who saves: a session, and which of its pods. */
+export interface Writer {
+  readonly session: Session;
+  /** Absent where no pod is behind it. */
+  readonly pod?: string | undefined;
+}
+
+/**
+ * Where a REPL's record says which save is its newest, for the REPL's one writer: the session that claimed it last, in
+ * the pod that restored for it last. Every call may be repeated. Throws `not_found` without a record, `conflict` when
+ * somebody else is the writer (now), and `unavailable`.
+ */
+export interface SavePointer {
+  read(writer: Writer): Promise<SavedRepl>;
+  /** From here on no other pod of the session can save. Where one did before, the record says that it was lost. */
+  claim(session: Session, pod: string): Promise<SavedRepl>;
+  /** Makes a save whose manifest is stored the newest one. Throws `conflict` when the newest is not `parent`. */
+  move(writer: Writer, parent: number, save: SaveSummary): Promise<void>;
 }
 
 export interface SaveAttempt {

@@ -35,6 +35,9 @@ export interface ReplRecord {
   };
 }
 
+/** What a save or restore goes out from. */
+export type SavedRepl = Pick<ReplRecord, "id" | "owner" | "lastSave">;
+
 /** One running time of a REPL. */
 export interface Session {
   readonly id: string;

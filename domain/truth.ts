@@ -1,15 +1,14 @@
 import { accessUrl } from "./naming.ts";
-import type { Cluster, ObjectStore, ReadTruth } from "./ports.ts";
-import { readRecords } from "./registry.ts";
+import type { Cluster, ReadTruth, Registry } from "./ports.ts";
 
 /** The truth about a user's REPLs: which there are says the registry, which of them run says the cluster. */
 export function createReadTruth(
-  store: ObjectStore,
+  registry: Pick<Registry, "list">,
   cluster: Pick<Cluster, "listSessions">,
   runnerUrl: string,
 ): ReadTruth {
   return async (userId) => {
-    const [records, sessions] = await Promise.all([readRecords(store, userId), cluster.listSessions(userId)]);
+    const [records, sessions] = await Promise.all([registry.list(userId), cluster.listSessions(userId)]);
     return records.map((record) => {
       const session = sessions.find(({ replId }) => replId === record.id);
       if (!session) return { record };

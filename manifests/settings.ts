@@ -12,6 +12,8 @@ export interface ClusterSettings {
   readonly syncImage: string;
   /** Where runners reach the API; without it they report nothing. */
   readonly runnerApiUrl?: string | undefined;
+  /** Whom sync containers ask for the newest save: the bucket, or the API before a database. */
+  readonly savePointer: "store" | "api";
   /** How long a change waits for its checkpoint at most, but for the time the checkpoint itself takes. */
   readonly checkpointSeconds: number;
   readonly runtimeClass?: string | undefined;

@@ -43,12 +43,14 @@ function syncEnvironment(session: Session, settings: ClusterSettings): V1EnvVar[
     ...(endpoint ? [{ name: "S3_ENDPOINT", value: endpoint }] : []),
     { name: "S3_REGION", value: region },
     { name: "S3_BUCKET", value: bucket },
+    ...(settings.savePointer === "api" ? [{ name: "SAVE_POINTER", value: "api" }] : []),
   ];
 }
 
 /** For containers that use their keys as soon as they start: they get those that the Secret has then. */
-function keysEnvironment(session: Session): V1EnvVar[] {
+function keysEnvironment(session: Session, settings: ClusterSettings): V1EnvVar[] {
   return [
+    ...(settings.savePointer === "api" ? apiEnvironment(session, settings) : []),
     fromSecret(session, "S3_ACCESS_KEY", "accessKey"),
     fromSecret(session, "S3_SECRET_KEY", "secretKey"),
     fromSecret(session, "S3_SESSION_TOKEN", "sessionToken"),
@@ -71,7 +73,7 @@ export function restoreContainer(session: Session, settings: ClusterSettings): V
     imagePullPolicy: "IfNotPresent",
     args: ["restore"],
     restartPolicy: "Always",
-    env: [...syncEnvironment(session, settings), ...keysEnvironment(session)],
+    env: [...syncEnvironment(session, settings), ...keysEnvironment(session, settings)],
     volumeMounts: syncMounts,
     resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "1Gi" } },
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
@@ -79,7 +81,7 @@ export function restoreContainer(session: Session, settings: ClusterSettings): V
 }
 
 /** The checkpoints tell the API of their session, because nothing of the user's runs where they do. */
-function reportEnvironment(session: Session, { runnerApiUrl }: ClusterSettings): V1EnvVar[] {
+function apiEnvironment(session: Session, { runnerApiUrl }: ClusterSettings): V1EnvVar[] {
   if (!runnerApiUrl) return [];
   return [{ name: "DEVEX_API_URL", value: runnerApiUrl }, fromSecret(session, "DEVEX_RUNNER_TOKEN", "runnerToken")];
 }
@@ -95,7 +97,7 @@ export function checkpointContainer(session: Session, settings: ClusterSettings)
     env: [
       ...syncEnvironment(session, settings),
       { name: "S3_KEYS_FOLDER", value: keysFolder },
-      ...reportEnvironment(session, settings),
+      ...apiEnvironment(session, settings),
       { name: "CHECKPOINT_SECONDS", value: String(settings.checkpointSeconds) },
     ],
     volumeMounts: [...syncMounts, { name: keysVolume, mountPath: keysFolder, readOnly: true }],
@@ -111,7 +113,7 @@ export function saveContainer(session: Session, settings: ClusterSettings, name:
     image: settings.syncImage,
     imagePullPolicy: "IfNotPresent",
     args: ["save"],
-    env: [...syncEnvironment(session, settings), ...keysEnvironment(session)],
+    env: [...syncEnvironment(session, settings), ...keysEnvironment(session, settings)],
     volumeMounts: syncMounts,
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
   };

@@ -2,9 +2,12 @@ import { existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSyn
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { createS3FileStore } from "../adapters/s3-file-store.ts";
+import type { SavePlace } from "../domain/commit-save.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { closingMarker, restoredMarker, saveStatusFile, syncFolder, workspaceFolder } from "../domain/naming.ts";
+import { createSavePlace } from "../domain/object-store-registry.ts";
 import type { SaveReport, SaveStatus } from "../domain/save.ts";
+import { createApiSavePointer } from "./api-save-pointer.ts";
 import { tryLock } from "./native.ts";
 import { startReporting } from "./report.ts";
 import { restoreWorkspace, type RestoreProgress } from "./restore.ts";
@@ -18,7 +21,8 @@ const usage = `usage: sync restore | checkpoint | save
   restore      fills the workspace with the newest save, then waits
   checkpoint   saves the workspace if it has changed, and ends
   save         ends the REPL's programs and makes the last save of the session
-with REPL_ID, SESSION_ID, USER_ID and S3_* in the environment`;
+with REPL_ID, SESSION_ID, USER_ID and S3_* in the environment; SAVE_POINTER=api where the
+registry is asked through the API, with DEVEX_API_URL and DEVEX_RUNNER_TOKEN`;
 
 /** Kubernetes shows at most 4096 bytes of it as the container's last words. */
 const terminationLog = "/dev/termination-log";
@@ -60,7 +64,7 @@ async function restore(): Promise<number> {
     told = performance.now();
     console.log(JSON.stringify({ event: "restoring", ...progress }));
   };
-  const restored = await restoreWorkspace(openStore(), sessionOf(), { ...here, onProgress: tell });
+  const restored = await restoreWorkspace(openPlace(), sessionOf(), { ...here, onProgress: tell });
   console.log(JSON.stringify({ event: "restored", ...restored, durationMs: Math.round(performance.now() - started) }));
   writeFileSync(restoredMarker, JSON.stringify(restored));
   return idle();
@@ -92,7 +96,7 @@ async function saveWhatChanged(): Promise<number> {
   const since = readStatus().unsaved?.since ?? new Date().toISOString();
   let unsaved = { files: 0, bytes: 0, since };
   try {
-    const report = await saveWorkspace(openStore(), sessionOf(), {
+    const report = await saveWorkspace(openPlace(), sessionOf(), {
       ...here,
       kind: "checkpoint",
       giveUpMarker: closingMarker,
@@ -117,10 +121,18 @@ async function save(): Promise<number> {
   const notStopped = await stopPrograms(session.replId);
   for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
     if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
-  const report: SaveReport = await saveWorkspace(openStore(), session, { ...here, kind: "close" });
+  const report: SaveReport = await saveWorkspace(openPlace(), session, { ...here, kind: "close" });
   const durationMs = Math.round(performance.now() - started);
   lastWords({ ...report, ...(notStopped ? { notStopped } : {}), durationMs });
   return exitCodes.done;
+}
+
+/** Where the files go, and who keeps the pointer to the newest save: the bucket too, or a database behind the API. */
+function openPlace(): SavePlace {
+  const store = openStore();
+  if (process.env["SAVE_POINTER"] !== "api") return createSavePlace(store);
+  const [apiUrl, token] = [required("DEVEX_API_URL"), required("DEVEX_RUNNER_TOKEN")];
+  return { store, pointer: createApiSavePointer({ apiUrl, token }) };
 }
 
 function openStore() {

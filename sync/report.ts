@@ -1,11 +1,8 @@
-import { once } from "node:events";
-import http, { type IncomingMessage } from "node:http";
-import https from "node:https";
-import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { basePathOf, runnerPort } from "../domain/naming.ts";
 import type { ReplId } from "../domain/repl.ts";
 import type { SaveStatus } from "../domain/save.ts";
+import { request } from "./request.ts";
 
 export interface ReportOptions {
   readonly apiUrl: string;
@@ -18,7 +15,6 @@ export interface ReportOptions {
 }
 
 const everyMs = 10_000;
-const timeoutMs = 5000;
 /** A close waits for a checkpoint to end. */
 const lastWordsMs = 1000;
 
@@ -36,9 +32,9 @@ export function startReporting({ apiUrl, replId, token, runnerUrl, status }: Rep
     const save = status();
     told = JSON.stringify(save);
     try {
-      const activity = JSON.parse(await request(runner, "GET")) as object;
+      const activity = JSON.parse((await request(runner, "GET")).body) as object;
       const body = JSON.stringify({ ...activity, ...(Object.keys(save).length > 0 ? { save } : {}) });
-      await request(api, "POST", { authorization: `Bearer ${token}`, "content-type": "application/json" }, body);
+      await request(api, "POST", token, body);
     } catch {
       // The next one comes soon.
     }
@@ -53,17 +49,4 @@ export function startReporting({ apiUrl, replId, token, runnerUrl, status }: Rep
       await Promise.race([lastWords, delay(lastWordsMs)]);
     },
   };
-}
-
-/** By http itself, which a process that lives for a tenth of a second has sooner than fetch. */
-async function request(
-  url: string,
-  method: string,
-  headers: Record<string, string> = {},
-  body?: string,
-): Promise<string> {
-  const send = url.startsWith("https:") ? https.request : http.request;
-  const asking = send(url, { method, headers, signal: AbortSignal.timeout(timeoutMs) });
-  const [answer] = (await once(asking.end(body), "response")) as [IncomingMessage];
-  return text(answer);
 }

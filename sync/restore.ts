@@ -1,11 +1,11 @@
 import { createHash, hash } from "node:crypto";
 import { chmodSync, fchmodSync, ftruncateSync, linkSync, mkdirSync, symlinkSync, writeSync } from "node:fs";
 import { open, readdir, rm } from "node:fs/promises";
-import { requireWriter } from "../domain/commit-save.ts";
+import type { SavePlace } from "../domain/commit-save.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import type { FileStore } from "../domain/ports.ts";
-import { readSave, updateRecord } from "../domain/registry.ts";
-import type { ReplRecord, Session } from "../domain/repl.ts";
+import { readSave } from "../domain/read-save.ts";
+import type { Session } from "../domain/repl.ts";
 import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { writeKnownTree } from "./known-tree.ts";
@@ -42,12 +42,12 @@ const longAfterNs = 2n ** 64n;
  * repeated: what an earlier attempt left is removed first.
  */
 export async function restoreWorkspace(
-  store: FileStore,
+  { store, pointer }: SavePlace,
   session: Session,
   { root, knownFolder, pod, onProgress }: RestoreOptions,
 ): Promise<SaveSummary> {
   // From here on no other pod of this session can save, so what is read now stays the newest.
-  const record = await becomeWriter(store, session, pod);
+  const record = await pointer.claim(session, pod);
   if (!record.lastSave) throw new ReplError("not_found", `${session.replId} has no save to restore`);
   const { entries, files: ofFiles, bytes: ofBytes } = await readSave(store, session.replId, record.lastSave);
   for (const name of await readdir(root)) await rm(`${root}/${name}`, { recursive: true, force: true });
@@ -87,23 +87,6 @@ export async function restoreWorkspace(
   }
   noteTree(root, knownFolder, record.lastSave, entries);
   return record.lastSave;
-}
-
-/** A session that was restored in another pod before has lost that one, and what nobody saved of it. */
-function becomeWriter(store: FileStore, session: Session, pod: string): Promise<ReplRecord> {
-  return updateRecord(store, session.userId, session.replId, (current) => {
-    requireWriter(current, { sessionId: session.id });
-    const { restored, lastSave, lastLoss: before } = current;
-    const isLoss = restored?.sessionId === session.id && restored.pod !== pod;
-    const count = (before?.sessionId === session.id ? (before.count ?? 1) : 0) + 1;
-    const lastLoss = {
-      sessionId: session.id,
-      at: new Date().toISOString(),
-      generation: lastSave?.generation ?? 0,
-      count,
-    };
-    return { ...current, restored: { sessionId: session.id, pod }, ...(isLoss ? { lastLoss } : {}) };
-  });
 }
 
 /** Nobody else has been here yet, so every file is what its times say. */

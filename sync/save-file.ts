@@ -1,6 +1,6 @@
 import { ReplError } from "../domain/errors.ts";
 import { partBytes, type FileStore, type StoredObject } from "../domain/ports.ts";
-import type { ReplRecord } from "../domain/repl.ts";
+import type { SavedRepl } from "../domain/repl.ts";
 import type { FileEntry } from "../domain/save.ts";
 import { hashParts, openFile, withWhole, storeParts, type OpenFile } from "./file-content.ts";
 import { keyOfFile, oddKey } from "./paths.ts";
@@ -15,7 +15,7 @@ export type FileContent = Pick<FileEntry, "key" | "version" | "sha256" | "sizeBy
 
 export interface SaveFileOptions {
   readonly store: FileStore;
-  readonly record: ReplRecord;
+  readonly record: SavedRepl;
   /** Stored by attempts that did not come to their end, by path. */
   readonly loose: ReadonlyMap<string, FileEntry>;
   readonly onUpload: (entry: FileEntry) => void;
@@ -85,7 +85,7 @@ async function storeContent(
 
 /** A store on a file system cannot put a file where a folder's files once were: that file goes under its digest. */
 async function putWhereItFits<Stored extends StoredObject>(
-  record: ReplRecord,
+  record: SavedRepl,
   { path }: FileNode,
   put: (key: string) => Promise<Stored>,
 ): Promise<Stored & { readonly key: string }> {

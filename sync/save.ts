@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
-import { commitSave, requireWriter } from "../domain/commit-save.ts";
+import { commitSave, type SavePlace } from "../domain/commit-save.ts";
 import { ReplError } from "../domain/errors.ts";
-import { partBytes, type FileStore } from "../domain/ports.ts";
-import { readRecord, readSave } from "../domain/registry.ts";
+import { partBytes } from "../domain/ports.ts";
+import { readSave } from "../domain/read-save.ts";
 import type { Session } from "../domain/repl.ts";
 import {
   sameTree,
@@ -44,11 +44,11 @@ const maximumPathShown = 150;
  * the newest save is not saved again. Throws `conflict` when the session is not the REPL's writer (any more).
  * May be repeated: what an attempt has stored the next one does not store again.
  */
-export async function saveWorkspace(store: FileStore, session: Session, options: SaveOptions): Promise<SaveReport> {
+export async function saveWorkspace(place: SavePlace, session: Session, options: SaveOptions): Promise<SaveReport> {
   const { root, knownFolder, pod, kind, concurrentFiles = standardConcurrentFiles } = options;
-  const record = await readRecord(store, session.userId, session.replId);
-  if (!record) throw new ReplError("not_found", `${session.replId} is not in the registry`);
-  requireWriter(record, { sessionId: session.id, pod });
+  const { store } = place;
+  const writer = { session, pod };
+  const record = await place.pointer.read(writer);
   const { lastSave } = record;
   const uploads: FileEntry[] = [];
   const loose = readLooseUploads(knownFolder);
@@ -121,7 +121,7 @@ export async function saveWorkspace(store: FileStore, session: Session, options:
       const summary =
         mayBeSame && sameTree(await readBefore(), entries)
           ? lastSave
-          : await commitSave(store, record, entries, { sessionId: session.id, pod, kind, leftOut, inMotion });
+          : await commitSave(place, record, entries, { writer, kind, leftOut, inMotion });
       writeKnownTree(knownFolder, summary, tree, entries, readAtNs);
       return report(summary, leftOut.length, inMotion);
     }

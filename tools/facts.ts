@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { WorkflowNotFoundError } from "@temporalio/client";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { connectToRedis } from "../adapters/redis-connection.ts";
+import { createPostgresRegistry } from "../adapters/postgres-registry.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { createTemporalClient } from "../adapters/temporal-client.ts";
@@ -11,9 +12,10 @@ import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { ReplFacts, RunningWorkflow } from "../domain/invariants.ts";
-import { objectKey, replIdOfRecord, workflowIdOf } from "../domain/naming.ts";
+import { workflowIdOf } from "../domain/naming.ts";
+import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
 import type { RunningSession } from "../domain/ports.ts";
-import { readDeletions, readSave } from "../domain/registry.ts";
+import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
 import { createReadTruth } from "../domain/truth.ts";
 
@@ -21,7 +23,7 @@ const concurrentRepls = 8;
 const workflowPrefix = workflowIdOf("");
 
 /** Who is asked. */
-export type Source = "the object store" | "the cluster" | "Redis" | "Temporal";
+export type Source = "the object store" | "Postgres" | "the cluster" | "Redis" | "Temporal";
 
 export type Witness = Awaited<ReturnType<typeof openWitness>>;
 
@@ -36,7 +38,10 @@ export async function openWitness(config: Config) {
   const store = createS3ObjectStore(objectStoreOptions(config));
   const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
   const redis = connectToRedis(config.REDIS_URL);
-  const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
+  const database = config.DATABASE_URL ? createPostgresRegistry(config.DATABASE_URL) : undefined;
+  const registry = database ?? createObjectStoreRegistry(store);
+  const registrySource: Source = database ? "Postgres" : "the object store";
+  const readTruth = createReadTruth(registry, cluster, config.RUNNER_URL);
   const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
   const { client, connection } = createTemporalClient(temporalOptions(config), config.TEMPORAL_NAMESPACE);
 
@@ -61,16 +66,15 @@ export async function openWitness(config: Config) {
 
   /** By id; one that cannot be read is named in `broken`. */
   async function recordsOf(isChosen: (replId: string) => boolean) {
-    const keys = (await store.list(objectKey.allRecords)).filter((key) => isChosen(replIdOfRecord(key)));
+    const names = (await registry.names()).filter(({ replId }) => isChosen(replId));
     const records = new Map<string, ReplRecord>();
     const broken = new Map<string, string>();
-    await mapConcurrently(keys, { items: concurrentRepls }, async (key) => {
-      const replId = replIdOfRecord(key);
+    await mapConcurrently(names, { items: concurrentRepls }, async ({ userId, replId }) => {
       try {
-        const object = await store.getText(key);
-        if (object) records.set(replId, JSON.parse(object.text) as ReplRecord);
+        const record = await registry.read(userId, replId);
+        if (record) records.set(replId, record);
       } catch (error) {
-        broken.set(replId, `${key} cannot be read: ${messageOf(error)}`);
+        broken.set(replId, `its record cannot be read: ${messageOf(error)}`);
       }
     });
     return { records, broken };
@@ -133,14 +137,10 @@ export async function openWitness(config: Config) {
     /** Of every REPL that anything knows of, or of some. */
     async facts(isChosen: (replId: string) => boolean = () => true): Promise<ReplFacts[]> {
       const [{ records, broken }, sessions, workflows, deletions] = await Promise.all([
-        ask("the object store", () => recordsOf(isChosen), { records: new Map(), broken: new Map() }),
+        ask(registrySource, () => recordsOf(isChosen), { records: new Map(), broken: new Map() }),
         ask("the cluster", allSessions, new Map()),
         ask("Temporal", runningWorkflows, new Map()),
-        ask(
-          "the object store",
-          async () => new Set((await readDeletions(store)).map(({ replId }) => replId)),
-          new Set(),
-        ),
+        ask(registrySource, async () => new Set((await registry.deletions()).map(({ replId }) => replId)), new Set()),
       ]);
       const marked = await ask("Redis", markedSessions, new Map());
       const ids = new Set([
@@ -178,6 +178,7 @@ export async function openWitness(config: Config) {
     reports: (sessions: readonly Session[]) => ask("Redis", () => directory.reports(sessions), []),
     async close(): Promise<void> {
       redis.disconnect();
+      await database?.close();
       await connection.close();
     },
   };

@@ -38,6 +38,14 @@ export function createInspector(environment: Readonly<Record<string, string>>) {
       ]);
       return lists.flat();
     },
+    /** Whatever is open, of whomever. */
+    async sessions(): Promise<{ readonly replId: string; readonly userId: string }[]> {
+      const { items } = await apps.listNamespacedDeployment({ namespace });
+      return items.map(({ metadata: { labels = {} } = {} }) => ({
+        replId: labels[label.replId] ?? "",
+        userId: labels[label.userId] ?? "",
+      }));
+    },
     async keysUnder(prefix: string): Promise<string[]> {
       const answer = await s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));
       return (answer.Contents ?? []).flatMap((object) => object.Key ?? []);

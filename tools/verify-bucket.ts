@@ -23,25 +23,40 @@ async function read(Key: string, VersionId?: string): Promise<Uint8Array> {
 
 const json = async (key: string, version?: string) => JSON.parse(Buffer.from(await read(key, version)).toString());
 
+async function* keys(Prefix: string): AsyncGenerator<string> {
+  for await (const page of paginateListObjectsV2({ client: s3 }, { Bucket, Prefix }))
+    for (const { Key = "" } of page.Contents ?? []) yield Key;
+}
+
+/** By the records; where those are in a database, by the manifest of the highest number. */
+async function* newestSaves(): AsyncGenerator<{ id: string; lastSave?: { generation: number; version?: string } }> {
+  for await (const key of keys(".devex/repls/")) yield await json(key);
+  const where = await read(".devex/registry").catch(() => "");
+  if (Buffer.from(where).toString() !== "postgres") return;
+  const newest = new Map<string, number>();
+  for await (const key of keys(".devex/saves/")) {
+    const [, , id = "", file = ""] = key.split("/");
+    newest.set(id, Math.max(newest.get(id) ?? 0, Number.parseInt(file, 10)));
+  }
+  for (const [id, generation] of newest) yield { id, lastSave: { generation } };
+}
+
 let [repls, files, bad] = [0, 0, 0];
-for await (const page of paginateListObjectsV2({ client: s3 }, { Bucket, Prefix: ".devex/repls/" })) {
-  for (const { Key: recordKey = "" } of page.Contents ?? []) {
-    const { id, lastSave } = await json(recordKey);
-    repls++;
-    if (!lastSave) continue;
-    try {
-      const manifest = await json(`.devex/saves/${id}/${lastSave.generation}.json`, lastSave.version);
-      for (const { type, path, key, version, sizeBytes, sha256 } of manifest.entries) {
-        if (type !== "file") continue;
-        files++;
-        const bytes = await read(key, version);
-        if (bytes.byteLength !== sizeBytes || createHash("sha256").update(bytes).digest("hex") !== sha256)
-          throw new Error(`${path} is not what was saved`);
-      }
-    } catch (error) {
-      bad++;
-      console.log(`✗ ${id}, save ${lastSave.generation}: ${error instanceof Error ? error.message : String(error)}`);
+for await (const { id, lastSave } of newestSaves()) {
+  repls++;
+  if (!lastSave) continue;
+  try {
+    const manifest = await json(`.devex/saves/${id}/${lastSave.generation}.json`, lastSave.version);
+    for (const { type, path, key, version, sizeBytes, sha256 } of manifest.entries) {
+      if (type !== "file") continue;
+      files++;
+      const bytes = await read(key, version);
+      if (bytes.byteLength !== sizeBytes || createHash("sha256").update(bytes).digest("hex") !== sha256)
+        throw new Error(`${path} is not what was saved`);
     }
+  } catch (error) {
+    bad++;
+    console.log(`✗ ${id}, save ${lastSave.generation}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 console.log(`${repls} REPLs, ${files} files in their newest saves, ${bad} saves that cannot be read whole`);

@@ -5,12 +5,13 @@ import { createActivities } from "../activities/index.ts";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { connectToRedis } from "../adapters/redis-connection.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
+import { createPostgresRegistry } from "../adapters/postgres-registry.ts";
 import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { createStaticCredentials } from "../adapters/static-credentials.ts";
 import { createStsCredentials } from "../adapters/sts-credentials.ts";
 import { probeAccessPath } from "../adapters/access-path.ts";
-import { loadConfig, sessionSecrets } from "../config/config.ts";
+import { ConfigError, loadConfig, sessionSecrets } from "../config/config.ts";
 import { createLogger } from "../config/logger.ts";
 import { createRunnerTokens } from "../config/runner-tokens.ts";
 import { clusterSettings, objectStoreOptions, storeKeys, stsOptions, temporalOptions } from "../config/settings.ts";
@@ -18,6 +19,8 @@ import { runMain, untilAvailable } from "../config/start-up.ts";
 import { startTracing } from "../config/tracing.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { version } from "../config/version.ts";
+import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
+import { registryProblem } from "../domain/registry-home.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { imageOf } from "../manifests/deployment.ts";
 import { networkPolicyManifests } from "../manifests/network-policies.ts";
@@ -53,17 +56,23 @@ await runMain(async () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
 
   const store = tracing.traced("store", createS3ObjectStore(objectStoreOptions(config)));
+  const database = config.DATABASE_URL ? createPostgresRegistry(config.DATABASE_URL) : undefined;
+  const registry = tracing.traced("registry", database ?? createObjectStoreRegistry(store));
   const cluster = tracing.traced(
     "cluster",
     createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE }),
   );
   const redis = connectToRedis(config.REDIS_URL);
   const events = createRedisReplEvents(redis);
-  const readTruth = createReadTruth(store, cluster, config.RUNNER_URL);
+  const readTruth = createReadTruth(registry, cluster, config.RUNNER_URL);
   const lookUps = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
   const directory = announceChanges(lookUps, events);
 
   await untilAvailable(logger, "object store", () => store.prepare());
+  const home = database ? "postgres" : "bucket";
+  const problem = await untilAvailable(logger, "object store", () => registryProblem(store, home));
+  if (problem) throw new ConfigError(problem);
+  if (database) await untilAvailable(logger, "database", () => database.migrate());
   const settings = clusterSettings(config);
   for (const template of loadTemplates(config.TEMPLATES_FOLDER)) {
     const image = imageOf(template, settings);
@@ -86,6 +95,7 @@ await runMain(async () => {
     );
   const activities = createActivities({
     store,
+    registry,
     cluster,
     directory,
     events,
@@ -116,7 +126,7 @@ await runMain(async () => {
   logger.info({ event: "worker ready", temporal: config.TEMPORAL_ADDRESS, ...release }, "worker ready");
   const besides = Promise.all([
     releases.lookAfter(ended.signal),
-    watchSessions({ cluster, store, directory, events, logger, runnerUrl: config.RUNNER_URL }, ended.signal).catch(
+    watchSessions({ cluster, registry, directory, events, logger, runnerUrl: config.RUNNER_URL }, ended.signal).catch(
       (error: unknown) => logger.error({ event: "watch", err: error }, "sessions are not watched any more"),
     ),
   ]);
@@ -126,5 +136,6 @@ await runMain(async () => {
   await besides;
   await connection.close();
   redis.disconnect();
+  await database?.close();
   await tracing.stop();
 });

@@ -1,14 +1,13 @@
 import { adoptSession } from "../activities/publish-session.ts";
 import type { Logger } from "../config/logger.ts";
 import { errorEvent, warningEvent } from "../domain/events.ts";
-import type { Cluster, ObjectStore, PodNews, ReplDirectory, ReplEvents } from "../domain/ports.ts";
-import { readRecord } from "../domain/registry.ts";
+import type { Cluster, PodNews, Registry, ReplDirectory, ReplEvents } from "../domain/ports.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Session } from "../domain/repl.ts";
 
 interface WatchOptions {
   readonly cluster: Cluster;
-  readonly store: Pick<ObjectStore, "getText">;
+  readonly registry: Pick<Registry, "read">;
   readonly directory: ReplDirectory;
   readonly events: Pick<ReplEvents, "publish">;
   readonly logger: Logger;
@@ -30,7 +29,7 @@ export async function watchSessions(options: WatchOptions, signal: AbortSignal):
   });
 }
 
-export function createPodNewsHandler({ cluster, store, directory, events, logger, runnerUrl }: WatchOptions) {
+export function createPodNewsHandler({ cluster, registry, directory, events, logger, runnerUrl }: WatchOptions) {
   const troubled = new Set<string>();
 
   /** A session that is being ended loses its pod because it should. */
@@ -52,7 +51,7 @@ export function createPodNewsHandler({ cluster, store, directory, events, logger
       events.publish(session.replId, errorEvent(`Interrupted: ${trouble}.`));
       return;
     }
-    const record = await readRecord(store, session.userId, session.replId);
+    const record = await registry.read(session.userId, session.replId);
     if (!record) return;
     troubled.delete(session.id);
     await adoptSession(directory, session, record, runnerUrl);

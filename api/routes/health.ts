@@ -6,7 +6,10 @@ import { pingSchema } from "../schemas.ts";
 
 const checkTimeoutMs = 2000;
 
-export type Checks = Readonly<Record<"k8s" | "s3" | "redis" | "temporal", () => Promise<void>>>;
+type Check = () => Promise<void>;
+
+/** `postgres` where the registry is there. */
+export type Checks = Readonly<Record<"k8s" | "s3" | "redis" | "temporal", Check> & { readonly postgres?: Check }>;
 
 const tags = ["Health"];
 const text = (description: string) => ({ description, content: { "text/plain": { schema: z.string() } } });
@@ -22,7 +25,7 @@ const readyz = createRoute({
   method: "get",
   path: "/readyz",
   tags,
-  summary: "Whether requests can be answered: that takes Redis, S3 and Temporal",
+  summary: "Whether requests can be answered: that takes Redis, S3, Temporal, and Postgres where the registry is there",
   responses: { 200: text("ok"), 503: text("What does not answer") },
 });
 const ping = createRoute({
@@ -56,18 +59,22 @@ export function healthRoutes({ checks, metrics, release }: HealthOptions) {
     return Promise.race([check().then(() => "ok", messageOf), timeout]).finally(() => clearTimeout(timer));
   }
 
+  const needed = [checks.redis, checks.s3, checks.temporal, ...(checks.postgres ? [checks.postgres] : [])];
+
   return createRoutes()
     .openapi(livez, (c) => c.text("ok", 200))
     .openapi(readyz, async (c) => {
-      const states = await Promise.all([checks.redis, checks.s3, checks.temporal].map(stateOf));
+      const states = await Promise.all(needed.map(stateOf));
       const bad = states.find((state) => state !== "ok");
       return bad ? c.text(bad, 503) : c.text("ok", 200);
     })
     .openapi(ping, async (c) => {
-      const [k8s = "", s3 = "", redis = "", temporal = ""] = await Promise.all(
-        [checks.k8s, checks.s3, checks.redis, checks.temporal].map(stateOf),
+      const { postgres } = checks;
+      const [k8s = "", s3 = "", redis = "", temporal = "", registry] = await Promise.all(
+        [checks.k8s, checks.s3, checks.redis, checks.temporal, ...(postgres ? [postgres] : [])].map(stateOf),
       );
-      return c.json({ api: "ok", k8s, s3, redis, temporal, version: release }, 200);
+      const database = registry === undefined ? {} : { postgres: registry };
+      return c.json({ api: "ok", k8s, s3, redis, temporal, ...database, version: release }, 200);
     })
     .openapi(
       metricsRoute,

@@ -2,9 +2,7 @@ import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ReplError } from "../../domain/errors.ts";
 import { errorEvent, saveEvent } from "../../domain/events.ts";
-import type { SaveReads } from "../../domain/save-history.ts";
-import type { ReplDirectory, ReplEvents } from "../../domain/ports.ts";
-import { readRecord } from "../../domain/registry.ts";
+import type { Registry, ReplDirectory, ReplEvents } from "../../domain/ports.ts";
 import type { Session } from "../../domain/repl.ts";
 import type { Env } from "../env.ts";
 import type { Metrics } from "../metrics.ts";
@@ -20,7 +18,7 @@ import { closeRepl } from "./repl-commands.ts";
 export interface RunnerRoutesOptions {
   readonly runnerTokens: RunnerTokens;
   readonly directory: Pick<ReplDirectory, "touch" | "activeSession" | "list">;
-  readonly store: SaveReads;
+  readonly registry: Pick<Registry, "read" | "update">;
   readonly events: Pick<ReplEvents, "publish" | "follow">;
   readonly metrics: Pick<Metrics, "observeUnsaved">;
   readonly reader: ReplReader;
@@ -51,7 +49,7 @@ const closeRoute = createRoute({
 
 /** What a session's own runner may ask for. */
 export function runnerRoutes(options: RunnerRoutesOptions) {
-  const { runnerTokens, directory, store, events, metrics, reader, workflows, limits } = options;
+  const { runnerTokens, directory, registry, events, metrics, reader, workflows, limits } = options;
   const sessionOf = (c: Context<Env>, replId: string): Promise<Session> =>
     limits.admit(c, async () => runnerTokens.verify(bearerOf(c) ?? "", replId));
 
@@ -66,7 +64,7 @@ export function runnerRoutes(options: RunnerRoutesOptions) {
       const known = (await directory.list(session.userId)).find(({ id }) => id === session.replId);
       // The report says when to look, and the registry what there is.
       const isNewSave = (report.save?.lastSave?.generation ?? 0) > (known?.lastSave?.generation ?? 0);
-      const record = isNewSave ? await readRecord(store, session.userId, session.replId) : undefined;
+      const record = isNewSave ? await registry.read(session.userId, session.replId) : undefined;
       if (!(await directory.touch(session, report, record))) throw ended();
       if (record?.lastSave) events.publish(session.replId, saveEvent(record.lastSave));
       const reason = report.save?.unsaved?.reason;

@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "no
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
-import { createRecord } from "../../domain/registry.ts";
+import { createObjectStoreRecords, createSavePlace } from "../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../sync/restore.ts";
 import { saveWorkspace } from "../../sync/save.ts";
 import { newRecord, newSession } from "../fakes/records.ts";
@@ -40,7 +40,7 @@ async function newRepl() {
   await store.prepare();
   const record = newRecord();
   const session = newSession(record);
-  await createRecord(store, { ...record, sessionId: session.id });
+  await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });
   return { store, session };
 }
 
@@ -58,14 +58,14 @@ describe("a disk that is full", () => {
     mkdirSync(knownFolder);
     const options = { root, knownFolder, pod: "pod", kind: "checkpoint" } as const;
     writeFileSync(join(root, "first"), "first");
-    await saveWorkspace(store, session, options);
+    await saveWorkspace(createSavePlace(store), session, options);
     for (const round of [1, 2]) {
       rmSync(join(root, "first"), { force: true });
       fill(root);
-      const saved = await saveWorkspace(store, session, options);
+      const saved = await saveWorkspace(createSavePlace(store), session, options);
       expect(saved.generation).toBe(round + 1);
       const target = newFolder();
-      await restoreWorkspace(store, session, { root: target, knownFolder: newFolder(), pod: "pod" });
+      await restoreWorkspace(createSavePlace(store), session, { root: target, knownFolder: newFolder(), pod: "pod" });
       expect(describeTree(target)).toEqual(describeTree(root));
       rmSync(join(root, "file 0"));
     }
@@ -75,9 +75,14 @@ describe("a disk that is full", () => {
     const { store, session } = await newRepl();
     const root = newFolder();
     writeFileSync(join(root, "large"), "x".repeat((diskMegabytes + 1) * 2 ** 20));
-    await saveWorkspace(store, session, { root, knownFolder: newFolder(), pod: "pod", kind: "checkpoint" });
+    await saveWorkspace(createSavePlace(store), session, {
+      root,
+      knownFolder: newFolder(),
+      pod: "pod",
+      kind: "checkpoint",
+    });
     const restore = (target: string) =>
-      restoreWorkspace(store, session, { root: target, knownFolder: newFolder(), pod: "pod" });
+      restoreWorkspace(createSavePlace(store), session, { root: target, knownFolder: newFolder(), pod: "pod" });
     await expect(restore(smallDisk())).rejects.toThrow(/large.*(ENOSPC|no space left)/);
     const target = newFolder();
     await restore(target);

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, expect, it } from "vitest";
 import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
-import { createRecord } from "../../domain/registry.ts";
+import { createObjectStoreRecords, createSavePlace } from "../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../sync/restore.ts";
 import { newRecord, newSession } from "../fakes/records.ts";
 import type { SaveProgramInput } from "../setup/save-program.ts";
@@ -43,12 +43,12 @@ it(`opens as the save before or the save after, never a mixture, when a save is 
   await store.prepare();
   const record = newRecord();
   const session = newSession(record);
-  await createRecord(store, { ...record, sessionId: session.id });
+  await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });
   const root = newFolder();
   const input = { store: stackObjectStore(), session, root, knownFolder: newFolder() };
   const restored = async () => {
     const target = newFolder();
-    await restoreWorkspace(store, session, { root: target, knownFolder: newFolder(), pod: "pod" });
+    await restoreWorkspace(createSavePlace(store), session, { root: target, knownFolder: newFolder(), pod: "pod" });
     const tree = describeTree(target);
     rmSync(target, { recursive: true });
     return tree;

@@ -25,7 +25,8 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { objectKey } from "../../domain/naming.ts";
 import type { FileStore, ObjectStore } from "../../domain/ports.ts";
-import { createRecord, readRecord, readSave, updateRecord } from "../../domain/registry.ts";
+import { createObjectStoreRecords, createSavePlace } from "../../domain/object-store-registry.ts";
+import { readSave } from "../../domain/read-save.ts";
 import { setTime } from "../../sync/native.ts";
 import { restoreWorkspace } from "../../sync/restore.ts";
 import { isSaved, saveWorkspace, type SaveOptions } from "../../sync/save.ts";
@@ -54,21 +55,27 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       store = makeStore();
       record = newRecord();
       session = newSession(record);
-      await createRecord(store, { ...record, sessionId: session.id });
+      await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });
       root = newFolder();
       known = newFolder();
     });
     afterEach(removeFolders);
     const save = (options: Partial<SaveOptions> = {}) =>
-      saveWorkspace(store, session, { root, knownFolder: known, pod: "pod", kind: "close", ...options });
+      saveWorkspace(createSavePlace(store), session, {
+        root,
+        knownFolder: known,
+        pod: "pod",
+        kind: "close",
+        ...options,
+      });
     const newestSave = async () => {
-      const { lastSave } = (await readRecord(store, record.owner.id, record.id)) ?? {};
+      const { lastSave } = (await createObjectStoreRecords(store).read(record.owner.id, record.id)) ?? {};
       if (!lastSave) throw new Error("nothing was saved");
       return readSave(store, record.id, lastSave);
     };
     const restored = async () => {
       const target = newFolder();
-      await restoreWorkspace(store, session, { root: target, knownFolder: newFolder(), pod: "pod" });
+      await restoreWorkspace(createSavePlace(store), session, { root: target, knownFolder: newFolder(), pod: "pod" });
       return target;
     };
 
@@ -301,7 +308,7 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
         },
         // Every file waits for the one before it, so that the second is opened after the swap.
       };
-      const report = await saveWorkspace(swapped, session, {
+      const report = await saveWorkspace(createSavePlace(swapped), session, {
         root,
         knownFolder: known,
         pod: "pod",
@@ -325,7 +332,12 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
         putFile: (...put: Parameters<typeof putFile>) => (appendFileSync(join(root, "log"), "line"), putFile(...put)),
       };
       expect(
-        await saveWorkspace(restless, session, { root, knownFolder: known, pod: "pod", kind: "checkpoint" }),
+        await saveWorkspace(createSavePlace(restless), session, {
+          root,
+          knownFolder: known,
+          pod: "pod",
+          kind: "checkpoint",
+        }),
       ).toMatchObject({
         inMotion: ["log"],
         files: 2,
@@ -365,7 +377,7 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       for (const name of ["a", "b"]) writeFileSync(join(root, name), name);
       await save();
       const [target, its] = [newFolder(), newFolder()];
-      await restoreWorkspace(store, session, { root: target, knownFolder: its, pod: "pod" });
+      await restoreWorkspace(createSavePlace(store), session, { root: target, knownFolder: its, pod: "pod" });
       expect(isSaved({ root: target, knownFolder: its })).toBe(true);
       writeFileSync(join(target, "a"), "changed");
       expect(await save({ root: target, knownFolder: its })).toMatchObject({ generation: 2, uploaded: 1 });
@@ -374,9 +386,9 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
     it("notes that a pod of the session was lost when another one restores for it", async () => {
       writeFileSync(join(root, "a"), "a");
       await save();
-      const lossNoted = async () => (await readRecord(store, record.owner.id, record.id))?.lastLoss;
+      const lossNoted = async () => (await createObjectStoreRecords(store).read(record.owner.id, record.id))?.lastLoss;
       const restoreIn = (pod: string) =>
-        restoreWorkspace(store, session, { root: newFolder(), knownFolder: newFolder(), pod });
+        restoreWorkspace(createSavePlace(store), session, { root: newFolder(), knownFolder: newFolder(), pod });
       await restoreIn("first");
       await restoreIn("first");
       expect(await lossNoted()).toBeUndefined();
@@ -389,15 +401,19 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       await save();
       const [first, second] = [newFolder(), newFolder()];
       const [knownToFirst, knownToSecond] = [newFolder(), newFolder()];
-      await restoreWorkspace(store, session, { root: first, knownFolder: knownToFirst, pod: "first" });
+      await restoreWorkspace(createSavePlace(store), session, { root: first, knownFolder: knownToFirst, pod: "first" });
       writeFileSync(join(first, "a"), "written in the first");
-      await restoreWorkspace(store, session, { root: second, knownFolder: knownToSecond, pod: "second" });
+      await restoreWorkspace(createSavePlace(store), session, {
+        root: second,
+        knownFolder: knownToSecond,
+        pod: "second",
+      });
       const inFirst = { root: first, knownFolder: knownToFirst, pod: "first" };
       await expect(save(inFirst)).rejects.toMatchObject({ code: "conflict" });
       writeFileSync(join(second, "a"), "written in the second");
       await save({ root: second, knownFolder: knownToSecond, pod: "second" });
       await expect(save(inFirst)).rejects.toMatchObject({ code: "conflict" });
-      const { lastSave } = (await readRecord(store, record.owner.id, record.id)) ?? {};
+      const { lastSave } = (await createObjectStoreRecords(store).read(record.owner.id, record.id)) ?? {};
       expect(lastSave?.generation).toBe(2);
     });
 
@@ -425,7 +441,10 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
     it("refuses the save of a session that is no longer the writer, and changes nothing", async () => {
       writeFileSync(join(root, "a"), "a");
       await save();
-      await updateRecord(store, record.owner.id, record.id, (current) => ({ ...current, sessionId: "another" }));
+      await createObjectStoreRecords(store).update(record.owner.id, record.id, (current) => ({
+        ...current,
+        sessionId: "another",
+      }));
       writeFileSync(join(root, "a"), "stale");
       const versions = async () => {
         const all = [];
@@ -435,7 +454,7 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       const before = await versions();
       await expect(save()).rejects.toMatchObject({ code: "conflict" });
       expect(await versions()).toEqual(before);
-      expect((await readRecord(store, record.owner.id, record.id))?.lastSave?.generation).toBe(1);
+      expect((await createObjectStoreRecords(store).read(record.owner.id, record.id))?.lastSave?.generation).toBe(1);
       await expect(restored()).rejects.toMatchObject({ code: "conflict" });
     });
 
@@ -444,7 +463,7 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       const outcomes = await Promise.allSettled([save(), save({ knownFolder: newFolder() })]);
       const won = outcomes.filter(({ status }) => status === "fulfilled");
       expect(won).toHaveLength(1);
-      expect((await readRecord(store, record.owner.id, record.id))?.lastSave?.generation).toBe(1);
+      expect((await createObjectStoreRecords(store).read(record.owner.id, record.id))?.lastSave?.generation).toBe(1);
       expect(readFileSync(join(await restored(), "a"), "utf8")).toBe("a");
     });
   });

@@ -7,7 +7,7 @@ import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
 import { createStsCredentials } from "../../adapters/sts-credentials.ts";
 import { objectKey } from "../../domain/naming.ts";
 import type { ObjectStore } from "../../domain/ports.ts";
-import { createRecord } from "../../domain/registry.ts";
+import { createObjectStoreRecords, createSavePlace } from "../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../sync/restore.ts";
 import { saveWorkspace } from "../../sync/save.ts";
 import { newRecord, newSession } from "../fakes/records.ts";
@@ -34,7 +34,7 @@ describe("short-lived keys of one REPL", () => {
   async function newRepl() {
     const record = newRecord();
     const session = newSession(record);
-    await createRecord(store, { ...record, sessionId: session.id });
+    await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });
     const keys = await createStsCredentials(sts).issue(record);
     const { endpoint, region, bucket } = options;
     return { record, session, keys, files: createS3FileStore({ endpoint, region, bucket, ...keys }) };
@@ -47,10 +47,10 @@ describe("short-lived keys of one REPL", () => {
     writeFileSync(join(root, "new\nline"), "odd");
     writeFileSync(join(root, "big"), Buffer.alloc(6 * 1024 * 1024, "x"));
     const known = newFolder();
-    await saveWorkspace(files, session, { root, knownFolder: known, pod: "pod", kind: "checkpoint" });
+    await saveWorkspace(createSavePlace(files), session, { root, knownFolder: known, pod: "pod", kind: "checkpoint" });
     writeFileSync(join(root, "a"), "b");
-    await saveWorkspace(files, session, { root, knownFolder: known, pod: "pod", kind: "close" });
-    await restoreWorkspace(files, session, { root: target, knownFolder: newFolder(), pod: "pod" });
+    await saveWorkspace(createSavePlace(files), session, { root, knownFolder: known, pod: "pod", kind: "close" });
+    await restoreWorkspace(createSavePlace(files), session, { root: target, knownFolder: newFolder(), pod: "pod" });
     expect(describeTree(target)).toEqual(describeTree(root));
   });
 

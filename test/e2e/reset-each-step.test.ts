@@ -4,7 +4,6 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from "@temporalio/wo
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { StartInput } from "../../activities/inputs.ts";
 import { workflowIdOf } from "../../domain/naming.ts";
-import { readRecord } from "../../domain/registry.ts";
 import { workflowsPath } from "../../worker/create-worker.ts";
 import { newSession, newStart } from "../fakes/records.ts";
 import { createWorld, finalFaults, stepsOf } from "../faults/world.ts";
@@ -61,7 +60,7 @@ describe("a reset to the first task", () => {
     if (type === "createRepl") return { input, args: input };
     await (await begin(client, "createRepl", input, input)).result();
     await world.write(idOf(input), "precious");
-    const record = async () => (await readRecord(world.ports.store, input.repl.owner.id, input.repl.id)) ?? input.repl;
+    const record = async () => (await world.ports.registry.read(input.repl.owner.id, input.repl.id)) ?? input.repl;
     if (type === "deleteRepl") return { input, args: idOf(input) };
     const close = { ...idOf(input), lastSave: (await record()).lastSave };
     if (type === "shutdownRepl") return { input, args: close };

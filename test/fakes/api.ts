@@ -11,8 +11,7 @@ import { createSessions } from "../../api/sessions.ts";
 import { createTickets } from "../../api/tickets.ts";
 import type { Checks } from "../../api/routes/health.ts";
 import { createLogger } from "../../config/logger.ts";
-import { objectKey } from "../../domain/naming.ts";
-import { createRecord } from "../../domain/registry.ts";
+import { createObjectStoreRegistry } from "../../domain/object-store-registry.ts";
 import { createReadTruth } from "../../domain/truth.ts";
 import { createAnswerCheck } from "./documented-answers.ts";
 import { createFakeCluster } from "./cluster.ts";
@@ -41,12 +40,13 @@ export interface FakeApiOptions extends Partial<Omit<AppOptions, "checks">> {
 function createStores() {
   const { store } = createFakeObjectStore();
   const { cluster } = createFakeCluster();
-  const readTruth = createReadTruth(store, cluster, testSettings.runnerUrl);
+  const registry = createObjectStoreRegistry(store);
+  const readTruth = createReadTruth(registry, cluster, testSettings.runnerUrl);
   const tokens = createFakeTokenCache();
   const lookUps = createFakeReplDirectory(readTruth);
   const events = createFakeReplEvents();
   const directory = announceChanges(lookUps.directory, events.events);
-  return { store, readTruth, tokens, lookUps, events, directory };
+  return { store, registry, readTruth, tokens, lookUps, events, directory };
 }
 
 /** The API with look-ups and registry in memory; workflows do what their names say at once, or fail as told. */
@@ -59,7 +59,7 @@ export async function startApi({
   checks,
   ...options
 }: FakeApiOptions = {}) {
-  const { store, readTruth, tokens, lookUps, events, directory } = stores;
+  const { store, registry, readTruth, tokens, lookUps, events, directory } = stores;
   const commands: string[] = [];
   const begin = (name: string) => {
     commands.push(name);
@@ -77,7 +77,7 @@ export async function startApi({
     async create(input) {
       begin("create");
       await directory.reserve(input.repl, input.session, limits, "creating");
-      await createRecord(store, input.repl);
+      await registry.create(input.repl);
       return opened(input);
     },
     async open(input) {
@@ -93,7 +93,7 @@ export async function startApi({
     },
     async remove(input) {
       begin("remove");
-      await store.purge(objectKey.record(input.owner.id, input.replId));
+      await registry.remove(input.owner.id, input.replId);
       await directory.forget(input.owner.id, input.replId);
     },
     async restore(input) {
@@ -108,6 +108,7 @@ export async function startApi({
     reader: createReplReader({ directory, readTruth }),
     directory,
     store,
+    registry,
     workflows,
     events: events.events,
     templates: [nodeTemplate],
@@ -154,5 +155,5 @@ export async function startApi({
     tokens.flush();
     events.flush();
   };
-  return { app, call, person, commands, directory, store, stores, events, runnerTokens, flush };
+  return { app, call, person, commands, directory, store, registry, stores, events, runnerTokens, flush };
 }

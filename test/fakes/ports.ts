@@ -1,5 +1,6 @@
 import type { Ports } from "../../activities/ports.ts";
 import type { ReplEvent } from "../../domain/events.ts";
+import { createObjectStoreRegistry } from "../../domain/object-store-registry.ts";
 import { createReadTruth } from "../../domain/truth.ts";
 import { createFakeCluster, type FakePodPrograms } from "./cluster.ts";
 import { createFakeObjectStore } from "./object-store.ts";
@@ -9,11 +10,13 @@ import { createFakeReplDirectory } from "./repl-directory.ts";
 /** Everything the activities speak to, in memory. */
 export function createFakePorts(programs?: Partial<FakePodPrograms>) {
   const objects = createFakeObjectStore();
+  const registry = createObjectStoreRegistry(objects.store);
   const machines = createFakeCluster(programs);
-  const lookUps = createFakeReplDirectory(createReadTruth(objects.store, machines.cluster, testSettings.runnerUrl));
+  const lookUps = createFakeReplDirectory(createReadTruth(registry, machines.cluster, testSettings.runnerUrl));
   const told: { readonly replId: string; readonly event: ReplEvent }[] = [];
   const ports: Ports = {
     store: objects.store,
+    registry,
     cluster: machines.cluster,
     directory: lookUps.directory,
     events: { publish: (replId, event) => told.push({ replId, event }) },

@@ -48,6 +48,7 @@ export const testSettings: ClusterSettings = {
   runnerUrl: "http://localhost:20008",
   runnerImage: "runner:1",
   syncImage: "sync:1",
+  savePointer: "store",
   checkpointSeconds: 10,
   ingressNamespace: "traefik",
   podDns: ["169.254.20.10/32"],

@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import type { StartInput } from "../../activities/inputs.ts";
 import { workflowIdOf } from "../../domain/naming.ts";
-import { readRecord } from "../../domain/registry.ts";
 import { newRecord, newSession, newStart } from "../fakes/records.ts";
 import { failureOf, useTestServer } from "../workflows/environment.ts";
 import { createWorld, faults, stepsOf, type FaultPlan, type World } from "./world.ts";
@@ -53,7 +52,7 @@ describe("the fault matrix", { timeout: patienceMs }, () => {
     return input;
   }
   async function close(start: Start, input: StartInput) {
-    const record = await readRecord(world.ports.store, input.repl.owner.id, input.repl.id);
+    const record = await world.ports.registry.read(input.repl.owner.id, input.repl.id);
     if (!record?.lastSave) throw new Error("no save");
     return (await start("shutdownRepl", { ...idOf(input), lastSave: record.lastSave })).result();
   }
@@ -62,7 +61,7 @@ describe("the fault matrix", { timeout: patienceMs }, () => {
     const input = await create(start);
     await world.write(idOf(input), text);
     await close(start, input);
-    const record = await readRecord(world.ports.store, input.repl.owner.id, input.repl.id);
+    const record = await world.ports.registry.read(input.repl.owner.id, input.repl.id);
     const repl = record ?? newRecord();
     return { ...input, repl, session: newSession(repl) };
   }
@@ -219,7 +218,7 @@ describe("the fault matrix", { timeout: patienceMs }, () => {
       world.plan(() => undefined);
       const input = await create(start);
       await world.write(idOf(input), "written last");
-      const record = await readRecord(world.ports.store, input.repl.owner.id, input.repl.id);
+      const record = await world.ports.registry.read(input.repl.owner.id, input.repl.id);
       world.plan((activity) => (activity === step ? "after" : undefined));
       const id = workflowIdOf(input.repl.id);
       const begun = await start(type, { ...idOf(input), lastSave: record?.lastSave }, id);

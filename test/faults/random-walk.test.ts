@@ -7,7 +7,6 @@ import type { Activities } from "../../activities/index.ts";
 import type { StartInput } from "../../activities/inputs.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { taskQueue, workflowIdOf } from "../../domain/naming.ts";
-import { readRecord } from "../../domain/registry.ts";
 import { newRecord, newSession, newStart, newUser } from "../fakes/records.ts";
 import { useTestServer } from "../workflows/environment.ts";
 import { createWorld, faults, type Fault, type World } from "./world.ts";
@@ -157,7 +156,7 @@ describe("a random walk", () => {
   async function act(workflows: ReplWorkflows, person: Person, action: Action): Promise<void> {
     const { repl } = person.input;
     const id = { replId: repl.id, owner: repl.owner };
-    const record = await readRecord(world.ports.store, repl.owner.id, repl.id).catch(() => undefined);
+    const record = await world.ports.registry.read(repl.owner.id, repl.id).catch(() => undefined);
     try {
       if (action === "flush") world.flush();
       else if (action === "reconcile")

@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import { createActivities, type Activities } from "../../activities/index.ts";
 import type { ReplInput } from "../../activities/inputs.ts";
 import type { Ports } from "../../activities/ports.ts";
-import { commitSave, requireWriter } from "../../domain/commit-save.ts";
+import { commitSave } from "../../domain/commit-save.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { findViolations, type ReplFacts } from "../../domain/invariants.ts";
 import { objectKey } from "../../domain/naming.ts";
-import { hasDeletion, readRecord, readRecords, readSave, updateRecord } from "../../domain/registry.ts";
-import type { ReplRecord, Session, User } from "../../domain/repl.ts";
+import { readSave } from "../../domain/read-save.ts";
+import type { SavedRepl, Session, User } from "../../domain/repl.ts";
+import { createSavePointer } from "../../domain/save-pointer.ts";
 import { createManifest, writeSaveManifest, type SaveEntry } from "../../domain/save.ts";
 import { createFakePorts } from "../fakes/ports.ts";
 import { nodeTemplate } from "../fakes/records.ts";
@@ -41,11 +42,12 @@ export function createWorld() {
   const fakes = createFakePorts({ restore, save });
   const { objects, machines, lookUps } = fakes;
   const ports: Ports = { ...fakes.ports, probe: async (url) => isRestored(url) };
-  const { store } = ports;
+  const { store, registry } = ports;
+  const pointer = createSavePointer(registry);
   let plan: FaultPlan = () => undefined;
   let attempts = new Map<string, number>();
 
-  const contentOf = async (record: ReplRecord): Promise<string> => {
+  const contentOf = async (record: SavedRepl): Promise<string> => {
     if (!record.lastSave) throw new ReplError("not_found", "no save");
     const entry = (await readSave(store, record.id, record.lastSave)).entries.find(({ path }) => path === workFile);
     if (entry?.type !== "file") return "";
@@ -60,32 +62,26 @@ export function createWorld() {
 
   async function restore(session: Session): Promise<void> {
     if (workspaces.has(session.id)) return;
-    const record = await updateRecord(store, session.userId, session.replId, (current) => {
-      requireWriter(current, { sessionId: session.id });
-      return { ...current, restored: { sessionId: session.id, pod: session.id } };
-    });
-    workspaces.set(session.id, await contentOf(record));
+    workspaces.set(session.id, await contentOf(await pointer.claim(session, session.id)));
   }
 
   async function save(_name: string, session: Session) {
     const content = workspaces.get(session.id);
     if (content === undefined) return { exitCode: 4, message: "" };
     try {
-      const record = await readRecord(store, session.userId, session.replId);
-      if (!record) return { exitCode: 3, message: '{"error":"no record"}' };
-      requireWriter(record, { sessionId: session.id });
+      const record = await pointer.read({ session });
       if ((await contentOf(record)) === content)
         return { exitCode: 0, message: JSON.stringify({ generation: record.lastSave?.generation }) };
       const key = `${objectKey.workspace(record.owner, record.id)}${workFile}`;
-      const summary = await commitSave(store, record, [await fileEntry(key, content)], {
-        sessionId: session.id,
+      const summary = await commitSave({ store, pointer }, record, [await fileEntry(key, content)], {
+        writer: { session },
         kind: "close",
         leftOut: [],
         inMotion: [],
       });
       return { exitCode: 0, message: JSON.stringify(summary) };
     } catch (error) {
-      const isOther = error instanceof ReplError && error.code === "conflict";
+      const isOther = error instanceof ReplError && (error.code === "conflict" || error.code === "not_found");
       return { exitCode: isOther ? 3 : 1, message: JSON.stringify({ error: String(error) }) };
     }
   }
@@ -143,7 +139,7 @@ export function createWorld() {
   ) as unknown as Activities;
 
   async function factsOf(replId: string, owner: User): Promise<ReplFacts> {
-    const record = await readRecord(store, owner.id, replId);
+    const record = await registry.read(owner.id, replId);
     const broken = record
       ? await contentOf(record).then(
           () => undefined,
@@ -151,7 +147,7 @@ export function createWorld() {
         )
       : undefined;
     const session = (await ports.cluster.listSessions(owner.id)).find((running) => running.replId === replId);
-    const isBeingDeleted = await hasDeletion(store, owner.id, replId);
+    const isBeingDeleted = await registry.hasDeletion(owner.id, replId);
     return {
       replId,
       record,
@@ -185,7 +181,7 @@ export function createWorld() {
       const session = await ports.cluster.findSession(replId);
       const open = session && workspaces.get(session.id);
       if (open !== undefined) return open;
-      const record = await readRecord(store, owner.id, replId);
+      const record = await registry.read(owner.id, replId);
       return record && contentOf(record);
     },
     /** Everything that does not hold, in words; looked at while no workflow is under way. */
@@ -200,7 +196,7 @@ export function createWorld() {
     async tracesOf({ replId, owner }: ReplInput): Promise<string[]> {
       const running = await ports.cluster.findSession(replId);
       const listed = (await ports.directory.list(owner.id)).filter(({ id }) => id === replId);
-      const records = (await readRecords(store, owner.id)).filter(({ id }) => id === replId);
+      const records = (await registry.list(owner.id)).filter(({ id }) => id === replId);
       return [
         ...objects.allKeys().filter((key) => key.includes(replId)),
         ...(running ? [`session ${running.id}`] : []),

@@ -1,5 +1,6 @@
 import { createS3FileStore } from "../../adapters/s3-file-store.ts";
 import type { S3Options } from "../../adapters/s3-requests.ts";
+import { createSavePlace } from "../../domain/object-store-registry.ts";
 import type { Session } from "../../domain/repl.ts";
 import { saveWorkspace } from "../../sync/save.ts";
 
@@ -13,6 +14,11 @@ export interface SaveProgramInput {
 
 const { store, session, root, knownFolder } = JSON.parse(process.argv[2] ?? "") as SaveProgramInput;
 console.log("begins");
-await saveWorkspace(createS3FileStore(store), session, { root, knownFolder, pod: "pod", kind: "checkpoint" });
+await saveWorkspace(createSavePlace(createS3FileStore(store)), session, {
+  root,
+  knownFolder,
+  pod: "pod",
+  kind: "checkpoint",
+});
 console.log("saved");
 process.exit(0);

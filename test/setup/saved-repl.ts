@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { FileStore } from "../../domain/ports.ts";
-import { updateRecord } from "../../domain/registry.ts";
+import { createObjectStoreRecords, createSavePlace } from "../../domain/object-store-registry.ts";
 import type { SaveKind } from "../../domain/save.ts";
 import { saveWorkspace } from "../../sync/save.ts";
 import { newFolder } from "./trees.ts";
@@ -19,8 +19,11 @@ export async function savedRepl(store: FileStore, repl: { readonly id: string; r
     },
     remove: (path: string) => rmSync(join(root, path), { recursive: true }),
     async save(kind: SaveKind = "close") {
-      await updateRecord(store, repl.userId, repl.id, (record) => ({ ...record, sessionId: session.id }));
-      return saveWorkspace(store, session, { root, knownFolder, pod: "pod", kind });
+      await createObjectStoreRecords(store).update(repl.userId, repl.id, (record) => ({
+        ...record,
+        sessionId: session.id,
+      }));
+      return saveWorkspace(createSavePlace(store), session, { root, knownFolder, pod: "pod", kind });
     },
   };
 }

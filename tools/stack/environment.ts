@@ -82,7 +82,8 @@ export function stackEnvironment(
 /** The environment as it is, with the local stack's servers where it names none. For tools of operators. */
 export function environmentOfStack(env: Record<string, string | undefined>): Record<string, string | undefined> {
   const stack = readSettings(env["DEVEX_STACK"] ?? "dev");
-  return stack ? { ...env, ...stackEnvironment(stack, undefined, env) } : env;
+  if (!stack) return env;
+  return { ...apiAddresses(stack, env["PORT"] ?? 8080), ...env, ...stackEnvironment(stack, undefined, env) };
 }
 
 /** Where an API listens so that the stack's pods reach it too: on loopback, and on the bridge they hang on. */

@@ -5,7 +5,7 @@ import { CancelledFailure } from "@temporalio/common";
 import { createActivities } from "../../../activities/index.ts";
 import { ReplError } from "../../../domain/errors.ts";
 import { objectKey } from "../../../domain/naming.ts";
-import { noteDeletion, readRecord, readSave, updateRecord } from "../../../domain/registry.ts";
+import { readSave } from "../../../domain/read-save.ts";
 import type { ReplRecord } from "../../../domain/repl.ts";
 import { writeSaveManifest, type SaveManifest } from "../../../domain/save.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
@@ -75,7 +75,7 @@ describe("activities", () => {
       const input = start();
       await activities.copyTemplate(input);
       await activities.copyTemplate(input);
-      const record = await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id);
+      const record = await fakes.ports.registry.read(input.repl.owner.id, input.repl.id);
       expect(record).toMatchObject({
         ...input.repl,
         sessionId: input.session.id,
@@ -96,7 +96,7 @@ describe("activities", () => {
         code: "unavailable",
         message: expect.stringContaining(broken) as string,
       });
-      expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toBeUndefined();
+      expect(await fakes.ports.registry.read(input.repl.owner.id, input.repl.id)).toBeUndefined();
       fakes.objects.failWhen(undefined);
       await activities.removeNewFiles(input);
       expect(fakes.objects.allKeys().filter((key) => key.includes(input.repl.id))).toEqual([]);
@@ -120,13 +120,13 @@ describe("activities", () => {
       await activities.copyTemplate(input);
       await activities.publishSession({ session: input.session, url: "http://x/", place });
       await activities.removeNewFiles(input);
-      expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toBeDefined();
+      expect(await fakes.ports.registry.read(input.repl.owner.id, input.repl.id)).toBeDefined();
     });
     it("never touches what another run made", async () => {
       const input = start();
       await activities.copyTemplate(input);
       await activities.removeNewFiles({ ...input, session: newSession(input.repl) });
-      expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toBeDefined();
+      expect(await fakes.ports.registry.read(input.repl.owner.id, input.repl.id)).toBeDefined();
     });
   });
 
@@ -162,7 +162,7 @@ describe("activities", () => {
       await activities.copyTemplate(input);
       const session = newSession(input.repl);
       expect(await activities.claimSession({ ...input, session })).toEqual(session);
-      expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toMatchObject({
+      expect(await fakes.ports.registry.read(input.repl.owner.id, input.repl.id)).toMatchObject({
         sessionId: session.id,
       });
     });
@@ -178,7 +178,7 @@ describe("activities", () => {
     it("refuse a REPL whose deletion has begun", async () => {
       const input = start();
       await activities.copyTemplate(input);
-      await noteDeletion(fakes.ports.store, { replId: input.repl.id, owner: input.repl.owner });
+      await fakes.ports.registry.noteDeletion({ replId: input.repl.id, owner: input.repl.owner });
       await expect(activities.claimSession(input)).rejects.toMatchObject({ code: "conflict" });
     });
     it("say so when the REPL is gone", async () => {
@@ -309,7 +309,7 @@ describe("activities", () => {
       expect(fakes.told.map(({ event }) => event)).toContainEqual(expect.objectContaining({ message: outcome.lost }));
 
       const other = await open();
-      await updateRecord(fakes.ports.store, other.owner.id, other.replId, (record) => ({
+      await fakes.ports.registry.update(other.owner.id, other.replId, (record) => ({
         ...record,
         lastLoss: { sessionId: other.session.id, at: "2026-01-01T00:00:00.000Z", generation: 1 },
       }));
@@ -353,10 +353,10 @@ describe("activities", () => {
   it("publishSession notes the opening where it is not lost", async () => {
     const input = start();
     await activities.copyTemplate(input);
-    await updateRecord(fakes.ports.store, input.repl.owner.id, input.repl.id, (record) => record);
+    await fakes.ports.registry.update(input.repl.owner.id, input.repl.id, (record) => record);
     await activities.publishSession({ session: input.session, url: "http://x/", place });
     fakes.lookUps.flush();
-    expect(await readRecord(fakes.ports.store, input.repl.owner.id, input.repl.id)).toMatchObject({
+    expect(await fakes.ports.registry.read(input.repl.owner.id, input.repl.id)).toMatchObject({
       lastOpenedAt: expect.any(String) as string,
     });
   });

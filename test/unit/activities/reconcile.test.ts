@@ -5,7 +5,6 @@ import { createReviewRemains } from "../../../activities/review-remains.ts";
 import { createReviewSessions } from "../../../activities/review-sessions.ts";
 import type { ReconcileInput, StartInput } from "../../../activities/inputs.ts";
 import type { Ports } from "../../../activities/ports.ts";
-import { createRecord, noteDeletion, updateRecord } from "../../../domain/registry.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
 import { newRecord, newStart } from "../../fakes/records.ts";
 
@@ -18,7 +17,7 @@ const run = <T>(activity: (input: ReconcileInput) => Promise<T>, input: Reconcil
 async function open(fakes: ReturnType<typeof createFakePorts>, age = 3600): Promise<StartInput> {
   const start = newStart({ repl: newRecord({ lastSave }) });
   const record = { ...start.repl, sessionId: start.session.id, restored: { sessionId: start.session.id, pod: "p" } };
-  await createRecord(fakes.ports.store, record);
+  await fakes.ports.registry.create(record);
   await createApplyManifests(fakes.ports)(start);
   const pod = fakes.machines.pods.get(start.repl.id);
   if (pod) pod.createdAt = ago(age);
@@ -83,10 +82,10 @@ describe("the review of all sessions", () => {
     fakes.lookUps.report(idle.session, { connections: 0, reportedAt: ago(1), lastActivityAt: ago(1900) });
     const ports: Ports = {
       ...fakes.ports,
-      store: {
-        ...fakes.ports.store,
-        getText: (key, version) =>
-          key.includes(broken.repl.id) ? Promise.reject(new Error("broken")) : fakes.ports.store.getText(key, version),
+      registry: {
+        ...fakes.ports.registry,
+        read: (userId, replId) =>
+          replId === broken.repl.id ? Promise.reject(new Error("broken")) : fakes.ports.registry.read(userId, replId),
       },
     };
     expect(await run(createReviewSessions(ports))).toMatchObject({
@@ -126,7 +125,7 @@ describe("the review of all sessions", () => {
   it("removes objects that can save nothing: those of a session that is not the writer any more", async () => {
     const fakes = createFakePorts();
     const { repl } = await open(fakes);
-    await updateRecord(fakes.ports.store, repl.owner.id, repl.id, (record) => ({ ...record, sessionId: "another" }));
+    await fakes.ports.registry.update(repl.owner.id, repl.id, (record) => ({ ...record, sessionId: "another" }));
     expect((await run(createReviewSessions(fakes.ports))).ends).toEqual([]);
     expect(fakes.machines.pods.size).toBe(0);
   });
@@ -137,7 +136,7 @@ describe("the review of what is left over", () => {
     const fakes = createFakePorts();
     const { repl } = await open(fakes);
     const id = { replId: repl.id, owner: repl.owner };
-    await noteDeletion(fakes.ports.store, id);
+    await fakes.ports.registry.noteDeletion(id);
     const review = createReviewRemains(fakes.ports);
     const findings = [`${repl.id}: delete, its deletion was interrupted`];
     expect(await run(review)).toEqual({

@@ -4,8 +4,8 @@ import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createActivities } from "../../../activities/index.ts";
 import { objectKey } from "../../../domain/naming.ts";
-import { createRecord, readRecord, updateRecord } from "../../../domain/registry.ts";
 import { findSave, listSaves } from "../../../domain/save-history.ts";
+import { createSavePlace } from "../../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
 import { newRecord, newStart } from "../../fakes/records.ts";
@@ -21,7 +21,7 @@ describe("older saves", () => {
     fakes = createFakePorts();
     activities = createActivities(fakes.ports);
     record = newRecord();
-    await createRecord(fakes.ports.store, record);
+    await fakes.ports.registry.create(record);
     repl = await savedRepl(fakes.ports.store, { id: record.id, userId: record.owner.id });
   });
   afterEach(() => {
@@ -31,7 +31,7 @@ describe("older saves", () => {
   const run = <Input, Result>(activity: (input: Input) => Promise<Result>, input: Input) =>
     new MockActivityEnvironment().run<[Input], Result, typeof activity>(activity, input);
   const current = async () => {
-    const found = await readRecord(fakes.ports.store, record.owner.id, record.id);
+    const found = await fakes.ports.registry.read(record.owner.id, record.id);
     if (!found) throw new Error("the REPL is there");
     return found;
   };
@@ -40,11 +40,15 @@ describe("older saves", () => {
   /** What an open would find now. */
   const opened = async () => {
     const root = newFolder();
-    await updateRecord(fakes.ports.store, record.owner.id, record.id, (known) => ({
+    await fakes.ports.registry.update(record.owner.id, record.id, (known) => ({
       ...known,
       sessionId: repl.session.id,
     }));
-    await restoreWorkspace(fakes.ports.store, repl.session, { root, knownFolder: newFolder(), pod: "p" });
+    await restoreWorkspace(createSavePlace(fakes.ports.store), repl.session, {
+      root,
+      knownFolder: newFolder(),
+      pod: "p",
+    });
     return root;
   };
   const goBack = (generation: number, path?: string) =>
@@ -163,7 +167,11 @@ describe("older saves", () => {
       await fakes.ports.store.purge(objectKey.workspace(record.owner, record.id));
       await fakes.ports.store.purge(objectKey.oddFiles(record.id));
       const root = newFolder();
-      await restoreWorkspace(fakes.ports.store, start.session, { root, knownFolder: newFolder(), pod: "p" });
+      await restoreWorkspace(createSavePlace(fakes.ports.store), start.session, {
+        root,
+        knownFolder: newFolder(),
+        pod: "p",
+      });
       expect(readFileSync(join(root, "a"), "utf8")).toBe("first");
       expect(readFileSync(join(root, "new\nline"), "utf8")).toBe("odd");
     });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ReplError } from "../../../domain/errors.ts";
-import { createRecord } from "../../../domain/registry.ts";
+import { createObjectStoreRecords } from "../../../domain/object-store-registry.ts";
 import type { ReplRecord } from "../../../domain/repl.ts";
 import { startApi } from "../../fakes/api.ts";
 import { newRecord } from "../../fakes/records.ts";
@@ -164,7 +164,7 @@ describe("REPLs", () => {
       newRecord({ owner, createdAt: "2026-01-01T00:00:01.000Z" }),
       newRecord({ owner, createdAt: "2026-01-01T00:00:02.000Z" }),
     ];
-    for (const record of records) await createRecord(store, record);
+    for (const record of records) await createObjectStoreRecords(store).create(record);
     flush();
     expect((await (await as("GET", `/api/repl/${records[0]?.id}`)).json()) as object).toMatchObject({
       id: records[0]?.id,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { startApi } from "../../fakes/api.ts";
 
-/** Every line of contract.md's table, in its order. */
+/** Every line of contract.md's table, in its order, and those for sync containers where the registry is a database. */
 const contract = [
   "GET /auth/github",
   "GET /auth/github/callback",
@@ -28,6 +28,9 @@ const contract = [
   "GET /api/repl/{id}/events",
   "POST /api/runner/{id}/heartbeat",
   "DELETE /api/runner/{id}",
+  "GET /api/runner/{id}/save",
+  "POST /api/runner/{id}/restore",
+  "PUT /api/runner/{id}/save",
   "GET /ping",
   "GET /livez",
   "GET /readyz",

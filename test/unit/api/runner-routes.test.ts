@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { updateRecord } from "../../../domain/registry.ts";
+import { createObjectStoreRecords } from "../../../domain/object-store-registry.ts";
 import { startApi } from "../../fakes/api.ts";
 import { problemOf } from "./problem-of.ts";
 
@@ -42,7 +42,7 @@ describe("a session's runner", () => {
     expect(await seen()).not.toHaveProperty("unsaved");
     expect(await seen()).not.toHaveProperty("lastSave");
     const lastSave = { generation: 4, version: "v", files: 5, bytes: 6, savedAt: "2026-01-02T00:00:00.000Z" };
-    await updateRecord(store, session.userId, id, (record) => ({ ...record, lastSave }));
+    await createObjectStoreRecords(store).update(session.userId, id, (record) => ({ ...record, lastSave }));
     await beat({ lastSave: { generation: 4, savedAt: lastSave.savedAt } });
     expect(await seen()).toMatchObject({ lastSave: { generation: 4, files: 5, bytes: 6 } });
     expect(told()).toContainEqual(expect.objectContaining({ type: "save", generation: 4 }));

@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createRecord, readRecord, readSave } from "../../../domain/registry.ts";
+import { createObjectStoreRecords, createSavePlace } from "../../../domain/object-store-registry.ts";
+import { readSave } from "../../../domain/read-save.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
 import { saveWorkspace } from "../../../sync/save.ts";
 import { describeSaves } from "../../contracts/saves.ts";
@@ -21,15 +22,20 @@ describe("save and restore on a store that breaks", () => {
     fake = createFakeObjectStore();
     record = newRecord();
     session = newSession(record);
-    await createRecord(fake.store, { ...record, sessionId: session.id });
+    await createObjectStoreRecords(fake.store).create({ ...record, sessionId: session.id });
     root = newFolder();
     known = newFolder();
   });
   afterEach(removeFolders);
-  const save = () => saveWorkspace(fake.store, session, { root, knownFolder: known, pod: "pod", kind: "checkpoint" });
+  const save = () =>
+    saveWorkspace(createSavePlace(fake.store), session, { root, knownFolder: known, pod: "pod", kind: "checkpoint" });
   const restored = async () => {
     const target = newFolder();
-    await restoreWorkspace(fake.store, session, { root: target, knownFolder: newFolder(), pod: "pod" });
+    await restoreWorkspace(createSavePlace(fake.store), session, {
+      root: target,
+      knownFolder: newFolder(),
+      pod: "pod",
+    });
     return target;
   };
 
@@ -79,13 +85,13 @@ describe("save and restore on a store that breaks", () => {
     fake.loseAnswerWhen((operation, key) => operation === "put" && key.startsWith(".devex/repls/") && lost++ === 0);
     await expect(save()).rejects.toThrow("lost");
     expect(await save()).toMatchObject({ files: 1 });
-    expect((await readRecord(fake.store, record.owner.id, record.id))?.lastSave?.generation).toBe(1);
+    expect((await createObjectStoreRecords(fake.store).read(record.owner.id, record.id))?.lastSave?.generation).toBe(1);
   });
 
   it("refuses to restore less than everything, and names the file", async () => {
     writeFileSync(join(root, "lost"), "a");
     await save();
-    const { lastSave } = (await readRecord(fake.store, record.owner.id, record.id)) ?? {};
+    const { lastSave } = (await createObjectStoreRecords(fake.store).read(record.owner.id, record.id)) ?? {};
     const [entry] = lastSave ? (await readSave(fake.store, record.id, lastSave)).entries : [];
     if (entry?.type !== "file") throw new Error("a file was saved");
     await fake.store.purge(entry.key);

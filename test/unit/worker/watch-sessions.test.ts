@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createApplyManifests } from "../../../activities/apply-manifests.ts";
 import { createLogger } from "../../../config/logger.ts";
-import { createRecord } from "../../../domain/registry.ts";
 import { createPodNewsHandler } from "../../../worker/watch-sessions.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
 import { newStart } from "../../fakes/records.ts";
@@ -13,7 +12,7 @@ async function openRepl() {
   const { ports } = fakes;
   const start = newStart();
   const record = { ...start.repl, sessionId: start.session.id };
-  await createRecord(ports.store, record);
+  await ports.registry.create(record);
   await createApplyManifests(ports)(start);
   const place = await ports.directory.reserve(record, start.session, limits, "starting");
   const handle = createPodNewsHandler({

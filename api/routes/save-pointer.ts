@@ -1,0 +1,91 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { RunnerTokens } from "../../config/runner-tokens.ts";
+import { ReplError } from "../../domain/errors.ts";
+import { objectKey } from "../../domain/naming.ts";
+import type { Registry } from "../../domain/ports.ts";
+import type { ReplId, SavedRepl, Session } from "../../domain/repl.ts";
+import { parseSaveManifest, summarize, type SaveManifest } from "../../domain/save.ts";
+import type { SaveReads } from "../../domain/save-history.ts";
+import { createSavePointer } from "../../domain/save-pointer.ts";
+import type { Env } from "../env.ts";
+import { bearerOf } from "../middleware/require-session.ts";
+import { createRoutes, jsonBody, jsonContent, jsonOnly, problems } from "../openapi.ts";
+import type { RateLimits } from "../rate-limits.ts";
+import { replParams } from "../schemas.ts";
+import { movedPointerSchema, podSchema, savedReplSchema } from "../save-schemas.ts";
+
+export interface SavePointerOptions {
+  readonly runnerTokens: RunnerTokens;
+  readonly registry: Pick<Registry, "read" | "update">;
+  readonly store: SaveReads;
+  readonly limits: RateLimits;
+}
+
+const common = { tags: ["Runner"], security: [{ runner: [] }] };
+
+const readRoute = createRoute({
+  ...common,
+  method: "get",
+  path: "/{id}/save",
+  summary: "The newest save, for who may save after it",
+  request: { params: replParams, query: z.object({ pod: podSchema.optional() }) },
+  responses: { 200: jsonContent(savedReplSchema, "The REPL and its newest save"), ...problems(400, 401, 404, 409) },
+});
+
+const claimRoute = createRoute({
+  ...common,
+  method: "post",
+  path: "/{id}/restore",
+  summary: "From here on no other pod of the session can save",
+  middleware: jsonOnly,
+  request: { params: replParams, body: jsonBody(z.object({ pod: podSchema })) },
+  responses: { 200: jsonContent(savedReplSchema, "The save to restore"), ...problems(400, 401, 404, 409) },
+});
+
+const moveRoute = createRoute({
+  ...common,
+  method: "put",
+  path: "/{id}/save",
+  summary: "Makes a save whose manifest is stored the newest one",
+  middleware: jsonOnly,
+  request: { params: replParams, body: jsonBody(movedPointerSchema) },
+  responses: { 204: { description: "It is the newest" }, ...problems(400, 401, 404, 409) },
+});
+
+/** For sync containers where the registry is a database, which no pod reaches: its pointers to the newest saves. */
+export function savePointerRoutes({ runnerTokens, registry, store, limits }: SavePointerOptions) {
+  const pointer = createSavePointer(registry);
+  const sessionOf = (c: Context<Env>, replId: ReplId): Promise<Session> =>
+    limits.admit(c, async () => runnerTokens.verify(bearerOf(c) ?? "", replId));
+  const answer = ({ id, owner, lastSave }: SavedRepl) => ({ id, owner, ...(lastSave ? { lastSave } : {}) });
+
+  return createRoutes()
+    .openapi(readRoute, async (c) => {
+      const session = await sessionOf(c, c.req.valid("param").id);
+      return c.json(answer(await pointer.read({ session, pod: c.req.valid("query").pod })), 200);
+    })
+    .openapi(claimRoute, async (c) => {
+      const session = await sessionOf(c, c.req.valid("param").id);
+      return c.json(answer(await pointer.claim(session, c.req.valid("json").pod)), 200);
+    })
+    .openapi(moveRoute, async (c) => {
+      const session = await sessionOf(c, c.req.valid("param").id);
+      const { pod, parent, generation, version } = c.req.valid("json");
+      const manifest = await manifestOf(session, generation, version);
+      if (manifest?.sessionId !== session.id || manifest.parent !== parent)
+        throw new ReplError("conflict", `No save ${generation} of this session after ${parent} is stored.`);
+      await pointer.move({ session, pod }, parent, summarize(manifest, version));
+      return c.body(null, 204);
+    });
+
+  /** What the record will say comes from what is stored, whatever the request says. */
+  async function manifestOf(
+    { replId }: Session,
+    generation: number,
+    version: string,
+  ): Promise<SaveManifest | undefined> {
+    const object = await store.getText(objectKey.save(replId, generation), version);
+    return object && parseSaveManifest(object.text);
+  }
+}

@@ -1,0 +1,67 @@
+import { mapConcurrently } from "./concurrency.ts";
+import { ReplError } from "./errors.ts";
+import type { ObjectStore, RecordName, Registry } from "./ports.ts";
+import { knownHome, noteRegistryHome, type RegistryHome } from "./registry-home.ts";
+import type { ReplRecord } from "./repl.ts";
+
+export interface RegistryMove {
+  readonly store: Pick<ObjectStore, "getText" | "putText" | "list">;
+  readonly from: Registry;
+  readonly to: Registry;
+  readonly home: RegistryHome;
+}
+
+const concurrentRecords = 8;
+
+/**
+ * Moves all records and notes of deletions: copies each and reads it back, notes in the bucket where they are from now
+ * on, and removes the old ones. Until that note they are where they were. One that was interrupted goes on when it is
+ * repeated. Throws `conflict` when the new registry holds what the old one does not have. Nobody may write meanwhile.
+ */
+export async function moveRegistry({ store, from, to, home }: RegistryMove): Promise<{ readonly records: number }> {
+  const names = await from.names();
+  const each = (work: (name: RecordName) => Promise<void>) =>
+    mapConcurrently(names, { items: concurrentRecords }, work);
+  if ((await knownHome(store)) !== home) {
+    await refuseStrangers(names, to);
+    await each(async ({ userId, replId }) => {
+      const record = await from.read(userId, replId);
+      if (record) await copy(record, to);
+    });
+    for (const deletion of await from.deletions()) await to.noteDeletion(deletion);
+    await noteRegistryHome(store, home);
+  }
+  // What an interrupted move left here is older than what is there.
+  await each(({ userId, replId }) => from.remove(userId, replId));
+  for (const { owner, replId } of await from.deletions()) await from.endDeletion(owner.id, replId);
+  return { records: names.length };
+}
+
+async function copy(record: ReplRecord, to: Registry): Promise<void> {
+  const { owner, id } = record;
+  await to.create(record);
+  // An interrupted move may have left an older one.
+  await to.update(owner.id, id, () => record);
+  const found = await to.read(owner.id, id);
+  if (inOrder(found) !== inOrder(record))
+    throw new ReplError("unavailable", `${id}: what was written does not read back`);
+}
+
+/** The same whatever order the fields came in: a database may have one of its own. */
+function inOrder(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    part && typeof part === "object" && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+async function refuseStrangers(names: readonly RecordName[], to: Registry): Promise<void> {
+  const known = new Set(names.map(({ replId }) => replId));
+  const strangers = (await to.names()).map(({ replId }) => replId).filter((replId) => !known.has(replId));
+  if (strangers.length > 0)
+    throw new ReplError(
+      "conflict",
+      `The new registry already has ${strangers.length} REPLs that the old one does not know, ${strangers[0]} among them: it is another bucket's.`,
+    );
+}

@@ -1,0 +1,38 @@
+import { objectKey } from "./naming.ts";
+import type { ObjectStore } from "./ports.ts";
+
+/** Where the records of a bucket's REPLs are kept. */
+export type RegistryHome = "bucket" | "postgres";
+
+const names: Readonly<Record<RegistryHome, string>> = { bucket: "the bucket itself", postgres: "Postgres" };
+
+type HomeStore = Pick<ObjectStore, "getText" | "putText" | "list">;
+
+/**
+ * What keeps this bucket from being served with its records in `home`, in words; undefined when nothing does. A bucket
+ * says where its records are, so that nobody serves it with an empty registry and takes its files for nobody's.
+ */
+export async function registryProblem(store: HomeStore, home: RegistryHome): Promise<string | undefined> {
+  const known = await knownHome(store);
+  if (known === home) return undefined;
+  if (known === undefined) {
+    await noteRegistryHome(store, home);
+    return undefined;
+  }
+  return (
+    `The records of this bucket's REPLs are in ${names[known]}, and the configuration says ${names[home]}: ` +
+    `${known === "postgres" ? "set DATABASE_URL" : "leave DATABASE_URL out"}, or move them (npm run registry -- --help).`
+  );
+}
+
+export async function noteRegistryHome(store: Pick<ObjectStore, "putText">, home: RegistryHome): Promise<void> {
+  await store.putText(objectKey.registryHome, home);
+}
+
+/** Where the records of a bucket are; undefined for one that nobody has used. */
+export async function knownHome(store: HomeStore): Promise<RegistryHome | undefined> {
+  const note = await store.getText(objectKey.registryHome);
+  if (note?.text === "bucket" || note?.text === "postgres") return note.text;
+  // Of a release that knew no other place.
+  return (await store.list(objectKey.allRecords)).length > 0 ? "bucket" : undefined;
+}

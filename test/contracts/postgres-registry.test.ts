@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createPostgresRegistry, type PostgresRegistry } from "../../adapters/postgres-registry.ts";
+import { moveRegistry } from "../../domain/move-registry.ts";
+import { createObjectStoreRegistry } from "../../domain/object-store-registry.ts";
+import { registryProblem } from "../../domain/registry-home.ts";
+import { createSavePointer } from "../../domain/save-pointer.ts";
+import { createFakeObjectStore } from "../fakes/object-store.ts";
+import { newRecord } from "../fakes/records.ts";
+import { startPostgres, type PostgresServer } from "../setup/postgres.ts";
+import { describeRegistry } from "./registry.ts";
+import { describeSavePointer } from "./save-pointer.ts";
+
+let server: PostgresServer;
+let registry: PostgresRegistry;
+beforeAll(async () => {
+  server = await startPostgres();
+  registry = createPostgresRegistry(server.url);
+  await registry.migrate();
+}, 180_000);
+afterAll(async () => {
+  await registry.close();
+  await server.stop();
+});
+
+describe("in Postgres", () => {
+  describeRegistry(async () => registry);
+  describeSavePointer(async () => ({
+    store: createFakeObjectStore().store,
+    registry,
+    pointerFor: () => createSavePointer(registry),
+  }));
+
+  it("is made by several workers that start at once, and again by the next", async () => {
+    const workers = [1, 2, 3].map(() => createPostgresRegistry(server.url));
+    await Promise.all(workers.map((worker) => worker.migrate()));
+    await Promise.all(workers.map((worker) => worker.close()));
+  });
+
+  it("says that it does not answer, and goes on when it answers again", async () => {
+    const record = newRecord();
+    await registry.create(record);
+    await server.hang();
+    const hanging = [1, 2].map(() => registry.read(record.owner.id, record.id));
+    for (const read of hanging) await expect(read).rejects.toMatchObject({ code: "unavailable" });
+    await server.goOn();
+    expect(await registry.read(record.owner.id, record.id)).toEqual(record);
+  });
+
+  it("tells nobody its password", async () => {
+    const wrong = createPostgresRegistry(server.url.replace("devex@", "nobody:secret-word@"));
+    const failure = (await wrong.check().catch((error: unknown) => error)) as Error;
+    expect(failure).toMatchObject({ code: "unavailable" });
+    expect(failure.message).not.toContain("secret-word");
+    await wrong.close();
+  });
+
+  describe("the move of a registry", () => {
+    it("brings every record there and back, and the bucket says where they are", async () => {
+      const { store } = createFakeObjectStore();
+      const bucket = createObjectStoreRegistry(store);
+      const own = await emptyRegistry("there_and_back");
+      const records = Array.from({ length: 20 }, (_, index) => newRecord({ name: `Number ${index} ü🎉` }));
+      for (const record of records) await bucket.create(record);
+      const deleted = newRecord();
+      await bucket.noteDeletion({ replId: deleted.id, owner: deleted.owner });
+      expect(await registryProblem(store, "postgres")).toContain("npm run registry");
+
+      expect(await moveRegistry({ store, from: bucket, to: own, home: "postgres" })).toEqual({ records: 20 });
+      expect(await bucket.names()).toEqual([]);
+      expect(await bucket.deletions()).toEqual([]);
+      expect(await own.deletions()).toEqual([{ replId: deleted.id, owner: deleted.owner }]);
+      for (const record of records) expect(await own.read(record.owner.id, record.id)).toEqual(record);
+      expect(await registryProblem(store, "postgres")).toBeUndefined();
+      expect(await registryProblem(store, "bucket")).toContain("set DATABASE_URL");
+
+      await moveRegistry({ store, from: own, to: bucket, home: "bucket" });
+      expect(await own.names()).toEqual([]);
+      for (const record of records) expect(await bucket.read(record.owner.id, record.id)).toEqual(record);
+      expect(await registryProblem(store, "bucket")).toBeUndefined();
+      await own.close();
+    });
+
+    it("goes on where an interrupted one left off, whichever moment that was", async () => {
+      const own = await emptyRegistry("interrupted");
+      const { store, failWhen } = createFakeObjectStore();
+      const bucket = createObjectStoreRegistry(store);
+      const records = Array.from({ length: 3 }, () => newRecord());
+      for (const record of records) await bucket.create(record);
+      const move = () => moveRegistry({ store, from: bucket, to: own, home: "postgres" });
+      let calls = 0;
+      for (let last = 1; ; last++) {
+        calls = 0;
+        failWhen(() => (++calls > last ? new Error("killed") : undefined));
+        const isDone = await move().then(
+          () => true,
+          () => false,
+        );
+        failWhen(undefined);
+        // Nobody may serve a registry that is not whole.
+        const home = (await registryProblem(store, "postgres")) === undefined ? own : bucket;
+        const found = await Promise.all(records.map(({ owner, id }) => home.read(owner.id, id)));
+        expect(found).toEqual(records);
+        if (isDone) break;
+      }
+      expect(calls).toBeGreaterThan(5);
+      expect(await bucket.names()).toEqual([]);
+      await own.close();
+    });
+
+    it("refuses a database that knows other REPLs", async () => {
+      const { store } = createFakeObjectStore();
+      const bucket = createObjectStoreRegistry(store);
+      await bucket.create(newRecord());
+      const stranger = newRecord();
+      const own = await emptyRegistry("strangers");
+      await own.create(stranger);
+      await expect(moveRegistry({ store, from: bucket, to: own, home: "postgres" })).rejects.toThrow(stranger.id);
+      expect(await bucket.names()).toHaveLength(1);
+      await own.close();
+    });
+  });
+});
+
+async function emptyRegistry(name: string): Promise<PostgresRegistry> {
+  const own = createPostgresRegistry(await server.database(name));
+  await own.migrate();
+  return own;
+}

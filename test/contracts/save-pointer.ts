@@ -1,0 +1,102 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { commitSave, type SavePlace } from "../../domain/commit-save.ts";
+import type { FileStore, Registry, SavePointer } from "../../domain/ports.ts";
+import type { Session } from "../../domain/repl.ts";
+import { newRecord, newSession } from "../fakes/records.ts";
+
+export interface PointerUnderTest {
+  readonly store: FileStore;
+  readonly registry: Registry;
+  /** As the sync containers of this session have it. */
+  pointerFor(session: Session): SavePointer;
+}
+
+/** What the pointer to the newest save must do, where the pod moves it itself and where the API does. */
+export function describeSavePointer(make: () => Promise<PointerUnderTest>): void {
+  describe("SavePointer", () => {
+    let under: PointerUnderTest;
+    beforeAll(async () => {
+      under = await make();
+    });
+
+    /** A REPL whose writer is a session that has restored in the pod "first". */
+    async function open() {
+      const record = newRecord();
+      const session = newSession(record);
+      await under.registry.create({ ...record, sessionId: session.id });
+      const pointer = under.pointerFor(session);
+      const place: SavePlace = { store: under.store, pointer };
+      await pointer.claim(session, "first");
+      const writer = { session, pod: "first" };
+      const commit = async (by: typeof writer = writer) =>
+        commitSave(place, await pointer.read(writer), [], {
+          writer: by,
+          kind: "checkpoint",
+          leftOut: [],
+          inMotion: [],
+        });
+      const current = () => under.registry.read(record.owner.id, record.id);
+      return { record, session, pointer, place, writer, commit, current };
+    }
+
+    it("moves from save to save", async () => {
+      const { record, commit, pointer, writer, current } = await open();
+      expect(await pointer.read(writer)).toMatchObject({ id: record.id, owner: record.owner });
+      expect(await commit()).toMatchObject({ generation: 1 });
+      const second = await commit();
+      expect(second).toMatchObject({ generation: 2 });
+      expect(await pointer.read(writer)).toMatchObject({ lastSave: second });
+      expect((await current())?.lastSave).toEqual(second);
+    });
+
+    it("takes a move twice, whose first answer was lost", async () => {
+      const { commit, pointer, writer, current } = await open();
+      const save = await commit();
+      await pointer.move(writer, 0, save);
+      expect((await current())?.lastSave).toEqual(save);
+    });
+
+    it("refuses who saves after a save that is not the newest", async () => {
+      const { commit, pointer, place, writer, current } = await open();
+      const before = await pointer.read(writer);
+      const first = await commit();
+      const late = commitSave(place, before, [], { writer, kind: "close", leftOut: [], inMotion: [] });
+      await expect(late).rejects.toMatchObject({ code: "conflict" });
+      expect((await current())?.lastSave).toEqual(first);
+    });
+
+    it("refuses a session that another one has followed", async () => {
+      const { record, commit, pointer, writer, current } = await open();
+      await under.registry.update(record.owner.id, record.id, (known) => ({ ...known, sessionId: "next" }));
+      await expect(pointer.read(writer)).rejects.toMatchObject({ code: "conflict" });
+      await expect(commit()).rejects.toMatchObject({ code: "conflict" });
+      await expect(pointer.claim(writer.session, "first")).rejects.toMatchObject({ code: "conflict" });
+      expect((await current())?.lastSave).toBeUndefined();
+    });
+
+    it("has one pod as its writer, and notes that the one before was lost", async () => {
+      const { session, commit, pointer, writer, current } = await open();
+      const save = await commit();
+      const before = await pointer.read(writer);
+      expect((await current())?.lastLoss).toBeUndefined();
+      expect(await pointer.claim(session, "second")).toMatchObject({ lastSave: save });
+      expect((await current())?.lastLoss).toMatchObject({ sessionId: session.id, generation: 1, count: 1 });
+      await pointer.claim(session, "second");
+      expect((await current())?.lastLoss).toMatchObject({ count: 1 });
+      await expect(pointer.read(writer)).rejects.toMatchObject({ code: "conflict" });
+      const place = { store: under.store, pointer };
+      const details = { kind: "checkpoint", leftOut: [], inMotion: [] } as const;
+      await expect(commitSave(place, before, [], { writer, ...details })).rejects.toMatchObject({ code: "conflict" });
+      const second = { session, pod: "second" };
+      expect(await commitSave(place, before, [], { writer: second, ...details })).toMatchObject({ generation: 3 });
+    });
+
+    it("says when there is no such REPL", async () => {
+      const record = newRecord();
+      const session = newSession(record);
+      const pointer = under.pointerFor(session);
+      await expect(pointer.read({ session })).rejects.toMatchObject({ code: "not_found" });
+      await expect(pointer.claim(session, "pod")).rejects.toMatchObject({ code: "not_found" });
+    });
+  });
+}

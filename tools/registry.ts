@@ -1,0 +1,67 @@
+import { parseArgs } from "node:util";
+import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
+import { createPostgresRegistry } from "../adapters/postgres-registry.ts";
+import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import { createTemporalClient } from "../adapters/temporal-client.ts";
+import { loadConfig } from "../config/config.ts";
+import { objectStoreOptions, temporalOptions } from "../config/settings.ts";
+import { pagesOfSessions } from "../domain/all-sessions.ts";
+import { messageOf } from "../domain/errors.ts";
+import { moveRegistry } from "../domain/move-registry.ts";
+import { workflowIdOf } from "../domain/naming.ts";
+import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
+import { environmentOfStack } from "./stack/environment.ts";
+
+const help = `Usage: npm run registry -- to-postgres | to-bucket
+
+Moves the registry, the record of each REPL with its newest save, from the bucket into the database of DATABASE_URL, or
+back: copies each record and reads it back, notes in the bucket where they are from now on, and removes the old ones.
+End API and workers before, and start them with DATABASE_URL (or without it) after; they refuse to start with the wrong
+one. No REPL may be open and no workflow under way: it looks, and does nothing then. When it is interrupted, run it again.
+
+Reads the configuration of API and worker from the environment; where that names no servers, the local stack's.
+Exit code: 0 moved, 1 not moved, 2 wrong usage.`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { help: { type: "boolean", short: "h", default: false } },
+});
+const [command] = positionals;
+if (values.help || positionals.length !== 1 || (command !== "to-postgres" && command !== "to-bucket")) {
+  console.log(help);
+  process.exit(values.help ? 0 : 2);
+}
+
+async function main(toPostgres: boolean): Promise<void> {
+  const config = loadConfig(environmentOfStack(process.env));
+  if (!config.DATABASE_URL) throw new Error("DATABASE_URL: is missing; it says which database");
+  const store = createS3ObjectStore(objectStoreOptions(config));
+  const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE });
+  const { client, connection } = createTemporalClient(temporalOptions(config), config.TEMPORAL_NAMESPACE);
+  const database = createPostgresRegistry(config.DATABASE_URL);
+  try {
+    const open: string[] = [];
+    for await (const page of pagesOfSessions(cluster)) open.push(...page.map(({ replId }) => replId));
+    if (open.length > 0) throw new Error(`${open.length} REPLs are open, ${open[0]} among them: close them first`);
+    const query = `ExecutionStatus="Running" AND WorkflowId STARTS_WITH "${workflowIdOf("")}"`;
+    const { count } = await client.workflow.count(query);
+    if (count > 0) throw new Error(`${count} workflows are under way: let them end first`);
+    await store.prepare();
+    await database.migrate();
+    const bucket = createObjectStoreRegistry(store);
+    const { records } = toPostgres
+      ? await moveRegistry({ store, from: bucket, to: database, home: "postgres" })
+      : await moveRegistry({ store, from: database, to: bucket, home: "bucket" });
+    console.log(
+      `✓ ${records} records are in ${toPostgres ? "Postgres" : "the bucket"}; start API and workers ${toPostgres ? "with" : "without"} DATABASE_URL`,
+    );
+  } finally {
+    await database.close();
+    await connection.close();
+  }
+}
+
+await main(command === "to-postgres").catch((error: unknown) => {
+  console.error(`✗ ${messageOf(error)}`);
+  process.exitCode = 1;
+});
