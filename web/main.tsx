@@ -11,6 +11,9 @@ import type { RoomProps } from "./room/room.tsx";
 import { reasonOf } from "./words.ts";
 import "@xterm/xterm/css/xterm.css";
 import "./page.css";
+import "./dashboard/dashboard.css";
+import "./room/room.css";
+import "./room/editor.css";
 
 const session = signal<AuthStatus | undefined>(undefined);
 const failure = signal("");

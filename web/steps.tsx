@@ -1,5 +1,6 @@
 import type { Step } from "./events.ts";
 import { useNow } from "./hooks.ts";
+import { Reason } from "./reason.tsx";
 import { durationInWords } from "./words.ts";
 
 /** The named steps of a create, an open or a close, with their times as they run. */
@@ -18,7 +19,7 @@ export function Steps({ steps }: { readonly steps: readonly Step[] }) {
           {reason && (
             <span class="step-reason">
               {attempt > 1 ? `Attempt ${attempt}: ` : ""}
-              {reason}
+              <Reason text={reason} />
             </span>
           )}
         </li>

@@ -21,7 +21,7 @@ const page = (apiUrl: string) => `<!doctype html><title>Front end</title><p id="
 describe("sign-in with GitHub in a browser", () => {
   let github: Github;
   let frontEnd: Server;
-  let api: ChildProcess;
+  const programs: ChildProcess[] = [];
   let browser: Browser;
   let apiUrl: string;
   let frontEndUrl: string;
@@ -29,35 +29,44 @@ describe("sign-in with GitHub in a browser", () => {
   beforeAll(async () => {
     github = await startGithub();
     Object.assign(github.state, { autoApprove: false });
-    const port = await freePort();
-    apiUrl = `http://localhost:${port}`;
     frontEnd = createServer((_request, response) => {
       response.setHeader("content-type", "text/html").end(page(apiUrl));
     }).listen(0, "127.0.0.1");
     await once(frontEnd, "listening");
     frontEndUrl = `http://localhost:${(frontEnd.address() as AddressInfo).port}`;
-    const { id, secret } = github.application;
-    api = startProgram("api", {
-      ...process.env,
-      ...inject("stack"),
-      PORT: String(port),
-      API_URL: apiUrl,
-      FRONTEND_URL: frontEndUrl,
-      GITHUB_ID: id,
-      GITHUB_SECRET: secret,
-      GITHUB_URL: github.url,
-    });
-    await vi.waitUntil(() => responds(`${apiUrl}/readyz`), patience);
+    apiUrl = await startApi({ FRONTEND_URL: frontEndUrl });
     browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
   });
   afterAll(async () => {
     await browser.close();
-    api.kill("SIGTERM");
-    await once(api, "exit");
+    for (const program of programs) {
+      program.kill("SIGTERM");
+      await once(program, "exit");
+    }
     frontEnd.closeAllConnections();
     frontEnd.close();
     await github.close();
   });
+
+  async function startApi(changes: Readonly<Record<string, string>> = {}): Promise<string> {
+    const port = await freePort();
+    const url = `http://localhost:${port}`;
+    const { id, secret } = github.application;
+    programs.push(
+      startProgram("api", {
+        ...process.env,
+        ...inject("stack"),
+        PORT: String(port),
+        API_URL: url,
+        GITHUB_ID: id,
+        GITHUB_SECRET: secret,
+        GITHUB_URL: github.url,
+        ...changes,
+      }),
+    );
+    await vi.waitUntil(() => responds(`${url}/readyz`), patience);
+    return url;
+  }
 
   async function signIn() {
     const context = await browser.newContext();
@@ -90,6 +99,24 @@ describe("sign-in with GitHub in a browser", () => {
     await tab.click("#cancel");
     await tab.waitForURL(`${frontEndUrl}/login?error=access_denied`);
     expect(await context.cookies(apiUrl)).toEqual([]);
+    await context.close();
+  });
+
+  it("begins at the button of our own page, which says when somebody pressed Cancel, and ends in their list", async () => {
+    const ownUrl = await startApi();
+    const context = await browser.newContext();
+    const tab = await context.newPage();
+    await tab.goto(ownUrl);
+    const button = tab.getByRole("link", { name: "Sign in with GitHub" });
+    await button.click();
+    await tab.click("#cancel");
+    await tab.getByText("You pressed Cancel at GitHub.").waitFor();
+    await button.click();
+    await tab.click("#authorize");
+    await tab.getByRole("heading", { name: "Your REPLs" }).waitFor();
+    await tab.getByText("octocat").first().waitFor();
+    await tab.getByRole("button", { name: "Sign out" }).click();
+    await button.waitFor();
     await context.close();
   });
 

@@ -527,6 +527,7 @@ describe("the page, in a browser", { timeout: 3 * minute }, () => {
     await page.getByRole("radio", { name: "Broken" }).check();
     await page.getByRole("button", { name: "Create and open" }).click();
     await expect.poll(() => page.locator("main").textContent(), { ...patience, timeout: minute }).toMatch(/image/i);
+    await page.getByText("take another template").first().waitFor();
     // What ended before anybody looked is told too.
     await page.getByText("Copy the template's files").waitFor();
     await look(page, "failing");

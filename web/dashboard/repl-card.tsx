@@ -5,6 +5,7 @@ import { ConfirmDialog } from "../dialog.tsx";
 import { isInTransition } from "../events.ts";
 import { useAttempt } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
+import { Reason } from "../reason.tsx";
 import { Steps } from "../steps.tsx";
 import { agoInWords, countInWords, momentInWords, sizeInWords, stateInWords } from "../words.ts";
 import { closeRepl, deleteRepl, progressOf, templates } from "./repls.ts";
@@ -35,7 +36,11 @@ export function ReplCard({ repl }: { readonly repl: Repl }) {
         </time>
         {lastSave && ` · ${countInWords(lastSave.files, "file")}, ${sizeInWords(lastSave.bytes)} saved`}
       </p>
-      {statusReason && <Notice kind={status === "failed" ? "error" : "warning"}>{statusReason}</Notice>}
+      {statusReason && (
+        <Notice kind={status === "failed" ? "error" : "warning"}>
+          <Reason text={statusReason} />
+        </Notice>
+      )}
       {isBusy && <Steps steps={steps} />}
       {failure && <Notice kind="error">{failure}</Notice>}
       <div class="row">

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { follow, goTo } from "../address.ts";
 import { api, bodyOf, type Room as RoomAnswer } from "../api.ts";
 import { Notice } from "../notice.tsx";
+import { Reason } from "../reason.tsx";
 import { Steps } from "../steps.tsx";
 import { ThemeButton } from "../theme.tsx";
 import { reasonOf, stateInWords } from "../words.ts";
@@ -87,7 +88,9 @@ function Outside({ entering }: { readonly entering: Entering }) {
   if (now.kind === "failed")
     return (
       <>
-        <Notice kind="error">{now.reason}</Notice>
+        <Notice kind="error">
+          <Reason text={now.reason} />
+        </Notice>
         <p>What was saved is safe. Trying again is safe too.</p>
         <Steps steps={steps} />
         <div class="row">
