@@ -1,4 +1,3 @@
-import type { Redis } from "ioredis";
 import { LRUCache } from "lru-cache";
 import { ReplError } from "../domain/errors.ts";
 import { redisKey } from "../domain/naming.ts";
@@ -6,6 +5,7 @@ import type { Limits, Place, ReadTruth, ReplDirectory } from "../domain/ports.ts
 import { byCreation, replFrom, type KnownSession, type Repl, type ReplRecord, type Session } from "../domain/repl.ts";
 import { indexNote, indexSession, readIndex } from "./repl-index.ts";
 import { createReplMirror } from "./redis-repl-mirror.ts";
+import type { RedisClient } from "./redis-connection.ts";
 import { answered, loadScript, readScript } from "./redis-scripts.ts";
 
 export interface ReplDirectoryOptions {
@@ -30,7 +30,7 @@ interface Remembered {
  * The look-ups on Redis. What is decided is decided by one script over one user's two keys, which share a
  * slot (Redis Cluster). `replMeta` and `activeSession` are written after them, for whoever looks up by REPL.
  */
-export function createRedisReplDirectory(redis: Redis, options: ReplDirectoryOptions): ReplDirectory {
+export function createRedisReplDirectory(redis: RedisClient, options: ReplDirectoryOptions): ReplDirectory {
   const preamble = readScript("index");
   const load = (name: string) => loadScript(redis, name, preamble);
   const takePlace = load("take-place");

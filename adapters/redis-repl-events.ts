@@ -3,7 +3,7 @@ import { isAfter, presentOf, type ReplEvent } from "../domain/events.ts";
 import { redisKey } from "../domain/naming.ts";
 import type { LoggedEvent, ReplEvents } from "../domain/ports.ts";
 import type { ReplId } from "../domain/repl.ts";
-import { connectToHear } from "./redis-connection.ts";
+import { connectToHear, type RedisClient } from "./redis-connection.ts";
 import { answered, loadScript } from "./redis-scripts.ts";
 
 const keptEvents = 300;
@@ -16,7 +16,7 @@ const idPattern = /^\d{1,16}-\d{1,16}$/;
  * Events through Redis: a stream per REPL keeps them, pub/sub tells of them at once. All listeners of a
  * process share one connection; after that was lost, each reads on from the stream where it stood.
  */
-export function createRedisReplEvents(redis: Redis): ReplEvents & { close(): void; listeners(): number } {
+export function createRedisReplEvents(redis: RedisClient): ReplEvents & { close(): void; listeners(): number } {
   const logEvent = loadScript(redis, "log-event");
   const listeners = new Map<string, Set<Listener>>();
   let subscriber: Redis | undefined;

@@ -1,4 +1,3 @@
-import type { Redis } from "ioredis";
 import { redisKey } from "../domain/naming.ts";
 import type { MarkedSession, RunnerReport, SessionReport } from "../domain/ports.ts";
 import {
@@ -9,6 +8,7 @@ import {
   type ReplRecord,
   type Session,
 } from "../domain/repl.ts";
+import { scanKeys, type RedisClient } from "./redis-connection.ts";
 import { answered, loadScript } from "./redis-scripts.ts";
 
 const marksInPage = 100;
@@ -17,7 +17,7 @@ const marksInPage = 100;
  * `replMeta` and `activeSession`, for whoever looks up by REPL: copies of what the index says, each key
  * changed by itself, because on Redis Cluster they lie in slots of their own.
  */
-export function createReplMirror(redis: Redis, sessionTtlSeconds: number) {
+export function createReplMirror(redis: RedisClient, sessionTtlSeconds: number) {
   const setFields = loadScript(redis, "mirror");
   const flat = (fields: Readonly<Record<string, string>>) => Object.entries(fields).flat();
 
@@ -72,7 +72,7 @@ export function createReplMirror(redis: Redis, sessionTtlSeconds: number) {
 
     async *marks(): AsyncIterable<readonly MarkedSession[]> {
       const prefix = redisKey.activeSession("");
-      for await (const page of redis.scanStream({ match: `${prefix}*`, count: marksInPage }) as AsyncIterable<string[]>)
+      for await (const page of scanKeys(redis, `${prefix}*`, marksInPage))
         yield (
           await Promise.all(
             page.map(async (key) => {

@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { Redis } from "ioredis";
+import { setTimeout as delay } from "node:timers/promises";
+import { Cluster } from "ioredis";
+import { callTimeoutMs, type RedisClient } from "./redis-connection.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 
 export type Script = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
 
 /** Loads a script from adapters/lua. It is sent by its digest, and in full when the server does not have it yet. */
-export function loadScript(redis: Redis, name: string, preamble = ""): Script {
+export function loadScript(redis: RedisClient, name: string, preamble = ""): Script {
   const text = preamble + readScript(name);
   const digest = createHash("sha1").update(text).digest("hex");
   return (keys, args) =>
@@ -26,18 +28,27 @@ export function readScript(name: string): string {
 
 /** After a failure nobody waits for Redis for a second: whoever can do without it then does so at once. */
 const restMs = 1000;
-const failedAt = new WeakMap<Redis, number>();
+const failedAt = new WeakMap<RedisClient, number>();
 
 /** Runs a call to Redis; any failure is `unavailable`. */
-export async function answered<T>(redis: Redis, call: () => Promise<T>): Promise<T> {
+export async function answered<T>(redis: RedisClient, call: () => Promise<T>): Promise<T> {
   if (Date.now() - (failedAt.get(redis) ?? 0) < restMs) throw away(undefined);
   try {
-    return await call();
+    return await (redis instanceof Cluster ? withinTime(call) : call());
   } catch (error) {
     // An answer that refuses is an answer.
     if (!(error instanceof Error && error.name === "ReplyError")) failedAt.set(redis, Date.now());
     throw away(error);
   }
+}
+
+async function withinTime<T>(call: () => Promise<T>): Promise<T> {
+  const ending = new AbortController();
+  const late = delay(callTimeoutMs, undefined, { signal: ending.signal, ref: false }).then(() => {
+    throw new Error(`no answer within ${callTimeoutMs / 1000} s`);
+  });
+  late.catch(() => {});
+  return Promise.race([call(), late]).finally(() => ending.abort());
 }
 
 function away(cause: unknown): ReplError {

@@ -1,8 +1,7 @@
-import type { Redis } from "ioredis";
 import { LRUCache } from "lru-cache";
 import { redisKey } from "../domain/naming.ts";
 import type { TokenCache } from "../domain/ports.ts";
-import { connectToHear } from "./redis-connection.ts";
+import { connectToHear, type RedisClient } from "./redis-connection.ts";
 import { answered } from "./redis-scripts.ts";
 
 const tokensInMemory = 10_000;
@@ -13,7 +12,7 @@ const rememberedMs = 10_000;
  * What is remembered of tokens, in Redis. Good ones are remembered in memory too, as long as this process hears
  * of revocations: while the connection for that is down, Redis is asked each time.
  */
-export function createRedisTokenCache(redis: Redis): TokenCache & { close(): void } {
+export function createRedisTokenCache(redis: RedisClient): TokenCache & { close(): void } {
   const good = new LRUCache<string, true>({ max: tokensInMemory, ttl: rememberedMs });
   let hears = false;
   const subscriber = connectToHear(redis, {

@@ -83,7 +83,10 @@ const schema = z.object({
   MAX_ACTIVITIES_PER_SECOND: z.coerce.number().min(1).max(10_000).default(100),
   REDIS_URL: z
     .string()
-    .refine(isRedisUrl, "use redis://HOST:PORT, rediss:// for TLS, or redis-sentinel://HOST:PORT,HOST:PORT/MASTER")
+    .refine(
+      isRedisUrl,
+      "use redis://HOST:PORT, rediss:// for TLS, redis-sentinel://HOST:PORT,HOST:PORT/MASTER, or redis-cluster://HOST:PORT,HOST:PORT",
+    )
     .default("redis://127.0.0.1:6379"),
   S3_ENDPOINT: url.optional(),
   S3_REGION: z.string().default("us-east-1"),

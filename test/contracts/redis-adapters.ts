@@ -1,6 +1,5 @@
-import type { Redis } from "ioredis";
 import { afterAll } from "vitest";
-import { connectToRedis } from "../../adapters/redis-connection.ts";
+import { connectToRedis, type RedisClient } from "../../adapters/redis-connection.ts";
 import { createRedisReplDirectory } from "../../adapters/redis-repl-directory.ts";
 import { createRedisReplEvents } from "../../adapters/redis-repl-events.ts";
 import { createRedisTokenCache } from "../../adapters/redis-token-cache.ts";
@@ -12,7 +11,7 @@ import { describeTokenCache } from "./token-cache.ts";
 /** The contract suites of all that is on Redis, run on the server at `url`. */
 export function describeRedisAdapters(url: () => string): void {
   const closing: (() => void)[] = [];
-  const connect = (): Redis => {
+  const connect = (): RedisClient => {
     const redis = connectToRedis(url());
     closing.push(() => redis.disconnect());
     return redis;

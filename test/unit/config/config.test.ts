@@ -65,6 +65,7 @@ describe("loadConfig", () => {
       "redis://r",
       "rediss://:p@r:6380/1",
       "redis-sentinel://a:26379,b/main",
+      "redis-cluster://a:6379,b",
       "rediss-sentinel://u:p@a/m",
     ])
       expect(loadConfig({ ...enough, REDIS_URL: url }).REDIS_URL).toBe(url);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isRedisUrl, parseSentinelUrl } from "../../../domain/redis-url.ts";
+import { isRedisUrl, parseClusterUrl, parseSentinelUrl } from "../../../domain/redis-url.ts";
 
 describe("parseSentinelUrl", () => {
   it("reads who is to be asked, for which master, and how to speak to that", () => {
@@ -30,6 +30,26 @@ describe("parseSentinelUrl", () => {
     "redis-sentinel://:%ff@a/main",
     "redis://a/0",
   ])("does not read %s", (url) => expect(parseSentinelUrl(url)).toBeUndefined());
+});
+
+describe("parseClusterUrl", () => {
+  it("reads which nodes may be asked, and how to speak to all of them", () => {
+    expect(parseClusterUrl("rediss-cluster://app:p%40ss@a.example:7000,b")).toEqual({
+      nodes: [
+        { host: "a.example", port: 7000 },
+        { host: "b", port: 6379 },
+      ],
+      isEncrypted: true,
+      username: "app",
+      password: "p@ss",
+    });
+    expect(parseClusterUrl("redis-cluster://a")).toEqual({ nodes: [{ host: "a", port: 6379 }], isEncrypted: false });
+  });
+
+  it.each(["redis-cluster://", "redis-cluster://a/0", "redis-cluster://a,", "redis-sentinel://a/main", "redis://a"])(
+    "does not read %s",
+    (url) => expect(parseClusterUrl(url)).toBeUndefined(),
+  );
 });
 
 it("a plain address is one server's", () => {
