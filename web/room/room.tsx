@@ -127,7 +127,11 @@ function Outside({ entering }: { readonly entering: Entering }) {
     <div aria-busy="true">
       <p>{status ? stateInWords(status) : "Looking for it"} …</p>
       <Steps steps={steps} />
-      {progress.value.statusReason && <Notice kind="warning">{progress.value.statusReason}</Notice>}
+      {progress.value.statusReason && (
+        <Notice kind="warning">
+          <Reason text={progress.value.statusReason} />
+        </Notice>
+      )}
       {failure && <Notice kind="error">{failure}</Notice>}
       <div class="row">
         {list}
