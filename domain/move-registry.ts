@@ -1,11 +1,11 @@
 import { mapConcurrently } from "./concurrency.ts";
 import { ReplError } from "./errors.ts";
 import type { ObjectStore, RecordName, Registry } from "./ports.ts";
-import { knownHome, noteRegistryHome, type RegistryHome } from "./registry-home.ts";
+import { noteRegistryHome, readRegistryHome, type RegistryHome } from "./registry-home.ts";
 import type { ReplRecord } from "./repl.ts";
 
 export interface RegistryMove {
-  readonly store: Pick<ObjectStore, "getText" | "putText" | "list">;
+  readonly store: Pick<ObjectStore, "getText" | "putText">;
   readonly from: Registry;
   readonly to: Registry;
   readonly home: RegistryHome;
@@ -22,7 +22,7 @@ export async function moveRegistry({ store, from, to, home }: RegistryMove): Pro
   const names = await from.names();
   const each = (work: (name: RecordName) => Promise<void>) =>
     mapConcurrently(names, { items: concurrentRecords }, work);
-  if ((await knownHome(store)) !== home) {
+  if ((await readRegistryHome(store)) !== home) {
     await refuseStrangers(names, to);
     await each(async ({ userId, replId }) => {
       const record = await from.read(userId, replId);

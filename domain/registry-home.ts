@@ -13,9 +13,11 @@ type HomeStore = Pick<ObjectStore, "getText" | "putText" | "list">;
  * says where its records are, so that nobody serves it with an empty registry and takes its files for nobody's.
  */
 export async function registryProblem(store: HomeStore, home: RegistryHome): Promise<string | undefined> {
-  const known = await knownHome(store);
-  if (known === home) return undefined;
-  if (known === undefined) {
+  const noted = await readRegistryHome(store);
+  if (noted === home) return undefined;
+  // Of a release that knew no other place, or of nobody yet.
+  const known = noted ?? ((await store.list(objectKey.allRecords)).length > 0 ? "bucket" : home);
+  if (known === home) {
     await noteRegistryHome(store, home);
     return undefined;
   }
@@ -25,14 +27,12 @@ export async function registryProblem(store: HomeStore, home: RegistryHome): Pro
   );
 }
 
-export async function noteRegistryHome(store: Pick<ObjectStore, "putText">, home: RegistryHome): Promise<void> {
-  await store.putText(objectKey.registryHome, home);
+/** Undefined where nobody has noted it. */
+export async function readRegistryHome(store: Pick<ObjectStore, "getText">): Promise<RegistryHome | undefined> {
+  const text = (await store.getText(objectKey.registryHome))?.text;
+  return text === "bucket" || text === "postgres" ? text : undefined;
 }
 
-/** Where the records of a bucket are; undefined for one that nobody has used. */
-export async function knownHome(store: HomeStore): Promise<RegistryHome | undefined> {
-  const note = await store.getText(objectKey.registryHome);
-  if (note?.text === "bucket" || note?.text === "postgres") return note.text;
-  // Of a release that knew no other place.
-  return (await store.list(objectKey.allRecords)).length > 0 ? "bucket" : undefined;
+export async function noteRegistryHome(store: Pick<ObjectStore, "putText">, home: RegistryHome): Promise<void> {
+  await store.putText(objectKey.registryHome, home);
 }

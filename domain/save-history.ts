@@ -2,7 +2,7 @@ import { mapConcurrently } from "./concurrency.ts";
 import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
 import type { ObjectStore } from "./ports.ts";
-import type { ReplRecord } from "./repl.ts";
+import type { ReplId, ReplRecord } from "./repl.ts";
 import {
   parseSaveHeader,
   parseSaveManifest,
@@ -63,12 +63,18 @@ export async function findSave(
 
 /** The numbers of all manifests up to the newest save, newest first. */
 export async function listGenerations(store: Pick<ObjectStore, "list">, record: ReplRecord): Promise<number[]> {
-  const prefix = objectKey.saves(record.id);
   const newest = record.lastSave?.generation ?? 0;
-  return (await store.list(prefix))
+  return numbersIn(await store.list(objectKey.saves(record.id)), record.id).filter(
+    (generation) => generation <= newest,
+  );
+}
+
+/** The numbers of a REPL's manifests by their keys, newest first. */
+export function numbersIn(keys: readonly string[], replId: ReplId): number[] {
+  const prefix = objectKey.saves(replId);
+  return keys
     .flatMap((key) => /^(\d+)\.json$/.exec(key.slice(prefix.length))?.[1] ?? [])
     .map(Number)
-    .filter((generation) => generation <= newest)
     .sort((a, b) => b - a);
 }
 

@@ -6,33 +6,40 @@ import { createTemporalClient } from "../adapters/temporal-client.ts";
 import { loadConfig } from "../config/config.ts";
 import { objectStoreOptions, temporalOptions } from "../config/settings.ts";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
+import { catchUpRegistry } from "../domain/catch-up-registry.ts";
 import { messageOf } from "../domain/errors.ts";
 import { moveRegistry } from "../domain/move-registry.ts";
 import { workflowIdOf } from "../domain/naming.ts";
 import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
 import { environmentOfStack } from "./stack/environment.ts";
 
-const help = `Usage: npm run registry -- to-postgres | to-bucket
+const help = `Usage: npm run registry -- to-postgres | to-bucket | catch-up
 
-Moves the registry, the record of each REPL with its newest save, from the bucket into the database of DATABASE_URL, or
+to-postgres and to-bucket move the registry, the record of each REPL with its newest save, from the bucket into the database of DATABASE_URL, or
 back: copies each record and reads it back, notes in the bucket where they are from now on, and removes the old ones.
 End API and workers before, and start them with DATABASE_URL (or without it) after; they refuse to start with the wrong
-one. No REPL may be open and no workflow under way: it looks, and does nothing then. When it is interrupted, run it again.
+one.
+
+catch-up brings the records of a database that came back from a backup up to the saves that were made since: of the saves
+in the bucket that lead on from the one that a record names, the newest becomes its newest. End API and workers before.
+
+No REPL may be open and no workflow under way: it looks, and does nothing then. When it is interrupted, run it again.
 
 Reads the configuration of API and worker from the environment; where that names no servers, the local stack's.
-Exit code: 0 moved, 1 not moved, 2 wrong usage.`;
+Exit code: 0 done, 1 not done, 2 wrong usage.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { help: { type: "boolean", short: "h", default: false } },
 });
 const [command] = positionals;
-if (values.help || positionals.length !== 1 || (command !== "to-postgres" && command !== "to-bucket")) {
+const commands = ["to-postgres", "to-bucket", "catch-up"];
+if (values.help || positionals.length !== 1 || !commands.includes(command ?? "")) {
   console.log(help);
   process.exit(values.help ? 0 : 2);
 }
 
-async function main(toPostgres: boolean): Promise<void> {
+async function main(): Promise<void> {
   const config = loadConfig(environmentOfStack(process.env));
   if (!config.DATABASE_URL) throw new Error("DATABASE_URL: is missing; it says which database");
   const store = createS3ObjectStore(objectStoreOptions(config));
@@ -49,6 +56,12 @@ async function main(toPostgres: boolean): Promise<void> {
     await store.prepare();
     await database.migrate();
     const bucket = createObjectStoreRegistry(store);
+    if (command === "catch-up") {
+      const moved = await catchUpRegistry(store, database);
+      console.log(`✓ ${moved.length} records name a newer save now${moved.map((replId) => `\n  ${replId}`).join("")}`);
+      return;
+    }
+    const toPostgres = command === "to-postgres";
     const { records } = toPostgres
       ? await moveRegistry({ store, from: bucket, to: database, home: "postgres" })
       : await moveRegistry({ store, from: database, to: bucket, home: "bucket" });
@@ -61,7 +74,7 @@ async function main(toPostgres: boolean): Promise<void> {
   }
 }
 
-await main(command === "to-postgres").catch((error: unknown) => {
+await main().catch((error: unknown) => {
   console.error(`✗ ${messageOf(error)}`);
   process.exitCode = 1;
 });
