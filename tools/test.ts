@@ -30,9 +30,9 @@ async function main(): Promise<Outcome> {
   const check = [join(import.meta.dirname, "check.ts"), "--without-tests"];
   if (await succeeds(process.execPath, check, environment)) outcome.passed++;
   else outcome.failures.push("npm run check");
-  print("── what tests need: Temporal's test server, a browser, and the stack (the first time builds it)");
+  print("── what tests need: Temporal's test server, a browser, a database, and the stack (the first time builds it)");
   await prepareTestServer();
-  await prepareBrowser();
+  await preparePrograms();
   const leftover = readSettings(stackName);
   if (leftover) await takeDown(leftover);
   const stack = readOrCreateSettings(stackName);
@@ -56,9 +56,13 @@ async function main(): Promise<Outcome> {
   return outcome;
 }
 
-/** Debian's Chromium, for the tests that a browser must pass. */
-async function prepareBrowser(): Promise<void> {
-  if (!(await commandExists("chromium"))) await installPackages(["chromium"]);
+/** What only tests call, and the Debian package of each. All before they begin: apt waits for no other apt. */
+const programs = { chromium: "chromium", promtool: "prometheus", pg_ctlcluster: "postgresql" };
+
+async function preparePrograms(): Promise<void> {
+  const missing: string[] = [];
+  for (const [program, name] of Object.entries(programs)) if (!(await commandExists(program))) missing.push(name);
+  await installPackages(missing);
 }
 
 function readReport(file: string): Outcome {
