@@ -15,7 +15,7 @@ const nanosecondsPerMillisecond = 1_000_000n;
  * exists. Throws `unavailable` when the template is not published yet or any file cannot be copied, `conflict` when
  * the id is taken, or another session is the REPL's writer. May be repeated.
  */
-export function createCopyTemplate({ store, registry }: Ports) {
+export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "registry">) {
   async function entriesOf({ repl, template, copyOf }: StartInput): Promise<readonly SaveEntry[]> {
     if (copyOf) return (await readSave(store, copyOf.replId, copyOf.save)).entries;
     const published = await store.getText(objectKey.templateManifest(template.name, template.digest));

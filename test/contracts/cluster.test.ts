@@ -1,10 +1,10 @@
 import { createCopyTemplate } from "../../activities/copy-template.ts";
-import type { Ports } from "../../activities/ports.ts";
 import { createKubernetesCluster } from "../../adapters/kubernetes-cluster.ts";
 import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
 import { loadConfig } from "../../config/config.ts";
 import { clusterSettings, objectStoreOptions, storeKeys } from "../../config/settings.ts";
 import { loadTemplates } from "../../config/templates.ts";
+import { createObjectStoreRegistry } from "../../domain/object-store-registry.ts";
 import { sessionObjects } from "../../manifests/session-objects.ts";
 import { saveContainer } from "../../manifests/sync-container.ts";
 import { publishTemplate } from "../../worker/publish-templates.ts";
@@ -28,7 +28,7 @@ async function prepare() {
   await publishTemplate(store, template);
   const { publicKey } = await createTickets(["a secret for tests that is long enough"], 60);
   const start = newStart({ repl: newRecord({ template: template.name }), template, ticketKey: publicKey });
-  await createCopyTemplate({ store } as Ports)(start);
+  await createCopyTemplate({ store, registry: createObjectStoreRegistry(store) })(start);
   return {
     session: start.session,
     manifests: sessionObjects({ ...start, runnerToken: "token" }, keys, settings),
