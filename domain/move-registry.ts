@@ -1,5 +1,5 @@
 import { mapConcurrently } from "./concurrency.ts";
-import { ReplError } from "./errors.ts";
+import { messageOf, ReplError } from "./errors.ts";
 import type { ObjectStore, RecordName, Registry } from "./ports.ts";
 import { noteRegistryHome, readRegistryHome, type RegistryHome } from "./registry-home.ts";
 import type { ReplRecord } from "./repl.ts";
@@ -16,7 +16,8 @@ const concurrentRecords = 8;
 /**
  * Moves all records and notes of deletions: copies each and reads it back, notes in the bucket where they are from now
  * on, and removes the old ones. Until that note they are where they were. One that was interrupted goes on when it is
- * repeated. Throws `conflict` when the new registry holds what the old one does not have. Nobody may write meanwhile.
+ * repeated. Throws `conflict` when the new registry holds what the old one does not have, `unavailable` when a record
+ * cannot be read. Nobody may write meanwhile.
  */
 export async function moveRegistry({ store, from, to, home }: RegistryMove): Promise<{ readonly records: number }> {
   const names = await from.names();
@@ -24,10 +25,19 @@ export async function moveRegistry({ store, from, to, home }: RegistryMove): Pro
     mapConcurrently(names, { items: concurrentRecords }, work);
   if ((await readRegistryHome(store)) !== home) {
     await refuseStrangers(names, to);
+    const broken: string[] = [];
     await each(async ({ userId, replId }) => {
-      const record = await from.read(userId, replId);
+      const record = await from.read(userId, replId).catch((error: unknown) => {
+        broken.push(`${replId} (${messageOf(error)})`);
+        return undefined;
+      });
       if (record) await copy(record, to);
     });
+    if (broken.length > 0)
+      throw new ReplError(
+        "unavailable",
+        `${broken.length} records cannot be read, nothing was moved: ${broken.join(", ")}`,
+      );
     for (const deletion of await from.deletions()) await to.noteDeletion(deletion);
     await noteRegistryHome(store, home);
   }

@@ -39,9 +39,10 @@ export function createInspector(environment: Readonly<Record<string, string>>) {
       return lists.flat();
     },
     /** Whatever is open, of whomever. */
-    async sessions(): Promise<{ readonly replId: string; readonly userId: string }[]> {
+    async sessions(): Promise<{ readonly id: string; readonly replId: string; readonly userId: string }[]> {
       const { items } = await apps.listNamespacedDeployment({ namespace });
       return items.map(({ metadata: { labels = {} } = {} }) => ({
+        id: labels[label.sessionId] ?? "",
         replId: labels[label.replId] ?? "",
         userId: labels[label.userId] ?? "",
       }));

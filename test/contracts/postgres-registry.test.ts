@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createPostgresRegistry, type PostgresRegistry } from "../../adapters/postgres-registry.ts";
 import { moveRegistry } from "../../domain/move-registry.ts";
+import { objectKey } from "../../domain/naming.ts";
 import { createObjectStoreRegistry } from "../../domain/object-store-registry.ts";
 import { registryProblem } from "../../domain/registry-home.ts";
 import { createSavePointer } from "../../domain/save-pointer.ts";
@@ -104,6 +105,22 @@ describe("in Postgres", () => {
       }
       expect(calls).toBeGreaterThan(5);
       expect(await bucket.names()).toEqual([]);
+      await own.close();
+    });
+
+    it("moves nothing when a record cannot be read, and names it", async () => {
+      const { store } = createFakeObjectStore();
+      const bucket = createObjectStoreRegistry(store);
+      const [good, bad] = [newRecord(), newRecord()];
+      await bucket.create(good);
+      await store.putText(objectKey.record(bad.owner.id, bad.id), "no record");
+      const own = await emptyRegistry("unreadable");
+      const move = () => moveRegistry({ store, from: bucket, to: own, home: "postgres" });
+      await expect(move()).rejects.toThrow(bad.id);
+      expect(await registryProblem(store, "bucket")).toBeUndefined();
+      expect(await bucket.read(good.owner.id, good.id)).toEqual(good);
+      await bucket.remove(bad.owner.id, bad.id);
+      expect(await move()).toEqual({ records: 1 });
       await own.close();
     });
 
