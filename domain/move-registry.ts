@@ -1,5 +1,6 @@
 import { mapConcurrently } from "./concurrency.ts";
 import { messageOf, ReplError } from "./errors.ts";
+import { objectKey } from "./naming.ts";
 import type { ObjectStore, RecordName, Registry } from "./ports.ts";
 import { noteRegistryHome, readRegistryHome, type RegistryHome } from "./registry-home.ts";
 import type { ReplRecord } from "./repl.ts";
@@ -42,9 +43,18 @@ export async function moveRegistry({ store, from, to, home }: RegistryMove): Pro
     await noteRegistryHome(store, home);
   }
   // What an interrupted move left here is older than what is there.
-  await each(({ userId, replId }) => from.remove(userId, replId));
+  await each(async ({ userId, replId }) => {
+    const record = (await to.read(userId, replId)) ? undefined : await from.read(userId, replId);
+    // Made here since, by a worker that nobody had ended. One without its save was deleted there meanwhile.
+    if (record && (await hasItsSave(store, record))) await copy(record, to);
+    await from.remove(userId, replId);
+  });
   for (const { owner, replId } of await from.deletions()) await from.endDeletion(owner.id, replId);
   return { records: names.length };
+}
+
+async function hasItsSave(store: RegistryMove["store"], { id, lastSave }: ReplRecord): Promise<boolean> {
+  return lastSave !== undefined && (await store.getText(objectKey.save(id, lastSave.generation))) !== undefined;
 }
 
 async function copy(record: ReplRecord, to: Registry): Promise<void> {

@@ -38,9 +38,12 @@ async function main(): Promise<void> {
   const stop = () => programs.forEach((program) => program.kill("SIGTERM"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
   const ended = Promise.race(programs.map((program) => once(program, "exit")));
-  await Promise.race([untilReady(`http://localhost:${port}`), ended]);
+  const over = new AbortController();
+  void ended.then(() => over.abort());
 
-  print(`
+  // One that ended has said why.
+  if (await isReady(`http://localhost:${port}`, over.signal))
+    print(`
 Devex Core is ready.
   The page       http://localhost:${port}
   API            http://localhost:${port}/docs   (try: curl http://localhost:${port}/ping)
@@ -63,8 +66,10 @@ function run(name: "api" | "worker", env: Record<string, string | undefined>): C
   return spawn(process.execPath, [`${root}${name}/main.ts`], { env, stdio: "inherit" });
 }
 
-async function untilReady(url: string): Promise<void> {
-  while (!(await responds(`${url}/readyz`))) await delay(200);
+/** False when the signal ends the wait. */
+async function isReady(url: string, over: AbortSignal): Promise<boolean> {
+  while (!over.aborted && !(await responds(`${url}/readyz`))) await delay(200);
+  return !over.aborted;
 }
 
 await main().catch((error: unknown) => {

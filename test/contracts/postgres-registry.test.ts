@@ -108,6 +108,25 @@ describe("in Postgres", () => {
       await own.close();
     });
 
+    it("brings along what a worker that nobody had ended made after it, and nothing that was deleted", async () => {
+      const { store } = createFakeObjectStore();
+      const bucket = createObjectStoreRegistry(store);
+      const own = await emptyRegistry("straggler");
+      const lastSave = { generation: 1, version: "v", files: 0, bytes: 0, savedAt: "2026-01-01T00:00:00.000Z" };
+      const [first, late, deleted] = [newRecord(), newRecord({ lastSave }), newRecord({ lastSave })];
+      const move = () => moveRegistry({ store, from: bucket, to: own, home: "postgres" });
+      await bucket.create(first);
+      await move();
+      await store.putText(objectKey.save(late.id, 1), "its save");
+      for (const record of [late, deleted]) await bucket.create(record);
+      await move();
+      expect(await own.read(late.owner.id, late.id)).toEqual(late);
+      expect(await own.read(deleted.owner.id, deleted.id)).toBeUndefined();
+      expect(await own.read(first.owner.id, first.id)).toEqual(first);
+      expect(await bucket.names()).toEqual([]);
+      await own.close();
+    });
+
     it("moves nothing when a record cannot be read, and names it", async () => {
       const { store } = createFakeObjectStore();
       const bucket = createObjectStoreRegistry(store);

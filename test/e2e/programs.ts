@@ -58,6 +58,11 @@ export async function startApi(
   const environment = { ...inject("worker").environment, ...apiAddresses(stack, port), ...changes };
   const program = spawn(process.execPath, [apiMain], { env: environment, stdio: "ignore" });
   const url = `http://localhost:${port}`;
-  await vi.waitFor(async () => expect(await responds(`${url}/readyz`)).toBe(true), { timeout: 60_000, interval: 50 });
+  try {
+    await vi.waitFor(async () => expect(await responds(`${url}/readyz`)).toBe(true), { timeout: 60_000, interval: 50 });
+  } catch (error) {
+    program.kill("SIGKILL");
+    throw error;
+  }
   return { url, program, environment };
 }
