@@ -60,6 +60,7 @@ export function createPostgresRegistry(url: string): PostgresRegistry {
       ?.record;
 
   return {
+    home: "postgres",
     read,
 
     async list(userId) {

@@ -1,5 +1,11 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
-import { parseClusterUrl, parseSentinelUrl, type RedisBySentinels, type RedisCluster } from "../domain/redis-url.ts";
+import {
+  parseClusterUrl,
+  parseSentinelUrl,
+  type RedisBySentinels,
+  type RedisCluster,
+  type RedisIdentity,
+} from "../domain/redis-url.ts";
 
 /** One server, or a cluster of them. */
 export type RedisClient = Redis | Cluster;
@@ -42,20 +48,18 @@ export function connectToRedis(url: string): RedisClient {
 }
 
 // Without ioredis' failover detector: one that hears of the failover while the client connects ends it for good.
-function bySentinels({ sentinels, master, isEncrypted, ...identity }: RedisBySentinels) {
-  return {
-    sentinels: [...sentinels],
-    name: master,
-    ...identity,
-    ...(isEncrypted ? { tls: {} } : {}),
-  } satisfies RedisOptions;
+function bySentinels({ sentinels, master, ...identity }: RedisBySentinels) {
+  return { sentinels: [...sentinels], name: master, ...identified(identity) } satisfies RedisOptions;
 }
+
+const identified = ({ isEncrypted, ...identity }: RedisIdentity) =>
+  ({ ...identity, ...(isEncrypted ? { tls: {} } : {}) }) satisfies RedisOptions;
 
 /** What a cluster was connected with: other nodes are known only once one of these has answered. */
 const origins = new WeakMap<Cluster, RedisCluster>();
 
-const nodeOptions = ({ isEncrypted, nodes: _, ...identity }: RedisCluster) =>
-  ({ ...common, ...identity, ...(isEncrypted ? { tls: {} } : {}) }) satisfies RedisOptions;
+const nodeOptions = ({ nodes: _, ...identity }: RedisCluster) =>
+  ({ ...common, ...identified(identity) }) satisfies RedisOptions;
 
 function connectToCluster(origin: RedisCluster): Cluster {
   const cluster = new Cluster([...origin.nodes], {

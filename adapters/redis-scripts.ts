@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
 import { Cluster } from "ioredis";
 import { callTimeoutMs, type RedisClient } from "./redis-connection.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
+import { withinTime } from "./within-time.ts";
 
 export type Script = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
 
@@ -34,21 +34,12 @@ const failedAt = new WeakMap<RedisClient, number>();
 export async function answered<T>(redis: RedisClient, call: () => Promise<T>): Promise<T> {
   if (Date.now() - (failedAt.get(redis) ?? 0) < restMs) throw away(undefined);
   try {
-    return await (redis instanceof Cluster ? withinTime(call) : call());
+    return await (redis instanceof Cluster ? withinTime(callTimeoutMs, call) : call());
   } catch (error) {
     // An answer that refuses is an answer.
     if (!(error instanceof Error && error.name === "ReplyError")) failedAt.set(redis, Date.now());
     throw away(error);
   }
-}
-
-async function withinTime<T>(call: () => Promise<T>): Promise<T> {
-  const ending = new AbortController();
-  const late = delay(callTimeoutMs, undefined, { signal: ending.signal, ref: false }).then(() => {
-    throw new Error(`no answer within ${callTimeoutMs / 1000} s`);
-  });
-  late.catch(() => {});
-  return Promise.race([call(), late]).finally(() => ending.abort());
 }
 
 function away(cause: unknown): ReplError {

@@ -1,4 +1,8 @@
 import { Client, Connection, type ClientPlugin, type ConnectionOptions } from "@temporalio/client";
+import { workflowIdOf } from "../domain/naming.ts";
+
+/** Asks Temporal for what is under way of any REPL. */
+export const runningReplWorkflows = `ExecutionStatus="Running" AND WorkflowId STARTS_WITH "${workflowIdOf("")}"`;
 
 /** A connection that is made when it is first used, and again when it breaks. */
 export function createTemporalClient(

@@ -109,13 +109,11 @@ await runMain(async () => {
     isTraced: tracing.isOn,
   });
   // Nothing is served late for it: while the store does not answer, neither does anything that needs it.
-  void untilAvailable(logger, "object store", () => registryProblem(store, database ? "postgres" : "bucket")).then(
-    (wrong) => {
-      if (!wrong) return;
-      console.error(wrong);
-      process.exit(1);
-    },
-  );
+  void untilAvailable(logger, "object store", () => registryProblem(store, registry.home)).then((wrong) => {
+    if (!wrong) return;
+    console.error(wrong);
+    process.exit(1);
+  });
   if (!config.isProduction)
     logger.warn(
       { event: "development" },

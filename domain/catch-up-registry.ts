@@ -2,8 +2,8 @@ import { mapConcurrently } from "./concurrency.ts";
 import { objectKey } from "./naming.ts";
 import type { ObjectStore, Registry } from "./ports.ts";
 import type { ReplRecord } from "./repl.ts";
-import { readSave } from "./read-save.ts";
-import { summarize, type SaveSummary } from "./save.ts";
+import { readManifest } from "./read-save.ts";
+import type { SaveSummary } from "./save.ts";
 import { numbersIn } from "./save-history.ts";
 
 type ManifestStore = Pick<ObjectStore, "getText" | "list">;
@@ -34,10 +34,8 @@ async function newestAfter(store: ManifestStore, { id, lastSave }: ReplRecord): 
   const later = numbersIn(await store.list(objectKey.saves(id)), id).filter((generation) => generation > from);
   const found = new Map<number, { readonly parent: number; readonly summary: SaveSummary }>();
   for (const generation of later) {
-    const object = await store.getText(objectKey.save(id, generation));
-    if (!object) continue;
-    const manifest = await readSave(store, id, { generation, version: object.version });
-    found.set(generation, { parent: manifest.parent, summary: summarize(manifest, object.version) });
+    const save = await readManifest(store, id, generation);
+    if (save) found.set(generation, { parent: save.manifest.parent, summary: save.summary });
   }
   const leadsOn = (generation: number): boolean => {
     const { parent } = found.get(generation) ?? {};

@@ -2,14 +2,13 @@ import { mapConcurrently } from "./concurrency.ts";
 import { messageOf, ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
 import type { ObjectStore, RecordName, Registry } from "./ports.ts";
-import { noteRegistryHome, readRegistryHome, type RegistryHome } from "./registry-home.ts";
+import { noteRegistryHome, readRegistryHome } from "./registry-home.ts";
 import type { ReplRecord } from "./repl.ts";
 
 export interface RegistryMove {
   readonly store: Pick<ObjectStore, "getText" | "putText">;
   readonly from: Registry;
   readonly to: Registry;
-  readonly home: RegistryHome;
 }
 
 const concurrentRecords = 8;
@@ -20,11 +19,11 @@ const concurrentRecords = 8;
  * repeated. Throws `conflict` when the new registry holds what the old one does not have, `unavailable` when a record
  * cannot be read. Nobody may write meanwhile.
  */
-export async function moveRegistry({ store, from, to, home }: RegistryMove): Promise<{ readonly records: number }> {
+export async function moveRegistry({ store, from, to }: RegistryMove): Promise<{ readonly records: number }> {
   const names = await from.names();
   const each = (work: (name: RecordName) => Promise<void>) =>
     mapConcurrently(names, { items: concurrentRecords }, work);
-  if ((await readRegistryHome(store)) !== home) {
+  if ((await readRegistryHome(store)) !== to.home) {
     await refuseStrangers(names, to);
     const broken: string[] = [];
     await each(async ({ userId, replId }) => {
@@ -40,7 +39,7 @@ export async function moveRegistry({ store, from, to, home }: RegistryMove): Pro
         `${broken.length} records cannot be read, nothing was moved: ${broken.join(", ")}`,
       );
     for (const deletion of await from.deletions()) await to.noteDeletion(deletion);
-    await noteRegistryHome(store, home);
+    await noteRegistryHome(store, to.home);
   }
   // What an interrupted move left here is older than what is there.
   await each(async ({ userId, replId }) => {

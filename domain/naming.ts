@@ -23,7 +23,7 @@ export const objectKey = {
   allRecords: `${internalPrefix}repls/`,
   records: (userId: string) => `${internalPrefix}repls/${userId}/`,
   record: (userId: string, replId: ReplId) => `${internalPrefix}repls/${userId}/${replId}.json`,
-  /** Says where the records are, if not here. */
+  /** Says where the records are. */
   registryHome: `${internalPrefix}registry`,
   deletions: `${internalPrefix}deletions/`,
   /** Names a REPL from when its deletion begins until nothing of it is left. */

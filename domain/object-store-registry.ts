@@ -58,6 +58,7 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
   }
 
   return {
+    home: "bucket",
     ...createObjectStoreRecords(store),
     list: (userId) => readAll<ReplRecord>(objectKey.records(userId)),
     names: async () => (await store.list(objectKey.allRecords)).map(nameOfRecord),

@@ -102,11 +102,15 @@ export interface RecordName {
   readonly replId: ReplId;
 }
 
+/** Where the records of a bucket's REPLs are kept. */
+export type RegistryHome = "bucket" | "postgres";
+
 /**
  * The registry: the truth about which REPLs there are, a record each, and notes of the deletions that are under way.
  * Every call may be repeated and throws `unavailable` when the registry cannot answer.
  */
 export interface Registry {
+  readonly home: RegistryHome;
   read(userId: string, replId: ReplId): Promise<ReplRecord | undefined>;
   /** All REPLs of a user, in no particular order. */
   list(userId: string): Promise<ReplRecord[]>;

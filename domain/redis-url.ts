@@ -1,4 +1,5 @@
-interface Identity {
+/** How to speak to each server. */
+export interface RedisIdentity {
   readonly isEncrypted: boolean;
   readonly username?: string;
   readonly password?: string;
@@ -10,13 +11,13 @@ interface Place {
 }
 
 /** A Redis whose Sentinels say which server is the master. Name and password are the server's; Sentinels are asked without. */
-export interface RedisBySentinels extends Identity {
+export interface RedisBySentinels extends RedisIdentity {
   readonly sentinels: readonly Place[];
   readonly master: string;
 }
 
 /** A Redis Cluster: any of its nodes tells of the others. */
-export interface RedisCluster extends Identity {
+export interface RedisCluster extends RedisIdentity {
   readonly nodes: readonly Place[];
 }
 
@@ -54,7 +55,7 @@ function parse(url: string) {
     return { host, port: Number(port ?? standardPorts[kind]) };
   });
   try {
-    const identity: Identity = {
+    const identity: RedisIdentity = {
       isEncrypted: scheme === "rediss",
       ...(username ? { username: decodeURIComponent(username) } : {}),
       ...(password ? { password: decodeURIComponent(password) } : {}),

@@ -1,8 +1,5 @@
 import { objectKey } from "./naming.ts";
-import type { ObjectStore } from "./ports.ts";
-
-/** Where the records of a bucket's REPLs are kept. */
-export type RegistryHome = "bucket" | "postgres";
+import type { ObjectStore, RegistryHome } from "./ports.ts";
 
 const names: Readonly<Record<RegistryHome, string>> = { bucket: "the bucket itself", postgres: "Postgres" };
 

@@ -2,15 +2,9 @@ import { mapConcurrently } from "./concurrency.ts";
 import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
 import type { ObjectStore } from "./ports.ts";
+import { readManifest, type ReadSave } from "./read-save.ts";
 import type { ReplId, ReplRecord } from "./repl.ts";
-import {
-  parseSaveHeader,
-  parseSaveManifest,
-  summarize,
-  type SaveHeader,
-  type SaveManifest,
-  type SaveSummary,
-} from "./save.ts";
+import { parseSaveHeader, type SaveHeader } from "./save.ts";
 
 type HistoryStore = Pick<ObjectStore, "list" | "getHead" | "getText">;
 
@@ -46,19 +40,14 @@ export async function listSaves(
 }
 
 /** One save with its manifest. Throws `not_found`. */
-export async function findSave(
-  store: HistoryStore,
-  record: ReplRecord,
-  generation: number,
-): Promise<{ readonly manifest: SaveManifest; readonly summary: SaveSummary }> {
+export async function findSave(store: HistoryStore, record: ReplRecord, generation: number): Promise<ReadSave> {
   const missing = new ReplError("not_found", `There is no save ${generation} of this REPL.`);
   const all = await listGenerations(store, record);
   if (!all.includes(generation)) throw missing;
   const [save] = await readSaves(store, record, all, [generation]);
-  const object = save && (await store.getText(objectKey.save(record.id, generation)));
-  if (!object) throw missing;
-  const manifest = parseSaveManifest(object.text);
-  return { manifest, summary: summarize(manifest, object.version) };
+  const found = save && (await readManifest(store, record.id, generation));
+  if (!found) throw missing;
+  return found;
 }
 
 /** The numbers of all manifests up to the newest save, newest first. */

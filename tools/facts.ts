@@ -1,11 +1,11 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { WorkflowNotFoundError } from "@temporalio/client";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { connectToRedis } from "../adapters/redis-connection.ts";
 import { createPostgresRegistry } from "../adapters/postgres-registry.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
-import { createTemporalClient } from "../adapters/temporal-client.ts";
+import { createTemporalClient, runningReplWorkflows } from "../adapters/temporal-client.ts";
+import { withinTime } from "../adapters/within-time.ts";
 import type { Config } from "../config/config.ts";
 import { objectStoreOptions, temporalOptions } from "../config/settings.ts";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
@@ -49,18 +49,11 @@ export async function openWitness(config: Config) {
 
   async function ask<T>(source: Source, read: () => Promise<T>, otherwise: T): Promise<T> {
     if (silent.has(source)) return otherwise;
-    const patience = new AbortController();
-    const late = delay(patienceMs, undefined, { signal: patience.signal, ref: false }).then(() => {
-      throw new Error(`no answer within ${patienceMs / 1000} s`);
-    });
-    late.catch(() => {});
     try {
-      return await Promise.race([read(), late]);
+      return await withinTime(patienceMs, read);
     } catch (error) {
       silent.set(source, `${source} does not answer: ${messageOf(error)}`);
       return otherwise;
-    } finally {
-      patience.abort();
     }
   }
 
@@ -88,8 +81,7 @@ export async function openWitness(config: Config) {
 
   async function runningWorkflows(): Promise<Map<string, RunningWorkflow>> {
     const all = new Map<string, RunningWorkflow>();
-    const query = `ExecutionStatus="Running" AND WorkflowId STARTS_WITH "${workflowPrefix}"`;
-    for await (const { workflowId, type, startTime } of client.workflow.list({ query }))
+    for await (const { workflowId, type, startTime } of client.workflow.list({ query: runningReplWorkflows }))
       all.set(workflowId.slice(workflowPrefix.length), { type, startedAt: startTime.toISOString() });
     return all;
   }

@@ -2,14 +2,13 @@ import { parseArgs } from "node:util";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { createPostgresRegistry } from "../adapters/postgres-registry.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
-import { createTemporalClient } from "../adapters/temporal-client.ts";
+import { createTemporalClient, runningReplWorkflows } from "../adapters/temporal-client.ts";
 import { loadConfig } from "../config/config.ts";
 import { objectStoreOptions, temporalOptions } from "../config/settings.ts";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { catchUpRegistry } from "../domain/catch-up-registry.ts";
 import { messageOf } from "../domain/errors.ts";
 import { moveRegistry } from "../domain/move-registry.ts";
-import { workflowIdOf } from "../domain/naming.ts";
 import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
 import { environmentOfStack } from "./stack/environment.ts";
 
@@ -50,8 +49,7 @@ async function main(): Promise<void> {
     const open: string[] = [];
     for await (const page of pagesOfSessions(cluster)) open.push(...page.map(({ replId }) => replId));
     if (open.length > 0) throw new Error(`${open.length} REPLs are open, ${open[0]} among them: close them first`);
-    const query = `ExecutionStatus="Running" AND WorkflowId STARTS_WITH "${workflowIdOf("")}"`;
-    const { count } = await client.workflow.count(query);
+    const { count } = await client.workflow.count(runningReplWorkflows);
     if (count > 0) throw new Error(`${count} workflows are under way: let them end first`);
     await store.prepare();
     await database.migrate();
@@ -63,8 +61,8 @@ async function main(): Promise<void> {
     }
     const toPostgres = command === "to-postgres";
     const { records } = toPostgres
-      ? await moveRegistry({ store, from: bucket, to: database, home: "postgres" })
-      : await moveRegistry({ store, from: database, to: bucket, home: "bucket" });
+      ? await moveRegistry({ store, from: bucket, to: database })
+      : await moveRegistry({ store, from: database, to: bucket });
     console.log(
       `✓ ${records} records are in ${toPostgres ? "Postgres" : "the bucket"}; start API and workers ${toPostgres ? "with" : "without"} DATABASE_URL`,
     );

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { commandExists, run } from "./stack/commands.ts";
-import { installPackages } from "./stack/packages.ts";
+import { installPackages, packagesOfMissing } from "./stack/packages.ts";
 import { cacheFolder } from "./stack/settings.ts";
 
 const version = "1.39.0";
@@ -18,11 +18,7 @@ export async function prepareTestServer(): Promise<string> {
   const folder = join(cacheFolder, `temporal-test-server-${version}`);
   const program = join(folder, "test-server");
   if (existsSync(program) && (await commandExists("java"))) return program;
-  const missing = [
-    ...((await commandExists("java")) ? [] : ["default-jre-headless"]),
-    ...((await commandExists("mvn")) ? [] : ["maven"]),
-  ];
-  await installPackages(missing);
+  await installPackages(await packagesOfMissing({ java: "default-jre-headless", mvn: "maven" }));
   const work = `${folder}.${process.pid}`;
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });

@@ -3,9 +3,8 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { runVitest, succeeds, type TestReport } from "./run-vitest.ts";
-import { commandExists } from "./stack/commands.ts";
 import { takeDown } from "./stack/down.ts";
-import { installPackages } from "./stack/packages.ts";
+import { installPackages, packagesOfMissing } from "./stack/packages.ts";
 import { readOrCreateSettings, readSettings } from "./stack/settings.ts";
 import { bringUp } from "./stack/up.ts";
 import { prepareTestServer } from "./test-server.ts";
@@ -32,7 +31,7 @@ async function main(): Promise<Outcome> {
   else outcome.failures.push("npm run check");
   print("── what tests need: Temporal's test server, a browser, a database, and the stack (the first time builds it)");
   await prepareTestServer();
-  await preparePrograms();
+  await installPackages(await packagesOfMissing(programs));
   const leftover = readSettings(stackName);
   if (leftover) await takeDown(leftover);
   const stack = readOrCreateSettings(stackName);
@@ -58,12 +57,6 @@ async function main(): Promise<Outcome> {
 
 /** What only tests call, and the Debian package of each. All before they begin: apt waits for no other apt. */
 const programs = { chromium: "chromium", promtool: "prometheus", pg_ctlcluster: "postgresql" };
-
-async function preparePrograms(): Promise<void> {
-  const missing: string[] = [];
-  for (const [program, name] of Object.entries(programs)) if (!(await commandExists(program))) missing.push(name);
-  await installPackages(missing);
-}
 
 function readReport(file: string): Outcome {
   try {

@@ -69,8 +69,7 @@ await runMain(async () => {
   const directory = announceChanges(lookUps, events);
 
   await untilAvailable(logger, "object store", () => store.prepare());
-  const home = database ? "postgres" : "bucket";
-  const problem = await untilAvailable(logger, "object store", () => registryProblem(store, home));
+  const problem = await untilAvailable(logger, "object store", () => registryProblem(store, registry.home));
   if (problem) throw new ConfigError(problem);
   if (database) await untilAvailable(logger, "database", () => database.migrate());
   const settings = clusterSettings(config);

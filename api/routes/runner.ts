@@ -1,35 +1,26 @@
 import { createRoute } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import { ReplError } from "../../domain/errors.ts";
 import { errorEvent, saveEvent } from "../../domain/events.ts";
 import type { Registry, ReplDirectory, ReplEvents } from "../../domain/ports.ts";
-import type { Session } from "../../domain/repl.ts";
-import type { Env } from "../env.ts";
 import type { Metrics } from "../metrics.ts";
-import { bearerOf } from "../middleware/require-session.ts";
+import { forRunners, runnerSessions, type RunnerSessionOptions } from "../middleware/runner-session.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems } from "../openapi.ts";
-import type { RateLimits } from "../rate-limits.ts";
 import type { ReplReader } from "../repl-reader.ts";
 import type { ReplWorkflows } from "../repl-workflows.ts";
-import type { RunnerTokens } from "../../config/runner-tokens.ts";
 import { closeAnswerSchema, replParams, runnerReportSchema } from "../schemas.ts";
 import { closeRepl } from "./repl-commands.ts";
 
-export interface RunnerRoutesOptions {
-  readonly runnerTokens: RunnerTokens;
+export interface RunnerRoutesOptions extends RunnerSessionOptions {
   readonly directory: Pick<ReplDirectory, "touch" | "activeSession" | "list">;
   readonly registry: Pick<Registry, "read" | "update">;
   readonly events: Pick<ReplEvents, "publish" | "follow">;
   readonly metrics: Pick<Metrics, "observeUnsaved">;
   readonly reader: ReplReader;
   readonly workflows: ReplWorkflows;
-  readonly limits: RateLimits;
 }
 
-const common = { tags: ["Runner"], security: [{ runner: [] }] };
-
 const heartbeatRoute = createRoute({
-  ...common,
+  ...forRunners,
   method: "post",
   path: "/{id}/heartbeat",
   summary: "The runner lives, and this is what people do there",
@@ -39,7 +30,7 @@ const heartbeatRoute = createRoute({
 });
 
 const closeRoute = createRoute({
-  ...common,
+  ...forRunners,
   method: "delete",
   path: "/{id}",
   summary: "The runner's wish to be closed, in the same way as its owner closes it",
@@ -49,9 +40,8 @@ const closeRoute = createRoute({
 
 /** What a session's own runner may ask for. */
 export function runnerRoutes(options: RunnerRoutesOptions) {
-  const { runnerTokens, directory, registry, events, metrics, reader, workflows, limits } = options;
-  const sessionOf = (c: Context<Env>, replId: string): Promise<Session> =>
-    limits.admit(c, async () => runnerTokens.verify(bearerOf(c) ?? "", replId));
+  const { directory, registry, events, metrics, reader, workflows, limits } = options;
+  const sessionOf = runnerSessions(options);
 
   const ended = () => new ReplError("conflict", "This session is over: another one has begun, or none runs.");
 

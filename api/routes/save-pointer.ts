@@ -1,31 +1,22 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Context } from "hono";
-import type { RunnerTokens } from "../../config/runner-tokens.ts";
 import { ReplError } from "../../domain/errors.ts";
-import { objectKey } from "../../domain/naming.ts";
 import type { Registry } from "../../domain/ports.ts";
-import type { ReplId, SavedRepl, Session } from "../../domain/repl.ts";
-import { parseSaveManifest, summarize, type SaveManifest } from "../../domain/save.ts";
+import { readManifest } from "../../domain/read-save.ts";
+import type { SavedRepl } from "../../domain/repl.ts";
 import type { SaveReads } from "../../domain/save-history.ts";
 import { createSavePointer } from "../../domain/save-pointer.ts";
-import type { Env } from "../env.ts";
-import { bearerOf } from "../middleware/require-session.ts";
+import { forRunners, runnerSessions, type RunnerSessionOptions } from "../middleware/runner-session.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems } from "../openapi.ts";
-import type { RateLimits } from "../rate-limits.ts";
 import { replParams } from "../schemas.ts";
 import { movedPointerSchema, podSchema, savedReplSchema } from "../save-schemas.ts";
 
-export interface SavePointerOptions {
-  readonly runnerTokens: RunnerTokens;
+export interface SavePointerOptions extends RunnerSessionOptions {
   readonly registry: Pick<Registry, "read" | "update">;
   readonly store: SaveReads;
-  readonly limits: RateLimits;
 }
 
-const common = { tags: ["Runner"], security: [{ runner: [] }] };
-
 const readRoute = createRoute({
-  ...common,
+  ...forRunners,
   method: "get",
   path: "/{id}/save",
   summary: "The newest save, for who may save after it",
@@ -34,7 +25,7 @@ const readRoute = createRoute({
 });
 
 const claimRoute = createRoute({
-  ...common,
+  ...forRunners,
   method: "post",
   path: "/{id}/restore",
   summary: "From here on no other pod of the session can save",
@@ -44,7 +35,7 @@ const claimRoute = createRoute({
 });
 
 const moveRoute = createRoute({
-  ...common,
+  ...forRunners,
   method: "put",
   path: "/{id}/save",
   summary: "Makes a save whose manifest is stored the newest one",
@@ -54,10 +45,9 @@ const moveRoute = createRoute({
 });
 
 /** For sync containers where the registry is a database, which no pod reaches: its pointers to the newest saves. */
-export function savePointerRoutes({ runnerTokens, registry, store, limits }: SavePointerOptions) {
+export function savePointerRoutes({ registry, store, ...runners }: SavePointerOptions) {
   const pointer = createSavePointer(registry);
-  const sessionOf = (c: Context<Env>, replId: ReplId): Promise<Session> =>
-    limits.admit(c, async () => runnerTokens.verify(bearerOf(c) ?? "", replId));
+  const sessionOf = runnerSessions(runners);
   const answer = ({ id, owner, lastSave }: SavedRepl) => ({ id, owner, ...(lastSave ? { lastSave } : {}) });
 
   return createRoutes()
@@ -72,20 +62,11 @@ export function savePointerRoutes({ runnerTokens, registry, store, limits }: Sav
     .openapi(moveRoute, async (c) => {
       const session = await sessionOf(c, c.req.valid("param").id);
       const { pod, parent, generation, version } = c.req.valid("json");
-      const manifest = await manifestOf(session, generation, version);
-      if (manifest?.sessionId !== session.id || manifest.parent !== parent)
+      // What the record will say comes from what is stored, whatever the request says.
+      const save = await readManifest(store, session.replId, generation, version);
+      if (save?.manifest.sessionId !== session.id || save.manifest.parent !== parent)
         throw new ReplError("conflict", `No save ${generation} of this session after ${parent} is stored.`);
-      await pointer.move({ session, pod }, parent, summarize(manifest, version));
+      await pointer.move({ session, pod }, parent, save.summary);
       return c.body(null, 204);
     });
-
-  /** What the record will say comes from what is stored, whatever the request says. */
-  async function manifestOf(
-    { replId }: Session,
-    generation: number,
-    version: string,
-  ): Promise<SaveManifest | undefined> {
-    const object = await store.getText(objectKey.save(replId, generation), version);
-    return object && parseSaveManifest(object.text);
-  }
 }

@@ -66,7 +66,7 @@ describe("in Postgres", () => {
       await bucket.noteDeletion({ replId: deleted.id, owner: deleted.owner });
       expect(await registryProblem(store, "postgres")).toContain("npm run registry");
 
-      expect(await moveRegistry({ store, from: bucket, to: own, home: "postgres" })).toEqual({ records: 20 });
+      expect(await moveRegistry({ store, from: bucket, to: own })).toEqual({ records: 20 });
       expect(await bucket.names()).toEqual([]);
       expect(await bucket.deletions()).toEqual([]);
       expect(await own.deletions()).toEqual([{ replId: deleted.id, owner: deleted.owner }]);
@@ -74,7 +74,7 @@ describe("in Postgres", () => {
       expect(await registryProblem(store, "postgres")).toBeUndefined();
       expect(await registryProblem(store, "bucket")).toContain("set DATABASE_URL");
 
-      await moveRegistry({ store, from: own, to: bucket, home: "bucket" });
+      await moveRegistry({ store, from: own, to: bucket });
       expect(await own.names()).toEqual([]);
       for (const record of records) expect(await bucket.read(record.owner.id, record.id)).toEqual(record);
       expect(await registryProblem(store, "bucket")).toBeUndefined();
@@ -87,7 +87,7 @@ describe("in Postgres", () => {
       const bucket = createObjectStoreRegistry(store);
       const records = Array.from({ length: 3 }, () => newRecord());
       for (const record of records) await bucket.create(record);
-      const move = () => moveRegistry({ store, from: bucket, to: own, home: "postgres" });
+      const move = () => moveRegistry({ store, from: bucket, to: own });
       let calls = 0;
       for (let last = 1; ; last++) {
         calls = 0;
@@ -114,7 +114,7 @@ describe("in Postgres", () => {
       const own = await emptyRegistry("straggler");
       const lastSave = { generation: 1, version: "v", files: 0, bytes: 0, savedAt: "2026-01-01T00:00:00.000Z" };
       const [first, late, deleted] = [newRecord(), newRecord({ lastSave }), newRecord({ lastSave })];
-      const move = () => moveRegistry({ store, from: bucket, to: own, home: "postgres" });
+      const move = () => moveRegistry({ store, from: bucket, to: own });
       await bucket.create(first);
       await move();
       await store.putText(objectKey.save(late.id, 1), "its save");
@@ -134,7 +134,7 @@ describe("in Postgres", () => {
       await bucket.create(good);
       await store.putText(objectKey.record(bad.owner.id, bad.id), "no record");
       const own = await emptyRegistry("unreadable");
-      const move = () => moveRegistry({ store, from: bucket, to: own, home: "postgres" });
+      const move = () => moveRegistry({ store, from: bucket, to: own });
       await expect(move()).rejects.toThrow(bad.id);
       expect(await registryProblem(store, "bucket")).toBeUndefined();
       expect(await bucket.read(good.owner.id, good.id)).toEqual(good);
@@ -150,7 +150,7 @@ describe("in Postgres", () => {
       const stranger = newRecord();
       const own = await emptyRegistry("strangers");
       await own.create(stranger);
-      await expect(moveRegistry({ store, from: bucket, to: own, home: "postgres" })).rejects.toThrow(stranger.id);
+      await expect(moveRegistry({ store, from: bucket, to: own })).rejects.toThrow(stranger.id);
       expect(await bucket.names()).toHaveLength(1);
       await own.close();
     });

@@ -5,8 +5,9 @@ import { promisify } from "node:util";
 import { Client } from "pg";
 import { describe, expect, inject, it, vi } from "vitest";
 import { createKubernetesCluster } from "../../adapters/kubernetes-cluster.ts";
+import { runningReplWorkflows } from "../../adapters/temporal-client.ts";
 import { loadConfig } from "../../config/config.ts";
-import { objectKey, workflowIdOf } from "../../domain/naming.ts";
+import { objectKey } from "../../domain/naming.ts";
 import type { ReplRecord } from "../../domain/repl.ts";
 import { signIn } from "../../tools/api-client.ts";
 import { audit } from "../../tools/audit.ts";
@@ -38,8 +39,7 @@ async function endWhatOthersLeft(): Promise<void> {
       await (await signIn(apiUrl(), owner.login)).close(session.replId);
     }
   }
-  const query = `ExecutionStatus="Running" AND WorkflowId STARTS_WITH "${workflowIdOf("")}"`;
-  const underWay = () => withTemporal((client) => client.workflow.count(query));
+  const underWay = () => withTemporal((client) => client.workflow.count(runningReplWorkflows));
   await vi.waitFor(async () => expect((await underWay()).count).toBe(0), patience);
 }
 

@@ -17,9 +17,15 @@ const files: Readonly<Record<string, string>> = { "/usr/lib/cni/bridge": "contai
 const policyFile = "/usr/sbin/policy-rc.d";
 
 export async function missingPackages(): Promise<string[]> {
-  const missing: string[] = [];
-  for (const [program, name] of Object.entries(programs)) if (!(await commandExists(program))) missing.push(name);
+  const missing = await packagesOfMissing(programs);
   for (const [file, name] of Object.entries(files)) if (!existsSync(file)) missing.push(name);
+  return missing;
+}
+
+/** Debian packages of those programs that this machine lacks; `wanted` has the package of each. */
+export async function packagesOfMissing(wanted: Readonly<Record<string, string>>): Promise<string[]> {
+  const missing: string[] = [];
+  for (const [program, name] of Object.entries(wanted)) if (!(await commandExists(program))) missing.push(name);
   return missing;
 }
 
