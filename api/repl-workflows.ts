@@ -19,7 +19,10 @@ import { outcomeOf, unavailable } from "./workflow-failures.ts";
 type Workflows = typeof workflows;
 type WorkflowName = Exclude<keyof Workflows, "pruneSaves" | "reconcileRepls">;
 
-const requestTimeoutMs = 5000;
+/** How long Temporal may take to answer a question. */
+const questionTimeoutMs = 5000;
+/** A command that is given up may have begun all the same, so a slow Temporal is waited for longer. */
+const commandTimeoutMs = 15_000;
 const safeToReset =
   "Safe to reset to the first task: yes. Each step looks at what is there and does only what is missing.";
 const keys = {
@@ -79,7 +82,8 @@ export function createReplWorkflows(client: Client) {
       staticSummary: about.summary,
       staticDetails: safeToReset,
     };
-    return reachable(() => client.workflow.start(name, options as never)) as Promise<WorkflowHandle<Workflows[Name]>>;
+    const begun = reachable(() => client.workflow.start(name, options as never), commandTimeoutMs);
+    return begun as Promise<WorkflowHandle<Workflows[Name]>>;
   }
 
   /** Starts a workflow, or hands a running one of the REPL to `meet`, which attaches to it, makes way or refuses. */
@@ -124,7 +128,7 @@ export function createReplWorkflows(client: Client) {
     { status }: Told,
   ): Promise<"again"> => {
     if (status !== "stopped" || running !== "shutdownRepl") return refuse(running);
-    const patience = AbortSignal.timeout(requestTimeoutMs);
+    const patience = AbortSignal.timeout(questionTimeoutMs);
     await client
       .withAbortSignal(patience, () => handle.result())
       .catch((error: unknown) => {
@@ -136,7 +140,7 @@ export function createReplWorkflows(client: Client) {
 
   /** Cancels a start and waits until its compensation has removed everything. */
   const cancelStart = async (handle: WorkflowHandle): Promise<"again"> => {
-    await reachable(() => handle.cancel()).catch(ignoreNotFound);
+    await reachable(() => handle.cancel(), commandTimeoutMs).catch(ignoreNotFound);
     await handle.result().catch((error: unknown) => {
       if (!(error instanceof WorkflowFailedError)) throw error;
     });
@@ -248,9 +252,9 @@ export function createReplWorkflows(client: Client) {
   }
 
   /** Runs a short call with a time limit; Temporal being away is `unavailable`. */
-  async function reachable<T>(call: () => Promise<T>): Promise<T> {
+  async function reachable<T>(call: () => Promise<T>, timeoutMs = questionTimeoutMs): Promise<T> {
     try {
-      return await client.withDeadline(Date.now() + requestTimeoutMs, call);
+      return await client.withDeadline(Date.now() + timeoutMs, call);
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError || error instanceof WorkflowNotFoundError) throw error;
       throw unavailable(error);

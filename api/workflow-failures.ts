@@ -2,6 +2,7 @@ import {
   ApplicationFailure,
   CancelledFailure,
   isGrpcServiceError,
+  ServiceError,
   TerminatedFailure,
   type WorkflowFailedError,
 } from "@temporalio/client";
@@ -22,7 +23,9 @@ export function outcomeOf(error: WorkflowFailedError): ReplError {
 /** Temporal itself did not answer; an error that is ours already stays as it is. */
 export function unavailable(error: unknown): ReplError {
   if (error instanceof ReplError) return error;
-  const reason = isGrpcServiceError(error) ? error.details : messageOf(error);
+  // The client wraps what gRPC said in words of its own ("Failed to start Workflow").
+  const answer = error instanceof ServiceError ? error.cause : error;
+  const reason = isGrpcServiceError(answer) ? answer.details : messageOf(answer ?? error);
   return new ReplError("unavailable", `The workflow service does not answer (${reason}). Try again in a moment.`, {
     cause: error,
   });

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import type { EditorClient } from "../../tools/editor-client.ts";
 import { freeze, operator, pendingOf, overloadS3 } from "./cluster.ts";
@@ -19,7 +20,7 @@ describe("bad days", () => {
       closing = api.close(repl.id);
       closing.catch(() => {});
       await vi.waitFor(async () => expect(await api.get(repl.id)).toMatchObject({ status: "stopping" }), patience);
-      await new Promise((resolve) => setTimeout(resolve, 8000));
+      await delay(8000);
       expect((await look.objectsOf(repl.id)).filter((object) => object.startsWith("Pod/"))).toHaveLength(1);
     } finally {
       thaw();
@@ -125,6 +126,23 @@ describe("bad days", () => {
     await api.close(repl.id);
     expect(await api.list()).toMatchObject([{ id: repl.id, status: "stopped" }]);
     await api.remove(repl.id);
+  });
+
+  it("waits for a Temporal that hangs for some seconds, as nobody is told what may not be so", async () => {
+    const api = await newPerson();
+    const thaw = freeze("temporal");
+    const creating = api.create("node", "Slow");
+    creating.catch(() => {});
+    try {
+      // Longer than a question may take.
+      await delay(8000);
+      expect(await api.list()).toEqual([]);
+    } finally {
+      thaw();
+    }
+    const { id } = await creating;
+    expect(await api.list()).toMatchObject([{ id, status: "running" }]);
+    await api.remove(id);
   });
 
   it("answers 503 with Retry-After while Temporal hangs, and starts nothing twice", async () => {
