@@ -2,7 +2,6 @@ import { createWriteStream } from "node:fs";
 import { link, lstat, rename } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
-import send from "send";
 import { replaceFile } from "./replace-file.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -45,6 +44,8 @@ async function download(
   response.setHeader("content-type", "application/octet-stream");
   response.setHeader("cache-control", "no-store");
   response.setHeader("etag", entityTag(stats));
+  // It brings the types of all files, megabytes that a runner nobody downloads from need not hold.
+  const { default: send } = await import("send");
   await new Promise<void>((resolve, reject) => {
     send(request, place, { dotfiles: "allow", cacheControl: false, etag: false, root: "/" })
       .on("error", reject)

@@ -94,6 +94,34 @@ function isFirstOf(pid: number, containerId: string): boolean {
 
 export const crash = (server: string): Promise<void> => stop(server)();
 
+/** What a command in a container prints, as `kubectl exec` shows it. */
+export async function outputOf(
+  config: k8s.KubeConfig,
+  at: { readonly namespace: string; readonly pod: string; readonly container: string },
+  command: string[],
+): Promise<string> {
+  let output = "";
+  const out = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      output += chunk.toString();
+      done();
+    },
+  });
+  await new Promise<void>((resolve, reject) => {
+    new k8s.Exec(config)
+      .exec(at.namespace, at.pod, at.container, command, out, out, null, false, () => resolve())
+      .catch(reject);
+  });
+  return output;
+}
+
+/** Prints the files of compiled code that Node finds for the user who asks; a line of an error when there are none. */
+export const listCompiledCode = [
+  "node",
+  "-e",
+  'console.log(require("node:fs").readdirSync(require("node:module").getCompileCacheDir()).join("\\n"))',
+];
+
 /** An operator's hands on the cluster and on Temporal. */
 export function operator() {
   const config = new k8s.KubeConfig();
@@ -112,23 +140,10 @@ export function operator() {
         Object.entries(data).map(([name, value]) => [name, Buffer.from(value, "base64").toString()]),
       );
     },
-    /** What a file in a container of the REPL's pod holds. */
-    async readFile(replId: string, container: string, path: string): Promise<string> {
+    /** What a command in a container of the REPL's pod prints. */
+    async runIn(replId: string, container: string, command: string[]): Promise<string> {
       const [pod] = await podsOf(replId);
-      let output = "";
-      const out = new Writable({
-        write(chunk: Buffer, _encoding, done) {
-          output += chunk.toString();
-          done();
-        },
-      });
-      await new Promise<void>((resolve, reject) => {
-        const name = pod?.metadata?.name ?? "";
-        new k8s.Exec(config)
-          .exec(namespace, name, container, ["cat", path], out, out, null, false, () => resolve())
-          .catch(reject);
-      });
-      return output;
+      return outputOf(config, { namespace, pod: pod?.metadata?.name ?? "", container }, command);
     },
     /** The release of the worker that new workflows begin on; the first one takes a second to be so. */
     currentRelease: () =>

@@ -12,6 +12,7 @@ import { apiClient, replNamespace, systemNamespace } from "../../tools/stack/clu
 import { deploy, rollOut, undeploy } from "../../tools/stack/deploy.ts";
 import { portOf, readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { startSpanCollector } from "../setup/span-collector.ts";
+import { listCompiledCode, outputOf } from "./cluster.ts";
 import { inspector, openEditor, reachesBy, shell } from "./flow.ts";
 
 /** API and worker as images in the cluster, with the rights of deploy/base and nothing else: deploy/overlays/local. */
@@ -87,14 +88,20 @@ async function restart(name: string): Promise<void> {
 }
 
 describe("API and worker in the cluster", () => {
-  it("run unprivileged on a read-only disk, two of each", async () => {
+  it("run unprivileged on a read-only disk, two of each, with their code compiled", async () => {
     for (const name of ["devex-api", "devex-worker"]) {
       const pods = await podsNamed(name);
       expect(pods).toHaveLength(2);
-      for (const { spec } of pods) {
+      for (const { metadata, spec } of pods) {
         expect(spec?.serviceAccountName).toBe(name);
         expect(spec?.securityContext).toMatchObject({ runAsNonRoot: true });
         expect(spec?.containers[0]?.securityContext).toMatchObject({ readOnlyRootFilesystem: true });
+        const at = {
+          namespace: systemNamespace,
+          pod: metadata?.name ?? "",
+          container: spec?.containers[0]?.name ?? "",
+        };
+        expect(await outputOf(apiClient(stack), at, listCompiledCode)).toMatch(/^[0-9a-f]{8}$/m);
       }
     }
   });

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { accepts } from "../../tools/accepts.ts";
 import { readOrCreateSettings, portOf } from "../../tools/stack/settings.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
-import { operator } from "./cluster.ts";
+import { listCompiledCode, operator } from "./cluster.ts";
 import { newPerson, openEditor, reachesBy, shell } from "./flow.ts";
 
 const patience = { timeout: 30_000, interval: 250 };
@@ -13,12 +13,14 @@ describe("the pod of a REPL", () => {
   const stack = readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
   let run: (command: string) => Promise<string>;
   let neighbour: string;
+  let replId: string;
 
   beforeAll(async () => {
     const [mallory, alice] = [await newPerson(), await newPerson()];
     const [mine, others] = await Promise.all([mallory.create("node", "Nosy"), alice.create("node", "Neighbour")]);
     const [pod] = await operator().podsOf(others.id);
     neighbour = pod?.status?.podIP ?? "";
+    replId = mine.id;
     const editor = await openEditor(mallory, mine.id);
     run = (command) => shell(editor, command);
     return async () => {
@@ -68,6 +70,16 @@ describe("the pod of a REPL", () => {
       /^1000\nCapEff:\s+0+\nNoNewPrivs:\s+1\nSeccomp:\s+2$/,
     );
     expect(await run("touch /etc/x 2>&1")).toContain("Read-only file system");
+  });
+
+  it("brings its programs compiled, for the user who runs them and may not change them", async () => {
+    for (const container of ["runner", "checkpoint"]) {
+      expect(await operator().runIn(replId, container, listCompiledCode)).toMatch(/^[0-9a-f]{8}$/m);
+      const write = "for folder in $NODE_COMPILE_CACHE $NODE_COMPILE_CACHE/*; do touch $folder/x 2>&1; done";
+      const refused = (await operator().runIn(replId, container, ["sh", "-c", write])).trim().split("\n");
+      expect(refused).toHaveLength(2);
+      for (const line of refused) expect(line).toMatch(/Read-only file system$/);
+    }
   });
 });
 

@@ -50,7 +50,7 @@ describe("the keys in a pod", () => {
     expect(after).not.toBe(before);
     // The kubelet brings a mounted Secret up to date at its own pace, a minute or so.
     await vi.waitFor(
-      async () => expect(await operator().readFile(id, "checkpoint", `${keysFolder}/accessKey`)).toBe(after),
+      async () => expect(await operator().runIn(id, "checkpoint", ["cat", `${keysFolder}/accessKey`])).toBe(after),
       { timeout: 150_000, interval: 2000 },
     );
     const generation = (await api.get(id)).lastSave?.generation ?? 0;
