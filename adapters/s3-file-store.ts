@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { ReplError } from "../domain/errors.ts";
 import type { FilePart, FileStore, PutCondition, StoredObject } from "../domain/ports.ts";
-import { createS3Requests, textOf, type AccessKeys, type S3Answer, type S3Options } from "./s3-requests.ts";
+import type { HttpAnswer } from "./http-client.ts";
+import { createS3Requests, textOf, type AccessKeys, type S3Options } from "./s3-requests.ts";
 
 /** Parts of one big file on their way at once: with the one being read, this bounds the memory. */
 const concurrentParts = 2;
@@ -14,9 +15,9 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
   const sha256Of = (body: string | Uint8Array) => createHash("sha256").update(body).digest("hex");
 
   /** A store that kept other bytes, or that cannot say which it kept, has not saved them. */
-  async function checked(key: string, answer: S3Answer, sha256: string): Promise<StoredObject> {
+  async function checked(key: string, answer: HttpAnswer, sha256: string): Promise<StoredObject> {
     const stored = storedOf(answer);
-    await answer.body.dump();
+    await answer.dump();
     const checksum = answer.header("x-amz-checksum-sha256") ?? (await readChecksum(key, stored.version));
     if (checksum !== base64Of(sha256))
       throw new ReplError(
@@ -29,7 +30,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
   async function readChecksum(key: string, version: string): Promise<string | undefined> {
     const headers = { "x-amz-checksum-mode": "ENABLED" };
     const answer = await s3.expect({ method: "HEAD", key, query: { versionId: version }, headers }, 200);
-    await answer.body.dump();
+    await answer.dump();
     return answer.header("x-amz-checksum-sha256");
   }
 
@@ -45,7 +46,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
       },
       200,
     );
-    await answer.body.dump();
+    await answer.dump();
     const etag = answer.header("etag") ?? "";
     return `<Part><PartNumber>${number}</PartNumber><ETag>${etag}</ETag><ChecksumSHA256>${base64Of(sha256)}</ChecksumSHA256></Part>`;
   }
@@ -55,7 +56,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
     const query = { uploadId: upload };
     const headers = { "content-type": "application/xml" };
     const answer = await s3.expect({ method: "POST", key, query, headers, body, sha256: sha256Of(body) }, 200);
-    const text = await answer.body.text();
+    const text = await answer.text();
     // S3 begins its answer before it has put the parts together, so a failure can come with status 200.
     if (!/<CompleteMultipartUploadResult/.test(text))
       throw new ReplError(
@@ -69,7 +70,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
     async putText(key, text, condition) {
       const headers = { "content-type": "application/json", ...conditionHeaders(condition) };
       const answer = await s3.expect({ method: "PUT", key, headers, body: text, sha256: sha256Of(text) }, 200);
-      await answer.body.dump();
+      await answer.dump();
       return storedOf(answer);
     },
 
@@ -81,7 +82,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
     async putParts(key, parts) {
       const headers = { "x-amz-checksum-algorithm": "SHA256" };
       const begun = await s3.expect({ method: "POST", key, query: { uploads: "" }, headers }, 200);
-      const upload = textOf(await begun.body.text(), "UploadId");
+      const upload = textOf(await begun.text(), "UploadId");
       if (!upload) throw new ReplError("unavailable", `${key}: the store began no upload in parts`);
       try {
         const sent: Promise<string>[] = [];
@@ -94,7 +95,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
         return await complete(key, upload, await Promise.all(sent));
       } catch (error) {
         await s3.send({ method: "DELETE", key, query: { uploadId: upload } }).then(
-          ({ body }) => body.dump(),
+          (answer) => answer.dump(),
           () => {},
         );
         throw error;
@@ -103,7 +104,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
 
     async getText(key, version) {
       const answer = await s3.expect({ method: "GET", key, ...versionQuery(version) }, 200, 404, 400);
-      const text = await answer.body.text();
+      const text = await answer.text();
       if (answer.status === 200) return { ...storedOf(answer), text };
       requireNoVersion(key, answer, text);
       return undefined;
@@ -112,14 +113,14 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
     async getStream(key, version) {
       const answer = await s3.expect({ method: "GET", key, ...versionQuery(version) }, 200, 404, 400);
       if (answer.status === 200) return answer.body;
-      requireNoVersion(key, answer, await answer.body.text());
+      requireNoVersion(key, answer, await answer.text());
       return undefined;
     },
 
     async copy(fromKey, toKey, { version, sha256 } = {}) {
       const source = s3.pathOf(fromKey) + (version === undefined ? "" : `?versionId=${encodeURIComponent(version)}`);
       const answer = await s3.expect({ method: "PUT", key: toKey, headers: { "x-amz-copy-source": source } }, 200);
-      const text = await answer.body.text();
+      const text = await answer.text();
       if (!text.includes("<CopyObjectResult"))
         throw new ReplError("unavailable", `copy ${fromKey}: ${textOf(text, "Code") ?? "the store did not finish it"}`);
       const stored = { etag: etagIn(text), version: storedOf(answer).version };
@@ -139,7 +140,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
         const sha256 = sha256Of(body);
         const headers = { "content-type": "application/xml", "x-amz-checksum-sha256": base64Of(sha256) };
         const answer = await s3.expect({ method: "POST", key: "", query: { delete: "" }, headers, body, sha256 }, 200);
-        const text = await answer.body.text();
+        const text = await answer.text();
         const failed = [...text.matchAll(/<Error>(.*?)<\/Error>/gs)].find(
           ([, error = ""]) => textOf(error, "Code") !== "NoSuchKey",
         );
@@ -153,7 +154,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
   };
 }
 
-function storedOf(answer: S3Answer): StoredObject {
+function storedOf(answer: HttpAnswer): StoredObject {
   return { etag: answer.header("etag") ?? "", version: answer.header("x-amz-version-id") ?? "null" };
 }
 
@@ -166,7 +167,7 @@ function versionQuery(version: string | undefined) {
 }
 
 /** A version id that no version ever had is, to some stores, an invalid argument. */
-function requireNoVersion(key: string, answer: S3Answer, text: string): void {
+function requireNoVersion(key: string, answer: HttpAnswer, text: string): void {
   if (answer.status === 404 || /version/i.test(text)) return;
   throw new ReplError("unavailable", `GET ${key}: the object store answers ${textOf(text, "Code") ?? answer.status}`);
 }

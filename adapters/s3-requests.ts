@@ -1,10 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import aws4 from "aws4";
-import type { Dispatcher } from "undici";
-// The whole of undici is three times as much to load, which is most of a small save.
-import requestBy from "undici/lib/api/api-request.js";
-import Pool from "undici/lib/dispatcher/pool.js";
 import { ReplError } from "../domain/errors.ts";
+import { createHttpClient, type HttpAnswer } from "./http-client.ts";
 
 export interface S3Options {
   readonly endpoint?: string | undefined;
@@ -34,18 +31,9 @@ export interface S3Request {
   readonly sha256?: string;
 }
 
-export interface S3Answer {
-  readonly status: number;
-  readonly header: (name: string) => string | undefined;
-  readonly body: Dispatcher.ResponseData["body"];
-}
-
 const emptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const maximumAttempts = 4;
 const firstPauseMs = 100;
-const connectTimeoutMs = 3000;
-/** Silence of the store, not the length of a transfer. */
-const silenceTimeoutMs = 60_000;
 
 /**
  * Signed requests to an S3 server, with retries where a repetition can help. The SDK's own client takes seven
@@ -57,14 +45,9 @@ export function createS3Requests(options: S3Options, currentKeys?: () => Promise
   const isAws = !options.endpoint;
   const base = new URL(options.endpoint ?? `https://${options.bucket}.s3.${options.region}.amazonaws.com`);
   const pathPrefix = isAws ? "/" : `${base.pathname.replace(/\/$/, "")}/${options.bucket}/`;
-  const pool = new Pool(base.origin, {
-    connections: options.connections ?? 32,
-    connect: { timeout: connectTimeoutMs },
-    headersTimeout: silenceTimeoutMs,
-    bodyTimeout: silenceTimeoutMs,
-  });
+  const http = createHttpClient(base, options.connections ?? 32);
 
-  async function once({ method, key, query, headers, body, sha256 }: S3Request): Promise<S3Answer> {
+  async function once({ method, key, query, headers, body, sha256 }: S3Request): Promise<HttpAnswer> {
     const search = query ? `?${new URLSearchParams(query).toString().replaceAll("+", "%20")}` : "";
     const path = pathPrefix + encodeKey(key) + search;
     const signed = aws4.sign(
@@ -82,31 +65,18 @@ export function createS3Requests(options: S3Options, currentKeys?: () => Promise
       },
       currentKeys ? await currentKeys() : ownKeys,
     );
-    const answer = await requestBy.call(pool, {
-      method,
-      path,
-      headers: signed.headers as Record<string, string>,
-      ...(body === undefined ? {} : { body }),
-    });
-    return {
-      status: answer.statusCode,
-      header: (name) => {
-        const value = answer.headers[name];
-        return typeof value === "string" ? value : value?.[0];
-      },
-      body: answer.body,
-    };
+    return http({ method, path, headers: signed.headers as Record<string, string>, body });
   }
 
   /** The answer, whatever its status, but for those that another try may turn into a good one. */
-  async function send(request: S3Request): Promise<S3Answer> {
+  async function send(request: S3Request): Promise<HttpAnswer> {
     for (let attempt = 1; ; attempt++) {
       const last = attempt === maximumAttempts;
       try {
         const answer = await once(request);
         if (answer.status < 500 && answer.status !== 429) return answer;
         if (last) return answer;
-        await answer.body.dump();
+        await answer.dump();
       } catch (error) {
         if (last)
           throw new ReplError(
@@ -128,7 +98,7 @@ export function createS3Requests(options: S3Options, currentKeys?: () => Promise
     pathOf: (key: string) => `/${options.bucket}/${encodeKey(key)}`,
 
     /** The answer when its status is one of those; otherwise throws what the status means. */
-    async expect(request: S3Request, ...good: readonly number[]): Promise<S3Answer> {
+    async expect(request: S3Request, ...good: readonly number[]): Promise<HttpAnswer> {
       const answer = await send(request);
       if (good.includes(answer.status)) return answer;
       throw await meaningOf(request, answer);
@@ -136,8 +106,8 @@ export function createS3Requests(options: S3Options, currentKeys?: () => Promise
   };
 }
 
-async function meaningOf({ method, key }: S3Request, answer: S3Answer): Promise<ReplError> {
-  const text = await answer.body.text().catch(() => "");
+async function meaningOf({ method, key }: S3Request, answer: HttpAnswer): Promise<ReplError> {
+  const text = await answer.text().catch(() => "");
   const code = textOf(text, "Code") ?? `status ${answer.status}`;
   const what = `${method} ${key}`;
   if (answer.status === 404) return new ReplError("not_found", `${what}: nothing there`);

@@ -17,7 +17,7 @@ export interface SyncProgramInput {
 
 const { command, store, session, root, knownFolder } = JSON.parse(process.argv[2] ?? "") as SyncProgramInput;
 let requests = 0;
-subscribe("undici:request:create", () => void requests++);
+subscribe("http.client.request.start", () => void requests++);
 const files = createS3FileStore(store);
 if (command === "save")
   await saveWorkspace(createSavePlace(files), session, { root, knownFolder, pod: "bench", kind: "checkpoint" });

@@ -1,0 +1,82 @@
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  /** All of them, Host and Content-Length too. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string | undefined;
+}
+
+/** One of `body`, `text` and `dump` must be used to its end: the connection is busy until then. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly header: (name: string) => string | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+  text(): Promise<string>;
+  /** Hears the body out and forgets it. */
+  dump(): Promise<void>;
+}
+
+export interface Patience {
+  readonly connectMs: number;
+  /** Silence of the server, not the length of a transfer. */
+  readonly silenceMs: number;
+}
+
+const standardPatience: Patience = { connectMs: 3000, silenceMs: 60_000 };
+
+/**
+ * Requests to one server over connections that are kept, no more than so many at once. Throws when it cannot be
+ * connected to, breaks off or says nothing for a minute; whether to ask again is the caller's to know.
+ */
+export function createHttpClient(
+  { protocol, hostname, port }: URL,
+  connections: number,
+  { connectMs, silenceMs } = standardPatience,
+) {
+  // What speaks plain HTTP need not load TLS, and Node's fetch comes with an import of either.
+  const { Agent, request } = process.getBuiltinModule(protocol === "https:" ? "node:https" : "node:http");
+  const agent: Agent = new Agent({ keepAlive: true, maxSockets: connections, timeout: silenceMs });
+  const server = { agent, hostname: hostname.replace(/^\[|\]$/g, ""), port };
+
+  return ({ method, path, headers, body }: HttpRequest): Promise<HttpAnswer> =>
+    new Promise((resolve, reject) => {
+      const options: RequestOptions = { ...server, method, path, headers: Object.entries(headers).flat() };
+      const asked = request(options, (answer) => resolve(answerOf(answer)));
+      asked.on("error", reject);
+      asked.on("timeout", () => asked.destroy(new Error(`silent for ${silenceMs / 1000} s`)));
+      giveUpConnecting(asked, connectMs);
+      asked.end(body);
+    });
+}
+
+function giveUpConnecting(asked: ClientRequest, connectMs: number): void {
+  asked.once("socket", (socket) => {
+    if (!socket.connecting) return;
+    const giveUp = () => asked.destroy(new Error(`no connection within ${connectMs / 1000} s`));
+    const timer = setTimeout(giveUp, connectMs);
+    socket.once("connect", () => clearTimeout(timer));
+    socket.once("close", () => clearTimeout(timer));
+  });
+}
+
+function answerOf(answer: IncomingMessage): HttpAnswer {
+  return {
+    status: answer.statusCode ?? 0,
+    header(name) {
+      const value = answer.headers[name];
+      return typeof value === "string" ? value : value?.[0];
+    },
+    body: answer,
+    async text() {
+      const parts: Buffer[] = [];
+      for await (const part of answer as AsyncIterable<Buffer>) parts.push(part);
+      return Buffer.concat(parts).toString();
+    },
+    dump: () =>
+      new Promise((resolve, reject) => {
+        answer.on("end", resolve).on("error", reject).resume();
+      }),
+  };
+}

@@ -1,0 +1,134 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { connect, createServer as createSilentServer, type AddressInfo } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { createHttpClient } from "../../../adapters/http-client.ts";
+
+/** Listens, says where, and does nothing else any more. */
+const acceptsNobody = `const server = require("node:net").createServer().listen(0, "127.0.0.1", 1, () => {
+  require("node:fs").writeSync(1, String(server.address().port));
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+});`;
+
+describe("the client for HTTP", () => {
+  let server: Server | undefined;
+  afterEach(() => {
+    server?.closeAllConnections();
+    server?.close();
+  });
+
+  async function serve(listener: RequestListener): Promise<URL> {
+    server = createServer(listener).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  }
+  const get = (path: string) => ({ method: "GET", path, headers: { host: "store.example" } });
+
+  it("sends what it is given and nothing of its own choice, and brings the whole answer", async () => {
+    const url = await serve((request, response) => {
+      const parts: Buffer[] = [];
+      request.on("data", (part: Buffer) => parts.push(part));
+      request.on("end", () => {
+        const { method, url: path, headers } = request;
+        response.setHeader("etag", '"x"');
+        response.end(JSON.stringify({ method, path, headers, body: Buffer.concat(parts).toString() }));
+      });
+    });
+    const answer = await createHttpClient(
+      url,
+      1,
+    )({
+      method: "PUT",
+      path: "/a%2Fb?c=d",
+      headers: { Host: "store.example", "content-length": "3", authorization: "signed" },
+      body: Buffer.from("öl"),
+    });
+    expect([answer.status, answer.header("etag"), answer.header("x-amz-version-id")]).toEqual([200, '"x"', undefined]);
+    expect(JSON.parse(await answer.text())).toEqual({
+      method: "PUT",
+      path: "/a%2Fb?c=d",
+      headers: { host: "store.example", "content-length": "3", authorization: "signed", connection: "keep-alive" },
+      body: "öl",
+    });
+  });
+
+  it("keeps its connections, and has no more of them than it may", async () => {
+    const sockets = new Set<unknown>();
+    const url = await serve(({ socket }, response) => {
+      sockets.add(socket);
+      response.end("answered");
+    });
+    const ask = createHttpClient(url, 2);
+    const texts = await Promise.all(
+      Array.from({ length: 10 }, async (_, at) => {
+        const answer = await ask(get(`/${at}`));
+        return at % 2 ? answer.dump() : answer.text();
+      }),
+    );
+    expect(texts.filter((text) => text === "answered")).toHaveLength(5);
+    expect(sockets.size).toBe(2);
+  });
+
+  it("fails when nobody listens, when the server says nothing, and when it breaks off", async () => {
+    const patience = { connectMs: 1000, silenceMs: 50 };
+    const nobody = createSilentServer().listen(0, "127.0.0.1");
+    await once(nobody, "listening");
+    const { port } = nobody.address() as AddressInfo;
+    await new Promise((resolve) => nobody.close(resolve));
+    await expect(createHttpClient(new URL(`http://127.0.0.1:${port}`), 1)(get("/"))).rejects.toMatchObject({
+      code: "ECONNREFUSED",
+    });
+
+    const url = await serve((request, response) => {
+      if (request.url === "/silent") return;
+      response.writeHead(200, { "content-length": "100" });
+      response.write("the first half");
+      if (request.url === "/broken-off") setTimeout(() => response.destroy(), 20);
+    });
+    const ask = createHttpClient(url, 8, patience);
+    await expect(ask(get("/silent"))).rejects.toThrow("silent for 0.05 s");
+    for (const path of ["/broken-off", "/silent-in-the-middle"]) {
+      await expect(ask(get(path)).then((answer) => answer.text())).rejects.toThrow(/aborted|Premature close|silent/);
+      await expect(ask(get(path)).then((answer) => answer.dump())).rejects.toThrow(/aborted|Premature close|silent/);
+    }
+  });
+
+  it("is not silent for as long as anything comes", async () => {
+    const url = await serve((_, response) => {
+      let left = 8;
+      const timer = setInterval(() => {
+        response.write("x");
+        if (--left > 0) return;
+        clearInterval(timer);
+        response.end();
+      }, 20);
+    });
+    const answer = await createHttpClient(url, 1, { connectMs: 1000, silenceMs: 100 })(get("/slowly"));
+    expect(await answer.text()).toBe("xxxxxxxx");
+  });
+
+  it("gives up connecting to a server that accepts nobody any more", async () => {
+    const busy = spawn(process.execPath, ["-e", acceptsNobody], { stdio: ["ignore", "pipe", "inherit"] });
+    const [port] = (await once(busy.stdout, "data")) as [Buffer];
+    // As many as its queue has places for, and more.
+    const waiting = Array.from({ length: 4 }, () => connect(Number(port), "127.0.0.1").on("error", () => {}));
+    const ask = createHttpClient(new URL(`http://127.0.0.1:${port.toString().trim()}`), 1, {
+      connectMs: 50,
+      silenceMs: 60_000,
+    });
+    await vi.waitFor(() => expect(ask(get("/"))).rejects.toThrow("no connection within 0.05 s"));
+    for (const socket of waiting) socket.destroy();
+    busy.kill("SIGKILL");
+  });
+
+  it("speaks TLS where the address says so", async () => {
+    // Without a certificate it can agree with nobody.
+    const secure = createTlsServer({}, (_, response) => response.end("in plain")).listen(0, "127.0.0.1");
+    await once(secure, "listening");
+    const ask = createHttpClient(new URL(`https://127.0.0.1:${(secure.address() as AddressInfo).port}`), 1);
+    await expect(ask(get("/"))).rejects.toThrow(/handshake/i);
+    secure.close();
+  });
+});
