@@ -49,6 +49,7 @@ if (values.help || !bench) {
   console.log(help);
   process.exit(values.help ? 0 : 2);
 }
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 const stack = readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
 const rows: string[] = [];
 const note = (row: object) => {

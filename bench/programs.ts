@@ -11,7 +11,10 @@ import { responds } from "../tools/responds.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 export function startProgram(program: string, env: Record<string, string | undefined>): ChildProcess {
-  return spawn(process.execPath, [program], { cwd: root, env, stdio: ["ignore", "ignore", "inherit"] });
+  const started = spawn(process.execPath, [program], { cwd: root, env, stdio: ["ignore", "ignore", "inherit"] });
+  // A worker that outlives its bench would take the work of the next one.
+  process.once("exit", () => started.kill("SIGKILL"));
+  return started;
 }
 
 /** Waits until somebody answers there with success. */
