@@ -1,4 +1,6 @@
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import { text } from "node:stream/consumers";
+import { finished } from "node:stream/promises";
 
 export interface HttpRequest {
   readonly method: string;
@@ -18,13 +20,8 @@ export interface HttpAnswer {
   dump(): Promise<void>;
 }
 
-export interface Patience {
-  readonly connectMs: number;
-  /** Silence of the server, not the length of a transfer. */
-  readonly silenceMs: number;
-}
-
-const standardPatience: Patience = { connectMs: 3000, silenceMs: 60_000 };
+/** The second is for silence of the server, not for the length of a transfer. */
+const standardPatience = { connectMs: 3000, silenceMs: 60_000 };
 
 /**
  * Requests to one server over connections that are kept, no more than so many at once. Throws when it cannot be
@@ -69,14 +66,7 @@ function answerOf(answer: IncomingMessage): HttpAnswer {
       return typeof value === "string" ? value : value?.[0];
     },
     body: answer,
-    async text() {
-      const parts: Buffer[] = [];
-      for await (const part of answer as AsyncIterable<Buffer>) parts.push(part);
-      return Buffer.concat(parts).toString();
-    },
-    dump: () =>
-      new Promise((resolve, reject) => {
-        answer.on("end", resolve).on("error", reject).resume();
-      }),
+    text: () => text(answer),
+    dump: () => finished(answer.resume()),
   };
 }

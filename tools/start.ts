@@ -1,9 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { buildPage } from "./build-page.ts";
 import { currentRelease } from "./current-release.ts";
+import { endPrograms, startProgram } from "./programs.ts";
 import { responds } from "./responds.ts";
 import { apiAddresses, ownServers, stackEnvironment } from "./stack/environment.ts";
 import { readOrCreateSettings } from "./stack/settings.ts";
@@ -11,7 +10,6 @@ import { bringUp, loadedImages } from "./stack/up.ts";
 
 /** What `npm start` does: the stack, then worker and API in this terminal, until Ctrl-C. The stack goes on. */
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const print = (line: string) => console.log(line);
 
 async function main(): Promise<void> {
@@ -34,7 +32,7 @@ async function main(): Promise<void> {
   const variables = stackEnvironment(stack, loadedImages(stack));
   const release = { BUILD_ID: process.env["BUILD_ID"] ?? (await currentRelease()) };
   const environment = { ...process.env, ...variables, ...apiAddresses(stack, port), ...release };
-  const programs = [run("worker", environment), run("api", environment)];
+  const programs = ["worker", "api"].map((name) => startProgram(`${name}/main.ts`, environment, "inherit"));
   const stop = () => programs.forEach((program) => program.kill("SIGTERM"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
   const ended = Promise.race(programs.map((program) => once(program, "exit")));
@@ -53,17 +51,8 @@ Devex Core is ready.
 Ctrl-C ends API and worker; open REPLs and the stack go on. npm run stack -- down removes everything.
 `);
   await ended;
-  stop();
-  await Promise.all(
-    programs.map(async (program) =>
-      program.exitCode === null && program.signalCode === null ? once(program, "exit") : undefined,
-    ),
-  );
+  await endPrograms(programs);
   process.exitCode = programs.some((program) => program.exitCode) ? 1 : 0;
-}
-
-function run(name: "api" | "worker", env: Record<string, string | undefined>): ChildProcess {
-  return spawn(process.execPath, [`${root}${name}/main.ts`], { env, stdio: "inherit" });
 }
 
 /** False when the signal ends the wait. */

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +11,7 @@ import { createRedisReplEvents } from "../../adapters/redis-repl-events.ts";
 import { warningEvent } from "../../domain/events.ts";
 import type { LoggedEvent } from "../../domain/ports.ts";
 import { freePort } from "../../tools/free-port.ts";
+import { untilEnded } from "../../tools/programs.ts";
 import { run } from "../../tools/stack/commands.ts";
 import { newRecord, newSession } from "../fakes/records.ts";
 import { describeRedisAdapters } from "./redis-adapters.ts";
@@ -79,7 +79,7 @@ describe("on Redis Cluster", () => {
     redis.disconnect();
     for (const { server } of nodes) {
       server.kill("SIGKILL");
-      if (server.exitCode === null && server.signalCode === null) await once(server, "exit");
+      await untilEnded(server);
     }
     rmSync(folder, { recursive: true });
   });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { freePort } from "../../tools/free-port.ts";
+import { untilEnded } from "../../tools/programs.ts";
 import { run } from "../../tools/stack/commands.ts";
 import { installPackages } from "../../tools/stack/packages.ts";
 
@@ -63,7 +64,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     goOn: () => signalAll("CONT"),
     async stop() {
       program.kill("SIGINT");
-      if (program.exitCode === null) await once(program, "exit");
+      await untilEnded(program);
       if (existsSync(folder)) rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +11,7 @@ import { startProgram } from "./program.ts";
 import { buildPage } from "../../tools/build-page.ts";
 import { responds } from "../../tools/responds.ts";
 import { freePort } from "../../tools/free-port.ts";
+import { endPrograms } from "../../tools/programs.ts";
 import { apiAddresses, stackEnvironment } from "../../tools/stack/environment.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { loadedImages } from "../../tools/stack/up.ts";
@@ -53,8 +53,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     rmSync(environment.TEMPLATES_FOLDER, { recursive: true });
     // The second time means at once.
     for (const pid of [...livingWorkers(list), ...livingWorkers(list)]) process.kill(pid, "SIGTERM");
-    for (const program of programs) program.kill("SIGTERM");
-    await Promise.all(programs.map(async (program) => (program.exitCode === null ? once(program, "exit") : undefined)));
+    await endPrograms(programs);
   };
 }
 
