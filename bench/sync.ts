@@ -43,7 +43,7 @@ export async function benchSync({ environment, rounds }: BenchOptions, print: (r
     await createS3ObjectStore(store).prepare();
     const rclone = await buildRclone();
     const program = join(work, "sync.mjs");
-    await bundle(fileURLToPath(new URL("sync-program.ts", import.meta.url)), program, ["koffi"]);
+    await bundle(fileURLToPath(new URL("sync-program.ts", import.meta.url)), program);
     execFileSync("ln", ["-s", nodeModules, join(work, "node_modules")]);
     const tools = [ownTool(program, work, store), rcloneTool(rclone, store), archiveTool(rclone, store)];
     for (const [tree, fill] of Object.entries(trees)) {

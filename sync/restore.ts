@@ -1,5 +1,5 @@
 import { createHash, hash } from "node:crypto";
-import { chmodSync, fchmodSync, ftruncateSync, linkSync, mkdirSync, symlinkSync, writeSync } from "node:fs";
+import { chmodSync, fchmodSync, linkSync, mkdirSync, symlinkSync } from "node:fs";
 import { open, readdir, rm } from "node:fs/promises";
 import type { SavePlace } from "../domain/commit-save.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
@@ -8,6 +8,7 @@ import { readSave } from "../domain/read-save.ts";
 import type { Session } from "../domain/repl.ts";
 import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
+import { backgroundFromBytes, backgroundWriter, plainWriter, sparseWriter } from "./file-writer.ts";
 import { writeKnownTree } from "./known-tree.ts";
 import { setTime } from "./native.ts";
 import { decodePath } from "./paths.ts";
@@ -30,9 +31,6 @@ export interface RestoreProgress {
 }
 
 const concurrentDownloads = 32;
-/** Shorter runs of zeros are written. */
-const holeBytes = 64 * 1024;
-const zeros = Buffer.alloc(holeBytes);
 /** After any change that a file can show. */
 const longAfterNs = 2n ** 64n;
 
@@ -100,37 +98,29 @@ async function download(store: FileStore, entry: FileEntry, target: Buffer): Pro
   const stream = await store.getStream(entry.key, entry.version);
   if (!stream) throw new ReplError("unavailable", `version ${entry.version} of ${entry.key} is missing`);
   // Making files waits for the disk; in the background the others go on.
-  const handle = await open(target, "wx", 0o600);
-  const file = handle.fd;
+  const file = await open(target, "wx", 0o600);
+  const writer = writerOf(entry)(file);
   try {
     let sizeBytes = 0;
     let sha256: string | undefined;
     const running = createHash("sha256");
     for await (const chunk of stream) {
+      await writer.write(chunk);
       if (chunk.byteLength === entry.sizeBytes) sha256 = hash("sha256", chunk);
       else running.update(chunk);
-      if (entry.sparse) writeAroundHoles(file, chunk, sizeBytes);
-      else writeWhole(file, chunk, sizeBytes);
       sizeBytes += chunk.byteLength;
     }
+    await writer.end();
     if (sizeBytes !== entry.sizeBytes || (sha256 ?? running.digest("hex")) !== entry.sha256)
       throw new ReplError("unavailable", "the stored bytes are not those that were saved");
-    if (entry.sparse) ftruncateSync(file, entry.sizeBytes);
-    fchmodSync(file, entry.mode);
+    fchmodSync(file.fd, entry.mode);
     setTime(target, BigInt(entry.mtimeNs));
   } finally {
-    await handle.close();
+    await file.close();
   }
 }
 
-function writeWhole(file: number, chunk: Uint8Array, position: number): void {
-  for (let written = 0; written < chunk.byteLength;)
-    written += writeSync(file, chunk, written, chunk.byteLength - written, position + written);
-}
-
-function writeAroundHoles(file: number, chunk: Uint8Array, position: number): void {
-  for (let start = 0; start < chunk.byteLength; start += holeBytes) {
-    const slice = chunk.subarray(start, start + holeBytes);
-    if (Buffer.compare(slice, zeros.subarray(0, slice.byteLength)) !== 0) writeWhole(file, slice, position + start);
-  }
+function writerOf({ sparse, sizeBytes }: FileEntry) {
+  if (sparse) return sparseWriter;
+  return sizeBytes > backgroundFromBytes ? backgroundWriter : plainWriter;
 }

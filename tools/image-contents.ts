@@ -42,8 +42,8 @@ async function fillRunner(folder: string): Promise<void> {
 
 /** The program of the restore, checkpoint and save containers; its C library calls keep their native part. */
 async function fillSync(folder: string): Promise<void> {
-  await bundle(join(root, "sync", "main.ts"), join(folder, "sync.mjs"), ["koffi"]);
-  copyModules(["koffi", join("@koromix", `koffi-linux-${process.arch}`)], folder);
+  await bundle(join(root, "sync", "main.ts"), join(folder, "sync.mjs"));
+  copyModules([join("@koromix", `koffi-linux-${process.arch}`)], folder);
   copyFileSync(join(root, "sync", "checkpoints.sh"), join(folder, "checkpoints.sh"));
 }
 
@@ -119,7 +119,7 @@ const withoutTls: Plugin = {
 export async function bundle(
   entry: string,
   outfile: string,
-  external: string[],
+  external: string[] = [],
   plugins: Plugin[] = [],
 ): Promise<void> {
   await build({

@@ -27,22 +27,19 @@ const getRoute = createRoute({
   responses: { 200: jsonContent(replSchema, "The REPL"), ...problems(401, 404) },
 });
 
-type Json = Uint8Array<ArrayBuffer>;
-
-/** The look-ups: one round trip to Redis, and JSON that is made and encoded once as long as nothing changes. */
+/** The look-ups: one round trip to Redis, and JSON that is made once as long as nothing changes. */
 export function replLookUps(reader: ReplReader) {
-  const rendered = new WeakMap<object, Json>();
-  const encoder = new TextEncoder();
+  const rendered = new WeakMap<object, string>();
 
-  function render<Value extends object>(value: Value, toJson: (value: Value) => unknown): Json {
+  function render<Value extends object>(value: Value, toJson: (value: Value) => unknown): string {
     const known = rendered.get(value);
     if (known) return known;
-    const json = encoder.encode(JSON.stringify(toJson(value)));
+    const json = JSON.stringify(toJson(value));
     rendered.set(value, json);
     return json;
   }
 
-  const answer = (c: Context<Env>, json: Json) => c.body(json, 200, { "content-type": "application/json" }) as never;
+  const answer = (c: Context<Env>, json: string) => c.body(json, 200, { "content-type": "application/json" }) as never;
 
   return createRoutes()
     .openapi(listRoute, async (c) => {
