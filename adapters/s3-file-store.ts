@@ -15,11 +15,11 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
   const sha256Of = (body: string | Uint8Array) => createHash("sha256").update(body).digest("hex");
 
   /** A store that kept other bytes, or that cannot say which it kept, has not saved them. */
-  async function checked(key: string, answer: HttpAnswer, sha256: string): Promise<StoredObject> {
+  async function checked(key: string, answer: HttpAnswer, wanted: string): Promise<StoredObject> {
     const stored = storedOf(answer);
     await answer.dump();
     const checksum = answer.header("x-amz-checksum-sha256") ?? (await readChecksum(key, stored.version));
-    if (checksum !== base64Of(sha256))
+    if (checksum !== wanted)
       throw new ReplError(
         "unavailable",
         `${key}: the store's checksum is ${checksum ?? "missing"}, not that of the file`,
@@ -75,8 +75,9 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
     },
 
     async putFile(key, body, sha256) {
-      const headers = { "x-amz-checksum-sha256": base64Of(sha256) };
-      return checked(key, await s3.expect({ method: "PUT", key, headers, body, sha256 }, 200), sha256);
+      const checksum = base64Of(sha256);
+      const headers = { "x-amz-checksum-sha256": checksum };
+      return checked(key, await s3.expect({ method: "PUT", key, headers, body, sha256 }, 200), checksum);
     },
 
     async putParts(key, parts) {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import aws4 from "aws4";
 import { ReplError } from "../domain/errors.ts";
 import { createHttpClient, type HttpAnswer } from "./http-client.ts";
+import { createS3Signer } from "./s3-signer.ts";
 
 export interface S3Options {
   readonly endpoint?: string | undefined;
@@ -46,17 +46,16 @@ export function createS3Requests(options: S3Options, currentKeys?: () => Promise
   const base = new URL(options.endpoint ?? `https://${options.bucket}.s3.${options.region}.amazonaws.com`);
   const pathPrefix = isAws ? "/" : `${base.pathname.replace(/\/$/, "")}/${options.bucket}/`;
   const http = createHttpClient(base, options.connections ?? 32);
+  const sign = createS3Signer(options.region);
 
   async function once({ method, key, query, headers, body, sha256 }: S3Request): Promise<HttpAnswer> {
-    const search = query ? `?${new URLSearchParams(query).toString().replaceAll("+", "%20")}` : "";
+    const search = query ? `?${queryString(query)}` : "";
     const path = pathPrefix + encodeKey(key) + search;
-    const signed = aws4.sign(
+    const signedHeaders = sign(
       {
         method,
         host: base.host,
         path,
-        service: "s3",
-        region: options.region,
         headers: {
           ...headers,
           "x-amz-content-sha256": sha256 ?? emptySha256,
@@ -65,7 +64,7 @@ export function createS3Requests(options: S3Options, currentKeys?: () => Promise
       },
       currentKeys ? await currentKeys() : ownKeys,
     );
-    return http({ method, path, headers: signed.headers as Record<string, string>, body });
+    return http({ method, path, headers: signedHeaders, body });
   }
 
   /** The answer, whatever its status, but for those that another try may turn into a good one. */
@@ -123,13 +122,16 @@ export function textOf(xml: string, element: string): string | undefined {
   return new RegExp(`<${element}>([^<]*)</${element}>`).exec(xml)?.[1];
 }
 
-function encodeKey(key: string): string {
-  const rest = (sign: string) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`;
-  return key
-    .split("/")
-    .map((segment) => encodeURIComponent(segment).replace(/[!'()*]/g, rest))
-    .join("/");
-}
+const encodeKey = (key: string): string => key.split("/").map(encode).join("/");
+
+const queryString = (query: Readonly<Record<string, string>>): string =>
+  Object.entries(query)
+    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
+    .join("&");
+
+/** As signatures want it (RFC 3986). */
+const encode = (text: string): string =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

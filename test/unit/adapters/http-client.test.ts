@@ -54,6 +54,20 @@ describe("the client for HTTP", () => {
     });
   });
 
+  it("sends the others of the same turn when one of them cannot be sent", async () => {
+    const ask = createHttpClient(await serve((_, response) => response.end("answered")), 3);
+    const [first, broken, last] = await Promise.allSettled([
+      ask(get("/1")),
+      ask({ ...get("/2"), headers: { "not a name": "x" } }),
+      ask(get("/3")),
+    ]);
+    expect(broken).toMatchObject({ status: "rejected", reason: { code: "ERR_INVALID_HTTP_TOKEN" } });
+    for (const sent of [first, last]) {
+      if (sent?.status !== "fulfilled") throw new Error("not sent");
+      expect(await sent.value.text()).toBe("answered");
+    }
+  });
+
   it("keeps its connections, and has no more of them than it may", async () => {
     const sockets = new Set<unknown>();
     const url = await serve(({ socket }, response) => {
