@@ -27,19 +27,22 @@ const getRoute = createRoute({
   responses: { 200: jsonContent(replSchema, "The REPL"), ...problems(401, 404) },
 });
 
-/** The look-ups: one round trip to Redis, and JSON that is made once as long as nothing changes. */
-export function replLookUps(reader: ReplReader) {
-  const rendered = new WeakMap<object, string>();
+type Json = Uint8Array<ArrayBuffer>;
 
-  function render<Value extends object>(value: Value, toJson: (value: Value) => unknown): string {
+/** The look-ups: one round trip to Redis, and JSON that is made and encoded once as long as nothing changes. */
+export function replLookUps(reader: ReplReader) {
+  const rendered = new WeakMap<object, Json>();
+  const encoder = new TextEncoder();
+
+  function render<Value extends object>(value: Value, toJson: (value: Value) => unknown): Json {
     const known = rendered.get(value);
     if (known) return known;
-    const json = JSON.stringify(toJson(value));
+    const json = encoder.encode(JSON.stringify(toJson(value)));
     rendered.set(value, json);
     return json;
   }
 
-  const answer = (c: Context<Env>, json: string) => c.body(json, 200, { "content-type": "application/json" }) as never;
+  const answer = (c: Context<Env>, json: Json) => c.body(json, 200, { "content-type": "application/json" }) as never;
 
   return createRoutes()
     .openapi(listRoute, async (c) => {
