@@ -1,3 +1,4 @@
+import { Context } from "@temporalio/activity";
 import { ReplError } from "../domain/errors.ts";
 import { sessionObjects } from "../manifests/session-objects.ts";
 import type { SessionInput, StartInput } from "./inputs.ts";
@@ -15,7 +16,20 @@ export function createApplyManifests({ cluster, credentials, runnerTokenFor, set
   };
 }
 
+/** A pod ends in two seconds. Of one whose node is lost nobody hears any more. */
+const longestEndMs = 30_000;
+
+export interface RemoveResourcesInput extends SessionInput {
+  /** Waits until the pod has ended: what is removed after it must not be saved once more by it. */
+  readonly untilGone?: boolean;
+}
+
 /** Removes this session's objects, and no other's. May be repeated. */
 export function createRemoveResources({ cluster }: Ports) {
-  return ({ session }: SessionInput): Promise<void> => cluster.remove(session);
+  return async ({ session, untilGone }: RemoveResourcesInput): Promise<void> => {
+    await cluster.remove(session);
+    if (!untilGone) return;
+    const { cancellationSignal } = Context.current();
+    await cluster.waitUntilGone(session, AbortSignal.any([cancellationSignal, AbortSignal.timeout(longestEndMs)]));
+  };
 }

@@ -236,6 +236,17 @@ export function createKubernetesCluster(
       });
     },
 
+    async waitUntilGone(session, signal) {
+      const visit = (pods: readonly k8s.V1Pod[]) => pods.length === 0 || undefined;
+      try {
+        const watch = () => watchPods(config, namespace, podsOf(session), signal, visit);
+        return await attempt("wait for the end of the pod", watch, signal);
+      } catch (error) {
+        if (signal.aborted) return false;
+        throw error;
+      }
+    },
+
     async check() {
       await attempt("ask the API server", () => core.readNamespace({ name: namespace }));
     },

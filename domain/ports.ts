@@ -228,6 +228,8 @@ export interface Cluster<Manifest = object, Container = object> {
   ): Promise<SaveAttempt | LostPod | undefined>;
   /** Deletes the session's objects, and only this session's. */
   remove(session: Session): Promise<void>;
+  /** Waits until no pod of the session is left. False when the signal ends the wait before. */
+  waitUntilGone(session: Session, signal: AbortSignal): Promise<boolean>;
   check(): Promise<void>;
 }
 

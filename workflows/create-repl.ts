@@ -37,7 +37,7 @@ export async function createRepl(input: StartInput): Promise<OpenedRepl> {
     setCurrentDetails(
       "Step 3 of 5: applying the manifests. If this repeats, the API server does not answer or refuses.",
     );
-    undo.push("remove the objects", () => removeResources({ session }));
+    undo.push("remove the objects", () => removeResources({ session, untilGone: true }));
     await applyManifests(input);
 
     setCurrentDetails(

@@ -8,7 +8,7 @@ export async function deleteRepl(input: ReplInput): Promise<{ replId: string }> 
   try {
     setCurrentDetails("Step 1 of 3: removing what runs.");
     const session = await findSession({ ...input, state: "deleting" });
-    if (session) await removeResources({ session });
+    if (session) await removeResources({ session, untilGone: true });
 
     setCurrentDetails("Step 2 of 3: removing every file and save. If this repeats, the object store does not answer.");
     await removeFiles(input);

@@ -84,6 +84,17 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
       expect(await find()).toBeUndefined();
     });
 
+    it("waits until a pod that is removed has ended, and no longer than it may", async () => {
+      const { cluster, prepare } = makeHarness();
+      const { session, manifests } = await prepare();
+      await cluster.apply(manifests);
+      await cluster.waitForPod(session, soon(), () => {});
+      expect(await cluster.waitUntilGone(session, AbortSignal.abort())).toBe(false);
+      await cluster.remove(session);
+      expect(await cluster.waitUntilGone(session, soon())).toBe(true);
+      expect(await cluster.waitUntilGone(session, AbortSignal.abort())).toBe(true);
+    });
+
     it("removes no other session's objects", async () => {
       const { cluster, prepare } = makeHarness();
       const { session, manifests } = await prepare();

@@ -105,6 +105,7 @@ export function createFakeCluster({
       if (podOf(session)) pods.delete(session.replId);
       left.splice(0, left.length, ...left.filter(({ id }) => id !== session.id));
     },
+    waitUntilGone: async (session) => podOf(session) === undefined,
     async check() {},
   };
   return {
