@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { MockActivityEnvironment } from "@temporalio/testing";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { CancelledFailure } from "@temporalio/common";
 import { createActivities } from "../../../activities/index.ts";
 import { ReplError } from "../../../domain/errors.ts";
@@ -334,6 +334,24 @@ describe("activities", () => {
       expect(applied).toEqual(["Secret"]);
       await run(createActivities({ ...fakes.ports, cluster }).saveWorkspace, target);
       expect(applied).toEqual(["Secret"]);
+    });
+    it("waits for the end of what it removes where that is asked for, and for none that never ends", async () => {
+      const { session } = await open();
+      const ends = Promise.withResolvers<boolean>();
+      const waiting: AbortSignal[] = [];
+      const cluster = {
+        ...fakes.ports.cluster,
+        waitUntilGone: (_: unknown, signal: AbortSignal) => (waiting.push(signal), ends.promise),
+      };
+      const { removeResources } = createActivities({ ...fakes.ports, cluster });
+      await run(removeResources, { session });
+      expect(waiting).toEqual([]);
+      let isRemoved = false;
+      const removed = run(removeResources, { session, untilGone: true }).then(() => (isRemoved = true));
+      await vi.waitUntil(() => waiting.length > 0);
+      expect(isRemoved).toBe(false);
+      ends.resolve(false);
+      await removed;
     });
     it("has nothing to keep where the registry does not know the REPL and no workspace was ever filled", async () => {
       const target = await open();
