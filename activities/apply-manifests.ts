@@ -1,7 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { ReplError } from "../domain/errors.ts";
 import { sessionObjects } from "../manifests/session-objects.ts";
-import type { SessionInput, StartInput } from "./inputs.ts";
+import type { RemoveResourcesInput, StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
 /** Makes the session's Secret, Deployment, Service and Ingress so. Throws `conflict` when another session's are there. May be repeated. */
@@ -18,11 +18,6 @@ export function createApplyManifests({ cluster, credentials, runnerTokenFor, set
 
 /** A pod ends in two seconds. Of one whose node is lost nobody hears any more. */
 const longestEndMs = 30_000;
-
-export interface RemoveResourcesInput extends SessionInput {
-  /** Waits until the pod has ended: what is removed after it must not be saved once more by it. */
-  readonly untilGone?: boolean;
-}
 
 /** Removes this session's objects, and no other's. May be repeated. */
 export function createRemoveResources({ cluster }: Ports) {

@@ -8,6 +8,11 @@ export interface SessionInput {
   readonly session: Session;
 }
 
+export interface RemoveResourcesInput extends SessionInput {
+  /** Waits until the pod has ended: what is removed after it must not be saved once more by it. */
+  readonly untilGone?: boolean;
+}
+
 /** What a start of a REPL is about; the same for a create and an open. */
 export interface StartInput extends SessionInput {
   readonly repl: ReplRecord;
