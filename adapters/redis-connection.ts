@@ -31,7 +31,6 @@ export function connectToRedis(url: string): RedisClient {
   const options = {
     ...common,
     maxRetriesPerRequest: 1,
-    enableAutoPipelining: true,
     retryStrategy: pause,
     // A server that became a replica is left for the one that took its place.
     reconnectOnError: ({ message }: Error) => message.startsWith("READONLY"),
@@ -40,11 +39,33 @@ export function connectToRedis(url: string): RedisClient {
   const redis = cluster
     ? connectToCluster(cluster)
     : sentinels
-      ? new Redis({ ...options, ...bySentinels(sentinels), sentinelRetryStrategy: pause })
-      : new Redis(url, options);
+      ? new RedisByTurns({ ...options, ...bySentinels(sentinels), sentinelRetryStrategy: pause })
+      : new RedisByTurns(url, options);
   // Each command reports its own failure; without a listener the connection's would end the process.
   redis.on("error", () => {});
   return redis;
+}
+
+/**
+ * Sends the commands of one turn of the event loop together. ioredis' own way of it (`enableAutoPipelining`)
+ * costs twice as much as the commands: what it keeps of each outlives it until the next full collection.
+ */
+class RedisByTurns extends Redis {
+  #held: Redis["stream"] | undefined;
+
+  override sendCommand(...call: Parameters<Redis["sendCommand"]>): unknown {
+    if (!this.#held && this.stream) this.#hold(this.stream);
+    return super.sendCommand(...call);
+  }
+
+  #hold(stream: Redis["stream"]): void {
+    this.#held = stream;
+    stream.cork();
+    setImmediate(() => {
+      this.#held = undefined;
+      stream.uncork();
+    });
+  }
 }
 
 // Without ioredis' failover detector: one that hears of the failover while the client connects ends it for good.

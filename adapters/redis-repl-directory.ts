@@ -38,7 +38,7 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
   const touchSession = load("touch-session");
   const withdraw = load("withdraw");
   const forget = load("forget");
-  const read = load("read");
+  const read = loadScript(redis, "read");
   const remember = load("remember");
   const mirror = createReplMirror(redis, options.sessionTtlSeconds);
   const lists = new LRUCache<string, Remembered>({ max: usersInMemory });

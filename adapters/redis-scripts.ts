@@ -12,14 +12,12 @@ export function loadScript(redis: RedisClient, name: string, preamble = ""): Scr
   const text = preamble + readScript(name);
   const digest = createHash("sha1").update(text).digest("hex");
   return (keys, args) =>
-    answered(redis, async () => {
-      try {
-        return await redis.evalsha(digest, keys.length, ...keys, ...args);
-      } catch (error) {
+    answered(redis, () =>
+      redis.evalsha(digest, keys.length, ...keys, ...args).catch((error: unknown) => {
         if (!messageOf(error).startsWith("NOSCRIPT")) throw error;
         return redis.eval(text, keys.length, ...keys, ...args);
-      }
-    });
+      }),
+    );
 }
 
 export function readScript(name: string): string {

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
-import type { Logger } from "../config/logger.ts";
+import type { Log, Logger } from "../config/logger.ts";
 import { ReplError } from "../domain/errors.ts";
 import type { PublishedTemplate } from "../domain/template.ts";
 import type { Metrics } from "./metrics.ts";
@@ -22,6 +22,7 @@ import { replSaves, type ReplSavesOptions } from "./routes/repl-saves.ts";
 import { runnerRoutes, type RunnerRoutesOptions } from "./routes/runner.ts";
 import { savePointerRoutes, type SavePointerOptions } from "./routes/save-pointer.ts";
 import { wellKnownRoutes, type IssuerDocuments } from "./routes/well-known.ts";
+import { createRouter } from "./router.ts";
 import { sessionCookie } from "./sessions.ts";
 import { limitsSchema, templateJson, templateSchema } from "./schemas.ts";
 
@@ -40,7 +41,7 @@ export interface AppOptions
   readonly release: string;
   readonly logger: Logger;
   /** For the one line of each request, which holds no secret. */
-  readonly requestLogger: Logger;
+  readonly logRequest: Log;
   readonly templates: readonly PublishedTemplate[];
   /** Of one user. */
   readonly quota: z.infer<typeof limitsSchema>;
@@ -73,10 +74,10 @@ const limitsRoute = createRoute({
 
 /** The HTTP API, without a socket: tests call `app.request`. */
 export function createApp(options: AppOptions) {
-  const app = createRoutes();
+  const app = createRoutes(createRouter());
   app.use(commonHeaders(options));
   if (options.isTraced) app.use(traceRequests);
-  app.use(observeRequests(options.logger, options.requestLogger, options.metrics));
+  app.use(observeRequests(options.logger, options.logRequest, options.metrics));
   const crossOrigin = cors({
     origin: new URL(options.frontendUrl).origin,
     credentials: true,

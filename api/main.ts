@@ -9,7 +9,7 @@ import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { issuerDocuments } from "../adapters/sts-credentials.ts";
 import { createTemporalClient } from "../adapters/temporal-client.ts";
 import { loadConfig, sessionSecrets } from "../config/config.ts";
-import { createLogger, createRequestLogger } from "../config/logger.ts";
+import { createLogger, createRequestLog } from "../config/logger.ts";
 import { githubOptions, objectStoreOptions, stsOptions, temporalOptions } from "../config/settings.ts";
 import { runMain, untilAvailable } from "../config/start-up.ts";
 import { startTracing } from "../config/tracing.ts";
@@ -19,6 +19,7 @@ import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
 import { registryProblem } from "../domain/registry-home.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { createApp } from "./app.ts";
+import { AnswerWithCommonHeaders } from "./middleware/common-headers.ts";
 import { createGithub } from "./github.ts";
 import { createMetrics } from "./metrics.ts";
 import { createRateLimits } from "./rate-limits.ts";
@@ -98,7 +99,7 @@ await runMain(async () => {
     metrics: createMetrics({ eventListeners: events.listeners }),
     release: `${version}+${config.BUILD_ID}`,
     logger,
-    requestLogger: createRequestLogger("api", config.LOG_LEVEL, tracing.isOn),
+    logRequest: createRequestLog("api", config.LOG_LEVEL, tracing.isOn),
     stopping: stopping.signal,
     frontendUrl: config.FRONTEND_URL,
     callbackUrl: config.API_URL && `${config.API_URL}/auth/github/callback`,
@@ -125,7 +126,11 @@ await runMain(async () => {
         fetch: app.fetch,
         hostname,
         port: config.PORT,
-        serverOptions: { maxHeaderSize: maximumHeaderBytes, requestTimeout: receiveTimeoutMs },
+        serverOptions: {
+          ServerResponse: AnswerWithCommonHeaders,
+          maxHeaderSize: maximumHeaderBytes,
+          requestTimeout: receiveTimeoutMs,
+        },
       },
       ({ address, port }) => {
         logger.info(

@@ -1,12 +1,15 @@
 import { OpenAPIHono, type z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
+import type { Router } from "hono/router";
+import type { H, RouterRoute } from "hono/types";
 import { ReplError } from "../domain/errors.ts";
 import type { Env } from "./env.ts";
 import { problemSchema } from "./schemas.ts";
 
 /** An app whose routes are checked by their schemas and described in the OpenAPI document. */
-export function createRoutes(): OpenAPIHono<Env> {
+export function createRoutes(router?: Router<[H, RouterRoute]>): OpenAPIHono<Env> {
   return new OpenAPIHono<Env>({
+    ...(router ? { router } : {}),
     // Every path is served with and without a slash at its end.
     strict: false,
     defaultHook: (result) => {

@@ -75,16 +75,9 @@ export function createSessions(secrets: readonly string[], revocations: Revocati
     },
 
     /** Checks signature and time, not yet whether it was revoked. Throws `unauthorized` for anything but a token of ours that is still good. */
-    async verify(token: string): Promise<Session> {
+    verify(token: string): Session | Promise<Session> {
       const known = verified.get(token);
-      if (known && known.expires > Date.now() / 1000) return known;
-      try {
-        return await readToken(token);
-      } catch (error) {
-        throw new ReplError("unauthorized", "Sign in first: the session is missing, expired or not ours.", {
-          cause: error,
-        });
-      }
+      return known && known.expires > Date.now() / 1000 ? known : readToken(token).catch(notOurs);
     },
 
     /** Throws `unauthorized` when the session was ended by a logout, `unavailable` when nobody can tell. */
@@ -95,6 +88,10 @@ export function createSessions(secrets: readonly string[], revocations: Revocati
 
     revoke: (session: Session): Promise<void> => revocations.revoke(session.tokenId, session.expires),
   };
+}
+
+function notOurs(cause: unknown): never {
+  throw new ReplError("unauthorized", "Sign in first: the session is missing, expired or not ours.", { cause });
 }
 
 export function expiryOf({ expires }: Pick<Session, "expires">): string {

@@ -1,11 +1,18 @@
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { Redis } from "ioredis";
+import { connectToRedis } from "../adapters/redis-connection.ts";
 
-/** What Hono alone does: a route that answers a constant, and the same after one round trip to Redis. */
-const redis = new Redis(process.env["REDIS_URL"] ?? "", { enableAutoPipelining: true });
+/**
+ * What Hono alone does: a route that answers a constant, and the same after one round trip to Redis, by ioredis'
+ * own batches and by ours.
+ */
+const url = process.env["REDIS_URL"] ?? "";
+const redis = new Redis(url, { enableAutoPipelining: true });
+const ours = connectToRedis(url);
 await redis.set("benchFloor", "constant");
 const app = new Hono();
 app.get("/constant", (c) => c.json({ constant: true }));
 app.get("/round-trip", async (c) => c.json({ value: await redis.get("benchFloor") }));
+app.get("/round-trip-by-turns", async (c) => c.json({ value: await ours.get("benchFloor") }));
 serve({ fetch: app.fetch, hostname: "127.0.0.1", port: Number(process.env["PORT"]) });

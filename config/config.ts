@@ -53,8 +53,8 @@ const schema = z.object({
   API_URL: url.optional(),
   /** Where the pods reach this API; without it runners report nothing. */
   RUNNER_API_URL: url.optional(),
-  RATE_LIMIT_PER_USER: z.coerce.number().int().min(1).max(1_000_000).default(600),
-  RATE_LIMIT_PER_ADDRESS: z.coerce.number().int().min(1).max(1_000_000).default(60),
+  RATE_LIMIT_PER_USER: z.coerce.number().int().min(1).max(1_000_000_000).default(600),
+  RATE_LIMIT_PER_ADDRESS: z.coerce.number().int().min(1).max(1_000_000_000).default(60),
   TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
   TEMPORAL_ADDRESS: z.string().default("127.0.0.1:7233"),
   TEMPORAL_NAMESPACE: z.string().default("default"),

@@ -1,6 +1,7 @@
--- All of a user's REPLs, or nothing new when the asker has this version.   ARGV: now, version
-if not isKnown() then return { 'unknown' } end
-local head = redis.call('HMGET', index, 'epoch', 'version')
-local version = head[1] .. ':' .. head[2]
-if version == ARGV[2] then return { 'same' } end
-return { 'ok', version, redis.call('HGETALL', index) }
+-- All of a user's REPLs, or nothing new when the asker has this version. It is asked for with every look-up, so it
+-- comes without index.lua.   KEYS: userRepls, index of the same slot   ARGV: now, version
+local epoch, version, count = unpack(redis.call('HMGET', KEYS[2], 'epoch', 'version', 'count'))
+local current = epoch and epoch .. ':' .. version
+if current == ARGV[2] then return { 'same' } end
+if not count or tonumber(count) ~= redis.call('ZCARD', KEYS[1]) then return { 'unknown' } end
+return { 'ok', current, redis.call('HGETALL', KEYS[2]) }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { createMiddleware } from "hono/factory";
 import type { Env } from "../env.ts";
 
@@ -18,20 +19,36 @@ const standard: Readonly<Record<string, string>> = {
 const inProduction = { "strict-transport-security": "max-age=15552000; includeSubDomains" };
 const goodRequestId = /^[\w-]{1,100}$/;
 
+const areNamed = (headers: unknown): headers is OutgoingHttpHeaders | undefined =>
+  headers === undefined || (typeof headers === "object" && !Array.isArray(headers));
+
+/** An answer on a socket, whose headers are written with these, of which a route's own of the same name go before. */
+export class AnswerWithCommonHeaders<Request extends IncomingMessage> extends ServerResponse<Request> {
+  common: Readonly<Record<string, string>> = {};
+
+  override writeHead(status: number, given?: unknown): this {
+    if (!areNamed(given)) throw new TypeError("headers: an object of them is what goes with the common ones");
+    const headers: OutgoingHttpHeaders = { ...this.common };
+    for (const name in given) headers[name.toLowerCase()] = given[name];
+    return super.writeHead(status, headers);
+  }
+}
+
 /**
- * Gives each request its id, and each answer the headers that all have. They go to the socket's own response:
- * as Headers objects they would cost more than the rest of a look-up. `app.request` has no socket.
+ * Gives each request its id, and each answer the headers that all have. They are left with the socket's own answer:
+ * set there one by one, or as Headers objects, they would cost more than the rest of a look-up. `app.request` has
+ * no socket.
  */
 export function commonHeaders({ isProduction }: { readonly isProduction: boolean }) {
-  const headers = Object.entries({ ...standard, ...(isProduction ? inProduction : {}) });
-  return createMiddleware<Env>(async (c, next) => {
+  const common = { ...standard, ...(isProduction ? inProduction : {}) };
+  return createMiddleware<Env>((c, next) => {
     const given = c.req.header("x-request-id");
     const requestId = given && goodRequestId.test(given) ? given : randomUUID();
     c.set("requestId", requestId);
-    const outgoing = c.env?.outgoing;
-    const set = (name: string, value: string) => (outgoing ? outgoing.setHeader(name, value) : c.header(name, value));
-    set("x-request-id", requestId);
-    for (const [name, value] of headers) set(name, value);
-    await next();
+    const headers = { "x-request-id": requestId, ...common };
+    const answer = c.env?.outgoing;
+    if (answer instanceof AnswerWithCommonHeaders) answer.common = headers;
+    else for (const [name, value] of Object.entries(headers)) c.header(name, value);
+    return next();
   });
 }

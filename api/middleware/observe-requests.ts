@@ -1,12 +1,12 @@
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
-import type { Logger } from "../../config/logger.ts";
+import type { Log, Logger } from "../../config/logger.ts";
 import type { Env } from "../env.ts";
 import type { Metrics } from "../metrics.ts";
 import { isProbe } from "./probes.ts";
 
 /** One line and one count per request; probes have a line only when they fail. */
-export function observeRequests(logger: Logger, requestLogger: Logger, metrics: Metrics) {
+export function observeRequests(logger: Logger, logRequest: Log, metrics: Metrics) {
   return createMiddleware<Env>(async (c, next) => {
     const started = performance.now();
     c.set("logger", logger);
@@ -17,7 +17,7 @@ export function observeRequests(logger: Logger, requestLogger: Logger, metrics: 
     const route = routePath(c, -1);
     metrics.countRequest(method, route, status, durationMs / 1000);
     if (isProbe(path) && status < 400) return;
-    requestLogger.info({
+    logRequest({
       event: "request",
       method,
       path,

@@ -27,7 +27,9 @@ const getRoute = createRoute({
   responses: { 200: jsonContent(replSchema, "The REPL"), ...problems(401, 404) },
 });
 
-type Json = Uint8Array<ArrayBuffer>;
+/** A short text goes out in one piece with its headers; of a long one, encoding costs more each time than a piece. */
+type Json = string | Uint8Array<ArrayBuffer>;
+const shortText = 4096;
 
 /** The look-ups: one round trip to Redis, and JSON that is made and encoded once as long as nothing changes. */
 export function replLookUps(reader: ReplReader) {
@@ -37,7 +39,8 @@ export function replLookUps(reader: ReplReader) {
   function render<Value extends object>(value: Value, toJson: (value: Value) => unknown): Json {
     const known = rendered.get(value);
     if (known) return known;
-    const json = encoder.encode(JSON.stringify(toJson(value)));
+    const text = JSON.stringify(toJson(value));
+    const json = text.length > shortText ? encoder.encode(text) : text;
     rendered.set(value, json);
     return json;
   }

@@ -120,7 +120,7 @@ export async function startApi({
     checks: { k8s: ok, s3: ok, redis: ok, temporal: ok, ...checks },
     metrics: createMetrics({ eventListeners: events.listeners }),
     logger: createLogger("test", "silent"),
-    requestLogger: createLogger("test", "silent"),
+    logRequest: () => {},
     stopping: new AbortController().signal,
     frontendUrl,
     allowedOrigins: [frontendUrl, "http://api.example"],

@@ -7,7 +7,7 @@ const logger = fileURLToPath(new URL("../../../config/logger.ts", import.meta.ur
 
 /** Runs a program that has a logger of requests, and returns the lines it said. */
 async function linesOf(program: string): Promise<{ count: number; time: string }[]> {
-  const code = `import { createRequestLogger } from ${JSON.stringify(logger)}; const logger = createRequestLogger("test", "info"); ${program}`;
+  const code = `import { createRequestLog } from ${JSON.stringify(logger)}; const log = createRequestLog("test", "info"); ${program}`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
   const said = await text(child.stdout);
   return said
@@ -17,7 +17,7 @@ async function linesOf(program: string): Promise<{ count: number; time: string }
 }
 
 const counts = (lines: readonly { count: number }[]) => lines.map(({ count }) => count);
-const log = (count: number) => `for (let count = 0; count < ${count}; count++) logger.info({ count });`;
+const log = (count: number) => `for (let count = 0; count < ${count}; count++) log({ count });`;
 
 describe("the log of requests", () => {
   it.each([1, 10_000])("loses none of %i lines when the process ends at once", async (count) => {
@@ -32,7 +32,7 @@ describe("the log of requests", () => {
   });
 
   it("tells each line's own millisecond", async () => {
-    const lines = await linesOf(`${log(1)} setTimeout(() => { logger.info({ count: 1 }); process.exit(0); }, 50);`);
+    const lines = await linesOf(`${log(1)} setTimeout(() => { log({ count: 1 }); process.exit(0); }, 50);`);
     const [first = 0, second = 0] = lines.map(({ time }) => Date.parse(time));
     expect(second).toBeGreaterThan(first);
     expect(new Date(first).toISOString()).toBe(lines[0]?.time);
