@@ -44,8 +44,12 @@ export async function benchApi({ environment, rounds }: BenchOptions, print: (ro
       ["get", `/api/repl/${few.ids[0]}`, few],
     ] as const) {
       const full = await load(api + path, person.api.token);
+      const bytes = await lengthOf(api + path, person.api.token);
+      const sameLength = await load(`${floor}/round-trip/${bytes}`);
+      print({ case: `floor: one round trip, and the ${bytes} bytes of ${name}`, ...sameLength });
       const ratioToFloor = ratio(roundTrip.requestsPerSecond, full.requestsPerSecond);
-      print({ case: name, ...full, ratioToFloor });
+      const ratioToSameLength = ratio(sameLength.requestsPerSecond, full.requestsPerSecond);
+      print({ case: name, ...full, ratioToFloor, ratioToSameLength });
       const half = await load(api + path, person.api.token, { rate: Math.round(full.requestsPerSecond / 2) });
       print({ case: `${name}, at half of that load`, ...half });
     }
@@ -123,6 +127,11 @@ async function personWith(api: string, environment: Readonly<Record<string, stri
 
 const load = (url: string, token?: string, options: Omit<LoadOptions, "header"> = {}) =>
   loadWith(url, { ...options, ...(token ? { header: `authorization=Bearer ${token}` } : {}) });
+
+async function lengthOf(url: string, token: string): Promise<number> {
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+  return (await answer.arrayBuffer()).byteLength;
+}
 
 function residentMegabytes(pid: number): number {
   const [, kilobytes = "0"] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
