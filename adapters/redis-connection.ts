@@ -51,18 +51,18 @@ export function connectToRedis(url: string): RedisClient {
  * costs twice as much as the commands: what it keeps of each outlives it until the next full collection.
  */
 class RedisByTurns extends Redis {
-  #held: Redis["stream"] | undefined;
+  #isHolding = false;
 
   override sendCommand(...call: Parameters<Redis["sendCommand"]>): unknown {
-    if (!this.#held && this.stream) this.#hold(this.stream);
+    if (!this.#isHolding && this.stream) this.#hold(this.stream);
     return super.sendCommand(...call);
   }
 
   #hold(stream: Redis["stream"]): void {
-    this.#held = stream;
+    this.#isHolding = true;
     stream.cork();
     setImmediate(() => {
-      this.#held = undefined;
+      this.#isHolding = false;
       stream.uncork();
     });
   }

@@ -9,7 +9,11 @@ export type { Logger };
  */
 export function createLogger(name: string, level: string, isTraced = false): Logger {
   return pino({
-    ...common(name, level, isTraced),
+    name,
+    level,
+    base: { name },
+    timestamp,
+    ...(isTraced ? { mixin: traceOfLine } : {}),
     redact: { paths: secrets.flatMap((secret) => [secret, `*.${secret}`]), censor: "[redacted]" },
   });
 }
@@ -56,11 +60,6 @@ function inBatches(destination: ReturnType<typeof pino.destination>): (line: str
 }
 
 const secrets = ["token", "ticket", "secretKey", "accessKey", "password", "cookie", "authorization"];
-
-function common(name: string, level: string, isTraced: boolean) {
-  const options = { name, level, base: { name }, timestamp };
-  return isTraced ? { ...options, mixin: traceOfLine } : options;
-}
 
 let written = { at: 0, text: "" };
 

@@ -1,4 +1,4 @@
--- Every script begins with this. KEYS: userRepls, index of the same slot   ARGV[1]: now in ms
+-- Every script but read.lua begins with this. KEYS: userRepls, index of the same slot   ARGV[1]: now in ms
 -- index: count, epoch, version, and for each REPL record:<id>, note:<id>, unsaved:<id>, session:<id> = "sessionId|until in ms|json"
 local repls, index, now = KEYS[1], KEYS[2], tonumber(ARGV[1])
 
