@@ -26,6 +26,8 @@ export function createRedisTokenCache(redis: RedisClient): TokenCache & { close(
   subscriber.on("message", (_channel: string, tokenId: string) => good.delete(tokenId));
 
   return {
+    isKnownGood: (tokenId) => good.has(tokenId),
+
     async get(tokenId) {
       if (good.has(tokenId)) return "good";
       const heardBefore = hears;

@@ -13,6 +13,9 @@ export type Revocations = ReturnType<typeof createRevocations>;
  */
 export function createRevocations(store: Pick<ObjectStore, "getText" | "putText">, cache: TokenCache) {
   return {
+    /** Whether a token is good for certain, without a question to anybody. */
+    isKnownGood: (tokenId: string): boolean => cache.isKnownGood(tokenId),
+
     async isRevoked(tokenId: string): Promise<boolean> {
       // While the cache is away every question goes to the store: slower, but never wrong.
       const known = await cache.get(tokenId).catch(ifUnavailable);

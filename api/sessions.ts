@@ -21,6 +21,11 @@ export interface Session {
   readonly expires: number;
 }
 
+interface Verified {
+  readonly token: string;
+  readonly session: Session;
+}
+
 export const sessionCookie = "devex_session";
 export const sessionSeconds = 7 * 24 * 3600;
 
@@ -38,7 +43,7 @@ export type Sessions = ReturnType<typeof createSessions>;
 export function createSessions(secrets: readonly string[], revocations: Revocations) {
   const keys = new Map(secrets.map((secret) => [keyId(secret), new TextEncoder().encode(secret)]));
   const [[currentId, currentKey] = ["", new Uint8Array()]] = keys;
-  const verified = new LRUCache<string, Session>({ max: tokensInMemory });
+  const verified = new LRUCache<string, Verified>({ max: tokensInMemory });
 
   async function readToken(token: string): Promise<Session> {
     const key = (header: { kid?: string }) => keys.get(header.kid ?? "") ?? Promise.reject(new Error("unknown key"));
@@ -54,8 +59,13 @@ export function createSessions(secrets: readonly string[], revocations: Revocati
       tokenId: jti,
       expires: exp,
     };
-    verified.set(token, session);
+    verified.set(signatureOf(token), { token, session });
     return session;
+  }
+
+  function verifiedBefore(token: string): Session | undefined {
+    const known = verified.get(signatureOf(token));
+    return known?.token === token && known.session.expires > Date.now() / 1000 ? known.session : undefined;
   }
 
   return {
@@ -76,8 +86,13 @@ export function createSessions(secrets: readonly string[], revocations: Revocati
 
     /** Checks signature and time, not yet whether it was revoked. Throws `unauthorized` for anything but a token of ours that is still good. */
     verify(token: string): Session | Promise<Session> {
-      const known = verified.get(token);
-      return known && known.expires > Date.now() / 1000 ? known : readToken(token).catch(notOurs);
+      return verifiedBefore(token) ?? readToken(token).catch(notOurs);
+    },
+
+    /** A session of which nothing needs to be asked: it was checked before, and that it ended would have been heard. */
+    known(token: string): Session | undefined {
+      const session = verifiedBefore(token);
+      return session && revocations.isKnownGood(session.tokenId) ? session : undefined;
     },
 
     /** Throws `unauthorized` when the session was ended by a logout, `unavailable` when nobody can tell. */
@@ -89,6 +104,9 @@ export function createSessions(secrets: readonly string[], revocations: Revocati
     revoke: (session: Session): Promise<void> => revocations.revoke(session.tokenId, session.expires),
   };
 }
+
+/** As good a key as the whole token, of a tenth of its length. */
+const signatureOf = (token: string): string => token.slice(token.lastIndexOf(".") + 1);
 
 function notOurs(cause: unknown): never {
   throw new ReplError("unauthorized", "Sign in first: the session is missing, expired or not ours.", { cause });

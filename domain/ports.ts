@@ -299,6 +299,8 @@ export type ReadTruth = (userId: string) => Promise<KnownRepl[]>;
 
 /** What is remembered of tokens for a while; what it forgets is looked up where it cannot be lost. */
 export interface TokenCache {
+  /** Whether a token was good when it was last asked for, and a revocation would have been heard since. */
+  isKnownGood(tokenId: string): boolean;
   get(tokenId: string): Promise<"good" | "revoked" | undefined>;
   /** `good` never takes the place of `revoked`. */
   note(tokenId: string, state: "good" | "revoked", seconds: number): Promise<void>;

@@ -10,6 +10,8 @@ const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 /** The existing front end opens a REPL by GET. */
 const changesByGet = /^\/api\/repl\/session\//;
 
+const changes = (c: Context): boolean => !safeMethods.has(c.req.method) || changesByGet.test(c.req.path);
+
 export interface RequireSessionOptions {
   readonly sessions: Sessions;
   /** Origins whose pages may change something with the session cookie. */
@@ -41,17 +43,23 @@ export function requireSession({ sessions, allowedOrigins, limits }: RequireSess
     const found = tokenOf(c);
     if (!found) throw new ReplError("unauthorized", "Sign in first: there is no session cookie and no Bearer token.");
     const session = await sessions.verify(found.token);
-    const changes = !safeMethods.has(c.req.method) || changesByGet.test(c.req.path);
-    if (changes && !found.isBearer) refuseForeign(c, allowedOrigins);
+    if (changes(c) && !found.isBearer) refuseForeign(c, allowedOrigins);
     return session;
   }
 
+  /** Who only looks, and was here before: the many, for whom nothing is waited for. */
+  function knownSessionOf(c: Context<Env>): Session | undefined {
+    const found = changes(c) ? undefined : tokenOf(c);
+    return found && sessions.known(found.token);
+  }
+
   return createMiddleware<Env>(async (c, next) => {
-    const session = await limits.admit(c, () => sessionOf(c));
+    const known = knownSessionOf(c);
+    const session = known ?? (await limits.admit(c, () => sessionOf(c)));
     await limits.countUser(c, session.user.id);
     c.set("session", session);
     c.set("user", session.user);
-    await sessions.refuseRevoked(session);
+    if (!known) await sessions.refuseRevoked(session);
     await next();
   });
 }

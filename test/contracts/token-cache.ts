@@ -16,8 +16,10 @@ export function describeTokenCache(make: () => TokenCache, makeOther = make): vo
       const token = randomUUID();
       await cache.note(token, "good", 60);
       for (let use = 0; use < 3; use++) expect(await cache.get(token)).toBe("good");
+      await vi.waitFor(async () => expect([await cache.get(token), cache.isKnownGood(token)]).toEqual(["good", true]));
       await other.note(token, "revoked", 60);
       await vi.waitFor(async () => expect(await cache.get(token)).toBe("revoked"), { timeout: 1000, interval: 5 });
+      expect(cache.isKnownGood(token)).toBe(false);
     });
 
     it("remembers what it was told, and nothing else", async () => {
@@ -26,6 +28,7 @@ export function describeTokenCache(make: () => TokenCache, makeOther = make): vo
       await cache.note(good, "good", 60);
       await cache.note(revoked, "revoked", 60);
       expect([await cache.get(good), await cache.get(revoked)]).toEqual(["good", "revoked"]);
+      expect([revoked, randomUUID()].map(cache.isKnownGood)).toEqual([false, false]);
     });
 
     it("never makes good what was revoked, but the other way round", async () => {

@@ -4,6 +4,7 @@ import type { TokenCache } from "../../domain/ports.ts";
 export function createFakeTokenCache() {
   let states = new Map<string, "good" | "revoked">();
   const cache: TokenCache = {
+    isKnownGood: (tokenId) => states.get(tokenId) === "good",
     async get(tokenId) {
       return states.get(tokenId);
     },
