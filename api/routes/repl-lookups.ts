@@ -47,16 +47,19 @@ export function replLookUps(reader: ReplReader) {
 
   const answer = (c: Context<Env>, json: Json) => c.body(json, 200, { "content-type": "application/json" }) as never;
 
-  return createRoutes()
-    .openapi(listRoute, async (c) => {
-      const repls = await reader.list(c.get("user"));
-      return answer(
-        c,
-        render(repls, (all: readonly Repl[]) => all.map(replJson)),
-      );
-    })
-    .openapi(getRoute, async (c) => {
-      const repl = await reader.get(c.get("user"), c.req.valid("param").id);
-      return answer(c, render(repl, replJson));
-    });
+  const routes = createRoutes().openapi(listRoute, async (c) => {
+    const repls = await reader.list(c.get("user"));
+    return answer(
+      c,
+      render(repls, (all: readonly Repl[]) => all.map(replJson)),
+    );
+  });
+
+  // Any id is taken, so nothing is to be checked: this route is described as all are, and served without its schema.
+  const { request: _, ...served } = getRoute;
+  routes.openAPIRegistry.registerPath(getRoute);
+  return routes.openapi({ ...served, hide: true }, async (c) => {
+    const repl = await reader.get(c.get("user"), c.req.param("id"));
+    return answer(c, render(repl, replJson));
+  });
 }
