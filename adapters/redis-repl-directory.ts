@@ -6,7 +6,7 @@ import { byCreation, replFrom, type KnownSession, type Repl, type ReplRecord, ty
 import { indexNote, indexSession, readIndex } from "./repl-index.ts";
 import { createReplMirror } from "./redis-repl-mirror.ts";
 import type { RedisClient } from "./redis-connection.ts";
-import { answered, loadScript, readScript } from "./redis-scripts.ts";
+import { answered, loadScript, readScript, type Script } from "./redis-scripts.ts";
 
 export interface ReplDirectoryOptions {
   /** How long a session's key lives when nothing refreshes it. */
@@ -19,7 +19,11 @@ const usersInMemory = 2000;
 /** Another flush can come between filling the keys and using them; three in a row is something else. */
 const maximumFills = 3;
 
+/** What read.lua says of a version that is the current one. */
+const nothingNew = "same";
+
 interface Remembered {
+  readonly keys: readonly string[];
   readonly version: string;
   readonly repls: readonly Repl[];
   /** When the first of the sessions expires, and with it this list. */
@@ -32,7 +36,11 @@ interface Remembered {
  */
 export function createRedisReplDirectory(redis: RedisClient, options: ReplDirectoryOptions): ReplDirectory {
   const preamble = readScript("index");
-  const load = (name: string) => loadScript(redis, name, preamble);
+  /** A script that begins with index.lua, and like that is told the time first. */
+  function load(name: string): Script {
+    const script = loadScript(redis, name, preamble);
+    return (keys, args) => script(keys, [Date.now(), ...args]);
+  }
   const takePlace = load("take-place");
   const setSession = load("set-session");
   const touchSession = load("touch-session");
@@ -47,9 +55,14 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
   const expiry = () => Date.now() + options.sessionTtlSeconds * 1000;
 
   /** Runs a script for a user; where the keys were flushed they are filled first. */
-  async function ask(script: typeof read, userId: string, args: readonly (string | number)[]): Promise<unknown[]> {
+  async function ask(
+    script: Script,
+    userId: string,
+    args: readonly (string | number)[],
+    keys: readonly string[] = keysOf(userId),
+  ): Promise<readonly unknown[]> {
     for (let fills = 0; fills <= maximumFills; fills++) {
-      const answer = (await script(keysOf(userId), [Date.now(), ...args])) as unknown[];
+      const answer = (await script(keys, args)) as readonly unknown[];
       if (answer[0] !== "unknown") return answer;
       await fill(userId);
     }
@@ -59,16 +72,16 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
   async function fill(userId: string): Promise<void> {
     const known = await options.readTruth(userId);
     const until = expiry();
-    await remember(keysOf(userId), [
-      Date.now(),
-      ...known.flatMap(({ record, session, isCreating }) => [
+    await remember(
+      keysOf(userId),
+      known.flatMap(({ record, session, isCreating }) => [
         record.id,
         Date.parse(record.createdAt),
         JSON.stringify(record),
         session ? indexSession({ ...session, until }) : "",
         indexNote({ isCreating }),
       ]),
-    ]);
+    );
     await Promise.all(known.map((repl) => mirror.write(repl)));
   }
 
@@ -101,16 +114,17 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
   async function list(userId: string): Promise<readonly Repl[]> {
     const remembered = lists.get(userId);
     const usable = remembered && remembered.until > Date.now() ? remembered : undefined;
-    const [outcome, version, index] = await ask(read, userId, [usable?.version ?? ""]);
-    if (outcome === "same" && usable) return usable.repls;
-    const now = Date.now();
-    const known = readIndex(index as string[], now);
+    const keys = usable?.keys ?? keysOf(userId);
+    const answer: unknown = await ask(read, userId, [usable?.version ?? ""], keys);
+    if (answer === nothingNew && usable) return usable.repls;
+    const [, version, index] = answer as [outcome: string, version: string, index: string[]];
+    const known = readIndex(index, Date.now());
     const repls = known.map(replFrom).sort(byCreation);
     const until = Math.min(
       ...known.flatMap(({ session }) => (session ? [session.until] : [])),
       Number.MAX_SAFE_INTEGER,
     );
-    lists.set(userId, { version: String(version), repls, until });
+    lists.set(userId, { keys, version, repls, until });
     return repls;
   }
 
