@@ -21,8 +21,10 @@ const maximumFills = 3;
 
 /** What read.lua says of a version that is the current one. */
 const nothingNew = "same";
+type Answer = readonly unknown[] | typeof nothingNew;
 
 interface Remembered {
+  /** Of its user, made once for all questions. */
   readonly keys: readonly string[];
   readonly version: string;
   readonly repls: readonly Repl[];
@@ -60,9 +62,9 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
     userId: string,
     args: readonly (string | number)[],
     keys: readonly string[] = keysOf(userId),
-  ): Promise<readonly unknown[]> {
+  ): Promise<Answer> {
     for (let fills = 0; fills <= maximumFills; fills++) {
-      const answer = (await script(keys, args)) as readonly unknown[];
+      const answer = (await script(keys, args)) as Answer;
       if (answer[0] !== "unknown") return answer;
       await fill(userId);
     }
@@ -115,7 +117,7 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
     const remembered = lists.get(userId);
     const usable = remembered && remembered.until > Date.now() ? remembered : undefined;
     const keys = usable?.keys ?? keysOf(userId);
-    const answer: unknown = await ask(read, userId, [usable?.version ?? ""], keys);
+    const answer = await ask(read, userId, [usable?.version ?? ""], keys);
     if (answer === nothingNew && usable) return usable.repls;
     const [, version, index] = answer as [outcome: string, version: string, index: string[]];
     const known = readIndex(index, Date.now());

@@ -24,12 +24,13 @@ export function createRedisTokenCache(redis: RedisClient): TokenCache & { close(
     good.clear();
   });
   subscriber.on("message", (_channel: string, tokenId: string) => good.delete(tokenId));
+  const isKnownGood = (tokenId: string): boolean => good.has(tokenId);
 
   return {
-    isKnownGood: (tokenId) => good.has(tokenId),
+    isKnownGood,
 
     async get(tokenId) {
-      if (good.has(tokenId)) return "good";
+      if (isKnownGood(tokenId)) return "good";
       const heardBefore = hears;
       const state = await answered(redis, () => redis.get(redisKey.token(tokenId)));
       // Asked while deaf, the answer may be old by now.

@@ -1,6 +1,6 @@
 import { ReplError } from "../domain/errors.ts";
 import type { ReadTruth, ReplDirectory } from "../domain/ports.ts";
-import { byCreation, replFrom, type Repl, type ReplId, type User } from "../domain/repl.ts";
+import { byCreation, parseReplId, replFrom, type Repl, type ReplId, type User } from "../domain/repl.ts";
 
 export type ReplReader = ReturnType<typeof createReplReader>;
 
@@ -30,7 +30,7 @@ export function createReplReader({
     find,
     /** Throws `not_found` also for somebody else's: nobody learns which ids exist. */
     async get(user: User, id: string): Promise<Repl> {
-      const repl = await find(user, id);
+      const repl = await find(user, parseReplId(id));
       if (!repl) throw new ReplError("not_found", "There is no such REPL.");
       return repl;
     },

@@ -77,14 +77,17 @@ export async function benchApi({ environment, rounds }: BenchOptions, print: (ro
 /** Loads one after the other, and that again: a machine's own speed changes within minutes. Of each, the one in the middle. */
 async function inTurns<Name extends string>(loads: Readonly<Record<Name, () => Promise<Load>>>) {
   const names = Object.keys(loads) as Name[];
-  const all = new Map(names.map((name) => [name, [] as Load[]]));
-  for (let turn = 0; turn < turns; turn++) for (const name of names) all.get(name)?.push(await loads[name]());
-  return Object.fromEntries(
-    names.map((name) => {
-      const sorted = all.get(name)?.toSorted((a, b) => a.requestsPerSecond - b.requestsPerSecond) ?? [];
-      return [name, { ...sorted[Math.floor(turns / 2)], each: sorted.map((load) => load.requestsPerSecond) }];
-    }),
-  ) as Record<Name, Load & { each: number[] }>;
+  const rounds: Record<Name, Load>[] = [];
+  for (let turn = 0; turn < turns; turn++) {
+    const round = {} as Record<Name, Load>;
+    for (const name of names) round[name] = await loads[name]();
+    rounds.push(round);
+  }
+  const middle = (name: Name) => {
+    const sorted = rounds.map((round) => round[name]).sort((a, b) => a.requestsPerSecond - b.requestsPerSecond);
+    return { ...(sorted[Math.floor(turns / 2)] as Load), each: sorted.map((load) => load.requestsPerSecond) };
+  };
+  return Object.fromEntries(names.map((name) => [name, middle(name)])) as Record<Name, ReturnType<typeof middle>>;
 }
 
 /** How long the first list takes when Redis has lost everything. */

@@ -108,3 +108,10 @@ export function parseReplName(value: string): string {
     throw new ReplError("invalid", "name: use printable characters only");
   return name;
 }
+
+/** Checks the shape of an id: a DNS-1035 label of at most 40 characters that begins with `repl-`. Throws `not_found`. */
+export function parseReplId(value: string): ReplId {
+  if (!/^repl-[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?$/.test(value))
+    throw new ReplError("not_found", "There is no such REPL.");
+  return value;
+}

@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { accessUrl, objectKey, workflowIdOf } from "../../../domain/naming.ts";
-import { parseReplName } from "../../../domain/repl.ts";
+import { parseReplId, parseReplName } from "../../../domain/repl.ts";
 import { sameTree, type SaveEntry } from "../../../domain/save.ts";
 
 describe("parseReplName", () => {
@@ -12,6 +13,20 @@ describe("parseReplName", () => {
     (name) =>
       expect(() => parseReplName(`a${name}b`.length > 3 && name.trim() ? `a${name}b` : name)).toThrow(/^name: /),
   );
+});
+
+describe("parseReplId", () => {
+  it("takes ids of ours", () => expect(parseReplId("repl-abc234")).toBe("repl-abc234"));
+  it("refuses whatever else as not found", () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 60, unit: "binary" }), (text) => {
+        if (/^repl-[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?$/.test(text)) return;
+        expect(() => parseReplId(text)).toThrow("There is no such REPL.");
+      }),
+    );
+    for (const id of ["repl-", "repl--", "repl-a-", "Repl-a", "repl-a/../b", `repl-${"a".repeat(36)}`, "repl-a\n"])
+      expect(() => parseReplId(id)).toThrow();
+  });
 });
 
 describe("names in other systems", () => {
