@@ -1,6 +1,16 @@
 import { defineConfig } from "vitest/config";
 
-/** Four kinds of tests: what needs no server; workflows on Temporal's test server; adapters and the whole flow on the stack. */
+/** What runs in the sync containers, which is all that Bun runs. */
+const ofSyncProgram = [
+  "test/unit/adapters/fetch-http-client.test.ts",
+  "test/unit/sync/{checkpoints,file-writer,report,saves}.test.ts",
+  "test/contracts/{full-disk,killed-saves,machine-keys,object-store,saves,sts-credentials}.test.ts",
+];
+
+/**
+ * Kinds of tests: what needs no server; workflows on Temporal's test server; adapters and the whole flow on the stack.
+ * "bun" is the sync program's once more, for `npm run test:bun`.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -21,6 +31,15 @@ export default defineConfig({
           name: "contract",
           include: ["test/contracts/**/*.test.ts"],
           globalSetup: ["test/setup/stack.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "bun",
+          include: ofSyncProgram,
+          globalSetup: ["test/setup/running-stack.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -1,4 +1,3 @@
-import { subscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import { createS3FileStore } from "../adapters/s3-file-store.ts";
 import type { S3Options } from "../adapters/s3-requests.ts";
@@ -18,7 +17,11 @@ export interface SyncProgramInput {
 
 const { command, store, session, root, knownFolder } = JSON.parse(process.argv[2] ?? "") as SyncProgramInput;
 let requests = 0;
-subscribe("http.client.request.start", () => void requests++);
+const plainFetch = globalThis.fetch;
+globalThis.fetch = (...request) => {
+  requests++;
+  return plainFetch(...request);
+};
 const files = createS3FileStore(store);
 if (command === "save")
   await saveWorkspace(createSavePlace(files), session, { root, knownFolder, pod: "bench", kind: "checkpoint" });

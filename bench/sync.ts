@@ -10,6 +10,7 @@ import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { loadConfig } from "../config/config.ts";
 import { objectStoreOptions } from "../config/settings.ts";
 import { createObjectStoreRecords } from "../domain/object-store-registry.ts";
+import { bunBinary } from "../tools/bun.ts";
 import { bundle } from "../tools/image-contents.ts";
 import { buildRclone, rcloneEnvironment, rcloneFlags } from "./rclone.ts";
 import { percentile, ratio, type BenchOptions, type Row } from "./rows.ts";
@@ -141,15 +142,9 @@ function ownTool(program: string, work: string, store: Store): Tool {
   const [saved, restored] = [join(work, "known"), join(work, "known-after-restore")];
   const run = async (input: Pick<SyncProgramInput, "command" | "root" | "knownFolder">) => {
     const started = performance.now();
-    const child = spawn(
-      process.execPath,
-      ["--max-semi-space-size=4", program, JSON.stringify({ store, session, ...input })],
-      {
-        stdio: ["ignore", "pipe", "inherit"],
-        // As in the image.
-        env: { ...process.env, NODE_COMPILE_CACHE: join(work, "cache") },
-      },
-    );
+    const child = spawn(bunBinary(), [program, JSON.stringify({ store, session, ...input })], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const output = await text(child.stdout);
     return { ms: performance.now() - started, ...(JSON.parse(output) as { requests: number; peakMegabytes: number }) };
   };

@@ -16,7 +16,7 @@ const pausesMs = [100, 500, 2000, 4000];
 /** The pointer of a registry that no pod reaches, by way of the API. */
 export function createApiSavePointer({ apiUrl, token }: ApiSavePointerOptions): SavePointer {
   async function askOnce(method: string, url: string, body?: object): Promise<string> {
-    const answer = await request(url, method, token, body && JSON.stringify(body)).catch((error: unknown) => {
+    const answer = await request(url, method, { token, body: body && JSON.stringify(body) }).catch((error: unknown) => {
       throw new ReplError("unavailable", `The API does not answer: ${messageOf(error)}`, { cause: error });
     });
     if (answer.status < 300) return answer.body;

@@ -3,13 +3,13 @@
 # no more than a sleeping shell. When the pod is told to end without having been closed (its node is drained),
 # a last checkpoint is made in the time that is left.
 state=${DEVEX_STATE_FOLDER:-/run/devex}
-program=${DEVEX_SYNC_PROGRAM:-/opt/devex/sync.mjs}
+program=${DEVEX_SYNC_PROGRAM:-bun /opt/devex/sync.mjs}
 ending=
 killed_since=
 trap 'ending=1; [ -z "$pause" ] || kill "$pause" 2>/dev/null' TERM
 
 checkpoint() {
-  node "$program" checkpoint
+  $program checkpoint
   code=$?
   if [ "$code" -le 128 ]; then
     killed_since=

@@ -37,11 +37,6 @@ const commands = { restore, checkpoint, save } as const;
 
 async function main(): Promise<number> {
   const name = process.argv[2] ?? "";
-  // Run once while the image is built: loads all code, so that its compiled form is in the image.
-  if (name === "--warm-up") {
-    createS3FileStore({ region: "none", bucket: "none", accessKey: "none", secretKey: "none" });
-    return exitCodes.done;
-  }
   if (!Object.hasOwn(commands, name)) {
     console.error(usage);
     return exitCodes.usage;
@@ -184,10 +179,10 @@ function writeStatus(status: SaveStatus): void {
   }
 }
 
-/** Becomes a shell that waits to be told to end: a few hundred kilobytes in place of node's fifty megabytes. */
+/** Becomes a shell that waits to be told to end: a few hundred kilobytes in place of thirty megabytes. */
 function idle(): never {
   process.execve?.("/bin/sh", ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"], {});
-  throw new Error("this node cannot replace itself");
+  throw new Error("this runtime cannot replace itself");
 }
 
 function required(name: string): string {

@@ -34,7 +34,7 @@ export function startReporting({ apiUrl, replId, token, runnerUrl, status }: Rep
     try {
       const activity = JSON.parse((await request(runner, "GET")).body) as object;
       const body = JSON.stringify({ ...activity, ...(Object.keys(save).length > 0 ? { save } : {}) });
-      await request(api, "POST", token, body);
+      await request(api, "POST", { token, body });
     } catch {
       // The next one comes soon.
     }

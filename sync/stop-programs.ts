@@ -1,8 +1,6 @@
-import { once } from "node:events";
-import { request, type IncomingMessage } from "node:http";
-import { text } from "node:stream/consumers";
 import { basePathOf, runnerPort } from "../domain/naming.ts";
 import { messageOf } from "../domain/errors.ts";
+import { request } from "./request.ts";
 
 /** The runner gives programs a moment to end by themselves, and then ends them. */
 const timeoutMs = 15_000;
@@ -13,13 +11,10 @@ const timeoutMs = 15_000;
  * not be done; the files are saved all the same then, in passes.
  */
 export async function stopPrograms(replId: string): Promise<string | undefined> {
-  const path = `${basePathOf(replId)}/stop`;
-  const asking = request({ host: "127.0.0.1", port: runnerPort, path, method: "POST", timeout: timeoutMs });
+  const url = `http://127.0.0.1:${runnerPort}${basePathOf(replId)}/stop`;
   try {
-    asking.on("timeout", () => asking.destroy(new Error(`silent for ${timeoutMs / 1000} s`)));
-    const [answer] = (await once(asking.end(), "response")) as [IncomingMessage];
-    const words = await text(answer);
-    return answer.statusCode === 200 ? undefined : `the runner answered ${answer.statusCode}: ${words.slice(0, 200)}`;
+    const { status, body } = await request(url, "POST", { timeoutMs });
+    return status === 200 ? undefined : `the runner answered ${status}: ${body.slice(0, 200)}`;
   } catch (error) {
     return `the runner does not answer (${messageOf(error)})`;
   }

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { buildPage } from "./build-page.ts";
+import { bunBinary } from "./bun.ts";
 import { run } from "./stack/commands.ts";
 
 /**
@@ -40,9 +41,10 @@ async function fillRunner(folder: string): Promise<void> {
   copyFileSync(join(root, "runner", "profile.sh"), join(folder, "profile.sh"));
 }
 
-/** The program of the restore, checkpoint and save containers; its C library calls keep their native part. */
+/** The program of the restore, checkpoint and save containers, and Bun, which runs it; its C library calls keep their native part. */
 async function fillSync(folder: string): Promise<void> {
   await bundle(join(root, "sync", "main.ts"), join(folder, "sync.mjs"));
+  copyFileSync(bunBinary(), join(folder, "bun"));
   copyModules([join("@koromix", `koffi-linux-${process.arch}`)], folder);
   copyFileSync(join(root, "sync", "checkpoints.sh"), join(folder, "checkpoints.sh"));
 }

@@ -1,4 +1,7 @@
 import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));
 
 /** Runs a program in this terminal; true when it ended well. */
 export function succeeds(
@@ -36,7 +39,8 @@ export function runVitest(
   chosen: readonly string[],
   report: string,
   env: Readonly<Record<string, string | undefined>>,
+  runtime: string = process.execPath,
 ): Promise<boolean> {
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  return succeeds("npx", ["--no-install", "vitest", "run", ...chosen, ...reporters], env);
+  return succeeds(runtime, [vitest, "run", ...chosen, ...reporters], env);
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { bunBinary } from "./bun.ts";
 import { runVitest, succeeds, type TestReport } from "./run-vitest.ts";
 import { takeDown } from "./stack/down.ts";
 import { installPackages, packagesOfMissing } from "./stack/packages.ts";
@@ -37,11 +38,12 @@ async function main(): Promise<Outcome> {
   const stack = readOrCreateSettings(stackName);
   try {
     await bringUp(stack, print);
-    for (const project of ["unit", "workflows", "contract", "e2e"]) {
+    for (const project of ["unit", "workflows", "contract", "bun", "e2e"]) {
       if (isInterrupted) break;
       print(`── ${project} tests`);
       const report = join(reports, `${project}.json`);
-      const ok = await runVitest(["--project", project], report, environment);
+      const runtime = project === "bun" ? bunBinary() : process.execPath;
+      const ok = await runVitest(["--project", project], report, environment, runtime);
       const { passed, failures } = readReport(report);
       outcome.passed += passed;
       outcome.failures.push(...failures);

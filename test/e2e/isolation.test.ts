@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { workspaceFolder } from "../../domain/naming.ts";
 import { accepts } from "../../tools/accepts.ts";
 import { readOrCreateSettings, portOf } from "../../tools/stack/settings.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
@@ -73,13 +74,24 @@ describe("the pod of a REPL", () => {
   });
 
   it("brings its programs compiled, for the user who runs them and may not change them", async () => {
-    for (const container of ["runner", "checkpoint"]) {
-      expect(await operator().runIn(replId, container, listCompiledCode)).toMatch(/^[0-9a-f]{8}$/m);
-      const write = "for folder in $NODE_COMPILE_CACHE $NODE_COMPILE_CACHE/*; do touch $folder/x 2>&1; done";
-      const refused = (await operator().runIn(replId, container, ["sh", "-c", write])).trim().split("\n");
-      expect(refused).toHaveLength(2);
-      for (const line of refused) expect(line).toMatch(/Read-only file system$/);
-    }
+    expect(await operator().runIn(replId, "runner", listCompiledCode)).toMatch(/^[0-9a-f]{8}$/m);
+    const write = "for folder in $NODE_COMPILE_CACHE $NODE_COMPILE_CACHE/*; do touch $folder/x 2>&1; done";
+    const refused = (await operator().runIn(replId, "runner", ["sh", "-c", write])).trim().split("\n");
+    expect(refused).toHaveLength(2);
+    for (const line of refused) expect(line).toMatch(/Read-only file system$/);
+  });
+
+  it("saves with a program that takes no settings from people's files", async () => {
+    await run(`cd ${workspaceFolder} && echo FROM_FILE=1 > .env && echo 'preload = ["./steal.mjs"]' > bunfig.toml`);
+    await run(`echo 'console.log("stolen")' > ${workspaceFolder}/steal.mjs`);
+    const seen = (command: string) => operator().runIn(replId, "checkpoint", ["sh", "-c", `${command} 2>&1`]);
+    expect(await seen("readlink /proc/1/cwd; touch .env bunfig.toml")).toMatch(
+      /^\/opt\/devex\n(.*Read-only file system\n){2}$/,
+    );
+    // Also where somebody starts it among them.
+    expect(await seen(`cd ${workspaceFolder} && ls -a && bun --print process.env.FROM_FILE`)).toMatch(
+      /^\.env$[^]*^bunfig\.toml$[^]*^undefined\n$/m,
+    );
   });
 });
 

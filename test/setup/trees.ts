@@ -23,13 +23,10 @@ export function removeFolders(): void {
 }
 
 function pathsUnder(root: Buffer, relative: Buffer): Buffer[] {
-  return readdirSync(Buffer.concat([root, Buffer.from("/"), relative]), {
-    encoding: "buffer",
-    withFileTypes: true,
-  }).flatMap((entry) => {
-    const name = entry.name as unknown as Buffer;
-    const path = relative.length > 0 ? Buffer.concat([relative, Buffer.from("/"), name]) : name;
-    return entry.isDirectory() ? [path, ...pathsUnder(root, path)] : [path];
+  const under = (folder: Buffer, name: Buffer) => Buffer.concat([folder, Buffer.from("/"), name]);
+  return readdirSync(under(root, relative), { encoding: "buffer" }).flatMap((name) => {
+    const path = relative.length > 0 ? under(relative, name) : name;
+    return lstatSync(under(root, path)).isDirectory() ? [path, ...pathsUnder(root, path)] : [path];
   });
 }
 

@@ -29,7 +29,12 @@ describe("the loop of checkpoints", () => {
       `import { appendFileSync } from "node:fs"; appendFileSync("${state}/ran", "x"); ${checkpoint}`,
     );
     loop = spawn("sh", [script], {
-      env: { ...process.env, DEVEX_STATE_FOLDER: state, DEVEX_SYNC_PROGRAM: program, CHECKPOINT_SECONDS: "0.1" },
+      env: {
+        ...process.env,
+        DEVEX_STATE_FOLDER: state,
+        DEVEX_SYNC_PROGRAM: `node ${program}`,
+        CHECKPOINT_SECONDS: "0.1",
+      },
       stdio: "ignore",
     });
     return state;

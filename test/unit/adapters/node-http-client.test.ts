@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect, createServer as createSilentServer, type AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { createHttpClient } from "../../../adapters/http-client.ts";
+import { createNodeHttpClient } from "../../../adapters/node-http-client.ts";
 
 /** Listens, says where, and does nothing else any more. */
 const acceptsNobody = `const server = require("node:net").createServer().listen(0, "127.0.0.1", 1, () => {
@@ -12,7 +12,7 @@ const acceptsNobody = `const server = require("node:net").createServer().listen(
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 });`;
 
-describe("the client for HTTP", () => {
+describe("the client for HTTP by Node", () => {
   let server: Server | undefined;
   afterEach(() => {
     server?.closeAllConnections();
@@ -36,7 +36,7 @@ describe("the client for HTTP", () => {
         response.end(JSON.stringify({ method, path, headers, body: Buffer.concat(parts).toString() }));
       });
     });
-    const answer = await createHttpClient(
+    const answer = await createNodeHttpClient(
       url,
       1,
     )({
@@ -55,7 +55,7 @@ describe("the client for HTTP", () => {
   });
 
   it("sends the others of the same turn when one of them cannot be sent", async () => {
-    const ask = createHttpClient(await serve((_, response) => response.end("answered")), 3);
+    const ask = createNodeHttpClient(await serve((_, response) => response.end("answered")), 3);
     const [first, broken, last] = await Promise.allSettled([
       ask(get("/1")),
       ask({ ...get("/2"), headers: { "not a name": "x" } }),
@@ -74,7 +74,7 @@ describe("the client for HTTP", () => {
       sockets.add(socket);
       response.end("answered");
     });
-    const ask = createHttpClient(url, 2);
+    const ask = createNodeHttpClient(url, 2);
     const texts = await Promise.all(
       Array.from({ length: 10 }, async (_, at) => {
         const answer = await ask(get(`/${at}`));
@@ -91,7 +91,7 @@ describe("the client for HTTP", () => {
     await once(nobody, "listening");
     const { port } = nobody.address() as AddressInfo;
     await new Promise((resolve) => nobody.close(resolve));
-    await expect(createHttpClient(new URL(`http://127.0.0.1:${port}`), 1)(get("/"))).rejects.toMatchObject({
+    await expect(createNodeHttpClient(new URL(`http://127.0.0.1:${port}`), 1)(get("/"))).rejects.toMatchObject({
       code: "ECONNREFUSED",
     });
 
@@ -101,7 +101,7 @@ describe("the client for HTTP", () => {
       response.write("the first half");
       if (request.url === "/broken-off") setTimeout(() => response.destroy(), 20);
     });
-    const ask = createHttpClient(url, 8, patience);
+    const ask = createNodeHttpClient(url, 8, patience);
     await expect(ask(get("/silent"))).rejects.toThrow("silent for 0.05 s");
     for (const path of ["/broken-off", "/silent-in-the-middle"]) {
       await expect(ask(get(path)).then((answer) => answer.text())).rejects.toThrow(/aborted|Premature close|silent/);
@@ -119,7 +119,7 @@ describe("the client for HTTP", () => {
         response.end();
       }, 20);
     });
-    const answer = await createHttpClient(url, 1, { connectMs: 1000, silenceMs: 100 })(get("/slowly"));
+    const answer = await createNodeHttpClient(url, 1, { connectMs: 1000, silenceMs: 100 })(get("/slowly"));
     expect(await answer.text()).toBe("xxxxxxxx");
   });
 
@@ -128,7 +128,7 @@ describe("the client for HTTP", () => {
     const [port] = (await once(busy.stdout, "data")) as [Buffer];
     // As many as its queue has places for, and more.
     const waiting = Array.from({ length: 4 }, () => connect(Number(port), "127.0.0.1").on("error", () => {}));
-    const ask = createHttpClient(new URL(`http://127.0.0.1:${port.toString().trim()}`), 1, {
+    const ask = createNodeHttpClient(new URL(`http://127.0.0.1:${port.toString().trim()}`), 1, {
       connectMs: 50,
       silenceMs: 60_000,
     });
@@ -141,7 +141,7 @@ describe("the client for HTTP", () => {
     // Without a certificate it can agree with nobody.
     const secure = createTlsServer({}, (_, response) => response.end("in plain")).listen(0, "127.0.0.1");
     await once(secure, "listening");
-    const ask = createHttpClient(new URL(`https://127.0.0.1:${(secure.address() as AddressInfo).port}`), 1);
+    const ask = createNodeHttpClient(new URL(`https://127.0.0.1:${(secure.address() as AddressInfo).port}`), 1);
     await expect(ask(get("/"))).rejects.toThrow(/handshake/i);
     secure.close();
   });
