@@ -1,10 +1,13 @@
 import { defineConfig } from "vitest/config";
 
+/** It takes a minute of the store's time. */
+const bigFile = "test/contracts/big-file.test.ts";
 /** What runs in the sync containers, which is all that Bun runs. */
 const ofSyncProgram = [
   "test/unit/adapters/fetch-http-client.test.ts",
   "test/unit/sync/{checkpoints,file-writer,report,saves}.test.ts",
   "test/contracts/{full-disk,killed-saves,machine-keys,object-store,saves,sts-credentials}.test.ts",
+  bigFile,
 ];
 
 /**
@@ -30,6 +33,7 @@ export default defineConfig({
         test: {
           name: "contract",
           include: ["test/contracts/**/*.test.ts"],
+          exclude: [bigFile],
           globalSetup: ["test/setup/stack.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -40,6 +44,7 @@ export default defineConfig({
           name: "bun",
           include: ofSyncProgram,
           globalSetup: ["test/setup/running-stack.ts"],
+          fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -4,8 +4,8 @@ import type { FilePart, FileStore, PutCondition, StoredObject } from "../domain/
 import type { HttpAnswer } from "./http-client.ts";
 import { createS3Requests, textOf, type AccessKeys, type S3Options } from "./s3-requests.ts";
 
-/** Parts of one big file on their way at once: with the one being read, this bounds the memory. */
-const concurrentParts = 2;
+/** Parts of one big file on their way while the next one is read: this bounds the memory. */
+const concurrentParts = 1;
 /** S3 removes at most this many keys in one request. */
 const removeBatch = 1000;
 

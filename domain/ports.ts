@@ -31,7 +31,7 @@ export interface FileStore {
    * where the store cannot hold this key beside another (a server on a file system cannot hold "a" and "a/b").
    */
   putFile(key: string, body: Uint8Array, sha256: string): Promise<StoredObject>;
-  /** The same for a file too big for memory: the parts in their order, each of the size that {@link partBytes} says. */
+  /** The same for a file too big for memory: the parts in their order, each of {@link partBytes} or more. */
   putParts(key: string, parts: AsyncIterable<FilePart>): Promise<StoredObject>;
   /** Undefined when there is no such object or version. */
   getText(key: string, version?: string): Promise<(StoredObject & { readonly text: string }) | undefined>;
@@ -52,14 +52,14 @@ export interface CopyOptions {
   readonly sha256?: string;
 }
 
-/** Part of a big file. The bytes may be used again as soon as the next but two is asked for. */
+/** Part of a big file. The bytes may be used again as soon as the next but one is asked for. */
 export interface FilePart {
   readonly bytes: Uint8Array;
   /** Hex. */
   readonly sha256: string;
 }
 
-/** S3 takes at most 10,000 parts, of at least 5 MiB each but the last: this is enough for 50 GB. */
+/** What S3 wants a part to have at least, but for the last one. */
 export const partBytes = 5 * 1024 * 1024;
 
 /** One version of an object, as a listing of versions names it. */

@@ -45,7 +45,13 @@ it(`opens as the save before or the save after, never a mixture, when a save is 
   const session = newSession(record);
   await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });
   const root = newFolder();
-  const input = { store: stackObjectStore(), session, root, knownFolder: newFolder() };
+  const input: SaveProgramInput = {
+    command: "save",
+    store: stackObjectStore(),
+    session,
+    root,
+    knownFolder: newFolder(),
+  };
   const restored = async () => {
     const target = newFolder();
     await restoreWorkspace(createSavePlace(store), session, { root: target, knownFolder: newFolder(), pod: "pod" });
