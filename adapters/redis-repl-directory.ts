@@ -19,14 +19,12 @@ const usersInMemory = 2000;
 /** Another flush can come between filling the keys and using them; three in a row is something else. */
 const maximumFills = 3;
 
-/** What read.lua says of a version that is the current one. */
-const nothingNew = "same";
-type Answer = readonly unknown[] | typeof nothingNew;
-
 interface Remembered {
-  /** Of its user, made once for all questions. */
-  readonly keys: readonly string[];
-  readonly version: string;
+  /** Of its user's index, made once for all questions. */
+  readonly key: string;
+  /** What they were when the list was read. Another epoch begins when Redis has lost everything. */
+  readonly epoch: unknown;
+  readonly version: unknown;
   readonly repls: readonly Repl[];
   /** When the first of the sessions expires, and with it this list. */
   readonly until: number;
@@ -57,14 +55,9 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
   const expiry = () => Date.now() + options.sessionTtlSeconds * 1000;
 
   /** Runs a script for a user; where the keys were flushed they are filled first. */
-  async function ask(
-    script: Script,
-    userId: string,
-    args: readonly (string | number)[],
-    keys: readonly string[] = keysOf(userId),
-  ): Promise<Answer> {
+  async function ask(script: Script, userId: string, args: readonly (string | number)[]): Promise<readonly unknown[]> {
     for (let fills = 0; fills <= maximumFills; fills++) {
-      const answer = (await script(keys, args)) as Answer;
+      const answer = (await script(keysOf(userId), args)) as readonly unknown[];
       if (answer[0] !== "unknown") return answer;
       await fill(userId);
     }
@@ -115,18 +108,18 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
 
   async function list(userId: string): Promise<readonly Repl[]> {
     const remembered = lists.get(userId);
-    const usable = remembered && remembered.until > Date.now() ? remembered : undefined;
-    const keys = usable?.keys ?? keysOf(userId);
-    const answer = await ask(read, userId, [usable?.version ?? ""], keys);
-    if (answer === nothingNew && usable) return usable.repls;
-    const [, version, index] = answer as [outcome: string, version: string, index: string[]];
-    const known = readIndex(index, Date.now());
+    if (remembered && remembered.until > Date.now()) {
+      const current = await answered(redis, () => redis.hmget(remembered.key, "epoch", "version"));
+      if (current[0] === remembered.epoch && current[1] === remembered.version) return remembered.repls;
+    }
+    const [, epoch, version, index] = await ask(read, userId, []);
+    const known = readIndex(index as string[], Date.now());
     const repls = known.map(replFrom).sort(byCreation);
     const until = Math.min(
       ...known.flatMap(({ session }) => (session ? [session.until] : [])),
       Number.MAX_SAFE_INTEGER,
     );
-    lists.set(userId, { keys, version, repls, until });
+    lists.set(userId, { key: redisKey.userIndex(userId), epoch, version, repls, until });
     return repls;
   }
 
@@ -182,7 +175,7 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
     list,
 
     async activeSession(userId, replId) {
-      const [, , index] = await ask(read, userId, [""]);
+      const [, , , index] = await ask(read, userId, []);
       return readIndex(index as string[], Date.now()).find(({ record }) => record.id === replId)?.session;
     },
 

@@ -30,7 +30,8 @@ export function createReplReader({
     find,
     /** Throws `not_found` also for somebody else's: nobody learns which ids exist. */
     async get(user: User, id: string): Promise<Repl> {
-      const repl = await find(user, parseReplId(id));
+      const replId = parseReplId(id);
+      const repl = (await list(user)).find((known) => known.id === replId);
       if (!repl) throw new ReplError("not_found", "There is no such REPL.");
       return repl;
     },

@@ -24,13 +24,13 @@ const areNamed = (headers: unknown): headers is OutgoingHttpHeaders | undefined 
 
 /** An answer on a socket, whose headers are written with these, of which a route's own of the same name go before. */
 export class AnswerWithCommonHeaders<Request extends IncomingMessage> extends ServerResponse<Request> {
-  common: Readonly<Record<string, string>> = {};
+  /** This answer's own: a route's are added to them. */
+  common: OutgoingHttpHeaders = {};
 
   override writeHead(status: number, given?: unknown): this {
     if (!areNamed(given)) throw new TypeError("headers: an object of them is what goes with the common ones");
-    const headers: OutgoingHttpHeaders = { ...this.common };
-    for (const name in given) headers[name.toLowerCase()] = given[name];
-    return super.writeHead(status, headers);
+    for (const name in given) this.common[name.toLowerCase()] = given[name];
+    return super.writeHead(status, this.common);
   }
 }
 
