@@ -11,11 +11,10 @@ export function createFetchHttpClient(server: URL, { doubtMs, connectMs } = stan
   const requireConnection = connectionTest(server, connectMs);
   return async ({ method, path, headers, body }) => {
     const waiting = new AbortController();
-    const giveUp = (reason: Error) => waiting.abort(reason);
     let hasAnswer = false;
     const doubt = setTimeout(() => {
       requireConnection().catch((reason: Error) => {
-        if (!hasAnswer) giveUp(reason);
+        if (!hasAnswer) waiting.abort(reason);
       });
     }, doubtMs);
     try {
@@ -46,17 +45,11 @@ function connectionTest({ protocol, hostname, port }: URL, connectMs: number): (
     const { connect } = process.getBuiltinModule("node:net");
     const host = hostname.replace(/^\[|\]$/g, "");
     await new Promise<void>((resolve, reject) => {
-      const socket = connect({ host, port: Number(port) || (protocol === "https:" ? 443 : 80) });
-      const timer = setTimeout(
-        () => socket.destroy(new Error(`no connection within ${connectMs / 1000} s`)),
-        connectMs,
-      );
+      const socket = connect({ host, port: Number(port) || (protocol === "https:" ? 443 : 80), timeout: connectMs });
+      socket.once("timeout", () => socket.destroy(new Error(`no connection within ${connectMs / 1000} s`)));
       socket.once("connect", () => socket.destroy());
       socket.once("error", reject);
-      socket.once("close", () => {
-        clearTimeout(timer);
-        resolve();
-      });
+      socket.once("close", () => resolve());
     });
   };
   return () => (running ??= test().finally(() => (running = undefined)));

@@ -30,8 +30,7 @@ export function createReplReader({
     find,
     /** Throws `not_found` also for somebody else's: nobody learns which ids exist. */
     async get(user: User, id: string): Promise<Repl> {
-      const replId = parseReplId(id);
-      const repl = (await list(user)).find((known) => known.id === replId);
+      const repl = await find(user, parseReplId(id));
       if (!repl) throw new ReplError("not_found", "There is no such REPL.");
       return repl;
     },

@@ -14,7 +14,7 @@ import { bunBinary } from "../tools/bun.ts";
 import { bundle } from "../tools/image-contents.ts";
 import { buildRclone, rcloneEnvironment, rcloneFlags } from "./rclone.ts";
 import { percentile, ratio, type BenchOptions, type Row } from "./rows.ts";
-import type { SyncProgramInput } from "./sync-program.ts";
+import type { SyncProgramInput } from "../tools/sync-program.ts";
 
 /** Saves and restores of the sync program, beside rclone and beside one archive, on the same trees and the same server. */
 
@@ -44,7 +44,7 @@ export async function benchSync({ environment, rounds }: BenchOptions, print: (r
     await createS3ObjectStore(store).prepare();
     const rclone = await buildRclone();
     const program = join(work, "sync.mjs");
-    await bundle(fileURLToPath(new URL("sync-program.ts", import.meta.url)), program);
+    await bundle(fileURLToPath(new URL("../tools/sync-program.ts", import.meta.url)), program);
     execFileSync("ln", ["-s", nodeModules, join(work, "node_modules")]);
     const tools = [ownTool(program, work, store), rcloneTool(rclone, store), archiveTool(rclone, store)];
     for (const [tree, fill] of Object.entries(trees)) {
@@ -146,7 +146,10 @@ function ownTool(program: string, work: string, store: Store): Tool {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const output = await text(child.stdout);
-    return { ms: performance.now() - started, ...(JSON.parse(output) as { requests: number; peakMegabytes: number }) };
+    return {
+      ms: performance.now() - started,
+      ...(JSON.parse(output.trim().split("\n").at(-1) ?? "") as { requests: number; peakMegabytes: number }),
+    };
   };
   return {
     name: "devex",

@@ -117,7 +117,7 @@ export function partBytesOf(sizeBytes: number): number {
   return Math.max(partBytes, Math.ceil(sizeBytes / maximumParts / mebibyte) * mebibyte);
 }
 
-/** Buffers are used in turn, so that a file of any size takes the same memory. */
+/** Buffers are used in turn, so that a file takes the memory of two parts, however many it has. */
 async function* partsOf({ descriptor }: OpenFile, bytesOfPart: number): AsyncGenerator<Buffer> {
   const buffers = Array.from({ length: buffersInTurn }, () => takeBuffer(bytesOfPart));
   try {

@@ -14,8 +14,7 @@ export async function request(
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     ...(body === undefined ? {} : { "content-type": "application/json" }),
   };
-  const given = body === undefined ? {} : { body };
   const signal = AbortSignal.timeout(timeoutMs);
-  const answer = await fetch(url, { method, headers, ...given, redirect: "manual", signal });
+  const answer = await fetch(url, { method, headers, body: body ?? null, redirect: "manual", signal });
   return { status: answer.status, body: await answer.text() };
 }

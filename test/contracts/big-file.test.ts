@@ -3,16 +3,14 @@ import { closeSync, ftruncateSync, openSync, statfsSync, writeSync } from "node:
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, it } from "vitest";
-import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
-import { createObjectStoreRecords } from "../../domain/object-store-registry.ts";
 import { bunBinary } from "../../tools/bun.ts";
 import { readOrCreateSettings } from "../../tools/stack/settings.ts";
-import { newRecord, newSession } from "../fakes/records.ts";
-import type { SaveProgramInput } from "../setup/save-program.ts";
+import type { SyncProgramInput } from "../../tools/sync-program.ts";
+import { newReplOnStack } from "../setup/stack-repl.ts";
 import { stackObjectStore } from "../setup/stack-variables.ts";
 import { newFolder, removeFolders } from "../setup/trees.ts";
 
-const program = fileURLToPath(new URL("../setup/save-program.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../tools/sync-program.ts", import.meta.url));
 const gibibyte = 2 ** 30;
 const sizeGibibytes = 5;
 const maximumMebibytes = 128;
@@ -42,17 +40,13 @@ it.skipIf(!hasRoom)(
   `a file of ${sizeGibibytes} GiB is saved and comes back in less than ${maximumMebibytes} MiB of memory`,
   { timeout },
   async () => {
-    const store = createS3ObjectStore(stackObjectStore());
-    await store.prepare();
-    const record = newRecord();
-    const session = newSession(record);
-    await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });
+    const { store, record, session } = await newReplOnStack();
     const [root, target] = [newFolder(), newFolder()];
     writeBigFile(join(root, "big"));
-    const run = (input: Pick<SaveProgramInput, "command" | "root">) => {
-      const whole: SaveProgramInput = { ...input, store: stackObjectStore(), session, knownFolder: newFolder() };
+    const run = (input: Pick<SyncProgramInput, "command" | "root">) => {
+      const whole: SyncProgramInput = { ...input, store: stackObjectStore(), session, knownFolder: newFolder() };
       const said = execFileSync(bunBinary(), [program, JSON.stringify(whole)], { encoding: "utf8" });
-      return Number(said.trim().split("\n").at(-1));
+      return (JSON.parse(said.trim().split("\n").at(-1) ?? "") as { peakMegabytes: number }).peakMegabytes;
     };
     try {
       expect(run({ command: "save", root })).toBeLessThan(maximumMebibytes);

@@ -2,12 +2,10 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
-import { createObjectStoreRecords, createSavePlace } from "../../domain/object-store-registry.ts";
+import { createSavePlace } from "../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../sync/restore.ts";
 import { saveWorkspace } from "../../sync/save.ts";
-import { newRecord, newSession } from "../fakes/records.ts";
-import { stackObjectStore } from "../setup/stack-variables.ts";
+import { newReplOnStack } from "../setup/stack-repl.ts";
 import { describeTree, newFolder, removeFolders } from "../setup/trees.ts";
 
 const diskMegabytes = 4;
@@ -35,15 +33,6 @@ function fill(folder: string): void {
   expect(statfsSync(folder).bavail).toBe(0);
 }
 
-async function newRepl() {
-  const store = createS3ObjectStore(stackObjectStore());
-  await store.prepare();
-  const record = newRecord();
-  const session = newSession(record);
-  await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });
-  return { store, session };
-}
-
 afterEach(() => {
   for (const folder of mounts.splice(0)) execFileSync("umount", [folder]);
 });
@@ -51,7 +40,7 @@ afterAll(removeFolders);
 
 describe("a disk that is full", () => {
   it("is saved to the last byte, also when the saves have no room for what they know", async () => {
-    const { store, session } = await newRepl();
+    const { store, session } = await newReplOnStack();
     const disk = smallDisk();
     const [root, knownFolder] = [join(disk, "files"), join(disk, "known")];
     mkdirSync(root);
@@ -72,7 +61,7 @@ describe("a disk that is full", () => {
   });
 
   it("fails a restore that does not fit, with a reason, and leaves the save as it is", async () => {
-    const { store, session } = await newRepl();
+    const { store, session } = await newReplOnStack();
     const root = newFolder();
     writeFileSync(join(root, "large"), "x".repeat((diskMegabytes + 1) * 2 ** 20));
     await saveWorkspace(createSavePlace(store), session, {

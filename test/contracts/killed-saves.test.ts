@@ -6,15 +6,14 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, expect, it } from "vitest";
-import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
-import { createObjectStoreRecords, createSavePlace } from "../../domain/object-store-registry.ts";
+import { createSavePlace } from "../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../sync/restore.ts";
-import { newRecord, newSession } from "../fakes/records.ts";
-import type { SaveProgramInput } from "../setup/save-program.ts";
+import type { SyncProgramInput } from "../../tools/sync-program.ts";
+import { newReplOnStack } from "../setup/stack-repl.ts";
 import { stackObjectStore } from "../setup/stack-variables.ts";
 import { describeTree, newFolder, removeFolders } from "../setup/trees.ts";
 
-const program = fileURLToPath(new URL("../setup/save-program.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../tools/sync-program.ts", import.meta.url));
 const kills = 50;
 const filesOfTree = 120;
 /** After a killed save the next one has more to do. */
@@ -23,7 +22,7 @@ const slower = 3;
 afterAll(removeFolders);
 
 /** Runs a save and kills it so long after it began; without a time it may end. Returns how long it took, and whether it ended. */
-async function runSave(input: SaveProgramInput, killAfterMs?: number): Promise<{ ms: number; hasEnded: boolean }> {
+async function runSave(input: SyncProgramInput, killAfterMs?: number): Promise<{ ms: number; hasEnded: boolean }> {
   const child = spawn(process.execPath, [program, JSON.stringify(input)], { stdio: ["ignore", "pipe", "inherit"] });
   const exit = once(child, "exit");
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -33,19 +32,15 @@ async function runSave(input: SaveProgramInput, killAfterMs?: number): Promise<{
     await delay(killAfterMs);
     child.kill("SIGKILL");
   }
-  const hasEnded = (await lines.next()).value === "saved";
+  const hasEnded = !(await lines.next()).done;
   await exit;
   return { ms: performance.now() - began, hasEnded };
 }
 
 it(`opens as the save before or the save after, never a mixture, when a save is killed at any of ${kills} points`, async () => {
-  const store = createS3ObjectStore(stackObjectStore());
-  await store.prepare();
-  const record = newRecord();
-  const session = newSession(record);
-  await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });
+  const { store, session } = await newReplOnStack();
   const root = newFolder();
-  const input: SaveProgramInput = {
+  const input: SyncProgramInput = {
     command: "save",
     store: stackObjectStore(),
     session,

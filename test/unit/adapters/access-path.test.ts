@@ -1,19 +1,10 @@
-import { once } from "node:events";
-import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import type { RequestListener } from "node:http";
+import { describe, expect, it } from "vitest";
 import { probeAccessPath } from "../../../adapters/access-path.ts";
+import { serve } from "../../setup/http-servers.ts";
 
 describe("probeAccessPath", () => {
-  let close = () => {};
-  afterEach(() => close());
-
-  async function answering(listener: RequestListener): Promise<string> {
-    const server = createServer(listener).listen(0, "127.0.0.1");
-    close = () => server.close();
-    await once(server, "listening");
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/repl-x/ping`;
-  }
+  const answering = async (listener: RequestListener) => new URL("/repl-x/ping", await serve(listener)).href;
   const probe = (url: string) => probeAccessPath(url, "session-2", new AbortController().signal);
   const pong = (session: string) =>
     answering((_, response) => response.writeHead(200, { "devex-session": session }).end('"pong"'));
@@ -29,7 +20,6 @@ describe("probeAccessPath", () => {
   it("is false for a page of something on the way, and where nobody listens", async () => {
     const url = await answering((_, response) => response.writeHead(200).end("Not yet"));
     expect(await probe(url)).toBe(false);
-    close();
     expect(await probe("http://127.0.0.1:1/repl-x/ping")).toBe(false);
   });
 

@@ -1,34 +1,13 @@
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
-import { connect, createServer as createSilentServer, type AddressInfo } from "node:net";
+import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createFetchHttpClient } from "../../../adapters/fetch-http-client.ts";
 import { bunBinary } from "../../../tools/bun.ts";
-
-/** Listens, says where, and accepts nobody: its queue is soon full. */
-const acceptsNobody = `import socket, time
-server = socket.socket()
-server.bind(("127.0.0.1", 0))
-server.listen(0)
-print(server.getsockname()[1], flush=True)
-time.sleep(600)`;
+import { addressOfNobody, serve, serveNobody } from "../../setup/http-servers.ts";
 
 /** `npm test` runs these on Node and on Bun. */
 describe("the client for HTTP by fetch", () => {
-  let server: Server | undefined;
-  afterEach(() => {
-    server?.closeAllConnections();
-    server?.close();
-  });
-
-  async function serve(listener: RequestListener): Promise<URL> {
-    server = createServer(listener).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/ignored`);
-  }
   const get = (path: string) => ({ method: "GET", path, headers: {} });
 
   it("sends what it is given, and brings the whole answer", async () => {
@@ -85,11 +64,7 @@ describe("the client for HTTP by fetch", () => {
   });
 
   it("fails when nobody listens, and when the server breaks off", async () => {
-    const nobody = createSilentServer().listen(0, "127.0.0.1");
-    await once(nobody, "listening");
-    const { port } = nobody.address() as AddressInfo;
-    await new Promise((resolve) => nobody.close(resolve));
-    await expect(createFetchHttpClient(new URL(`http://127.0.0.1:${port}`))(get("/"))).rejects.toThrow();
+    await expect(createFetchHttpClient(await addressOfNobody())(get("/"))).rejects.toThrow();
 
     const url = await serve((_, response) => {
       response.writeHead(200, { "content-length": "100" });
@@ -113,15 +88,9 @@ describe("the client for HTTP by fetch", () => {
   });
 
   it("gives up connecting to a server that accepts nobody any more", async () => {
-    const busy = spawn("python3", ["-c", acceptsNobody], { stdio: ["ignore", "pipe", "inherit"] });
-    const [port] = (await once(busy.stdout, "data")) as [Buffer];
-    const url = new URL(`http://127.0.0.1:${port.toString().trim()}`);
-    // As many as its queue has places for, and more.
-    const waiting = Array.from({ length: 4 }, () => connect(Number(url.port), "127.0.0.1").on("error", () => {}));
+    const url = await serveNobody();
     const ask = createFetchHttpClient(url, { doubtMs: 20, connectMs: 50 });
     await vi.waitFor(() => expect(ask(get("/"))).rejects.toThrow("no connection within 0.05 s"));
-    for (const socket of waiting) socket.destroy();
-    busy.kill("SIGKILL");
   });
 
   it("gives up a server that says nothing for as long as Bun is told to wait", async () => {

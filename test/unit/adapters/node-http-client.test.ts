@@ -1,29 +1,11 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { connect, createServer as createSilentServer, type AddressInfo } from "node:net";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import type { AddressInfo } from "node:net";
+import { describe, expect, it, vi } from "vitest";
 import { createNodeHttpClient } from "../../../adapters/node-http-client.ts";
-
-/** Listens, says where, and does nothing else any more. */
-const acceptsNobody = `const server = require("node:net").createServer().listen(0, "127.0.0.1", 1, () => {
-  require("node:fs").writeSync(1, String(server.address().port));
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-});`;
+import { addressOfNobody, serve, serveNobody } from "../../setup/http-servers.ts";
 
 describe("the client for HTTP by Node", () => {
-  let server: Server | undefined;
-  afterEach(() => {
-    server?.closeAllConnections();
-    server?.close();
-  });
-
-  async function serve(listener: RequestListener): Promise<URL> {
-    server = createServer(listener).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  }
   const get = (path: string) => ({ method: "GET", path, headers: { host: "store.example" } });
 
   it("sends what it is given and nothing of its own choice, and brings the whole answer", async () => {
@@ -87,11 +69,7 @@ describe("the client for HTTP by Node", () => {
 
   it("fails when nobody listens, when the server says nothing, and when it breaks off", async () => {
     const patience = { connectMs: 1000, silenceMs: 50 };
-    const nobody = createSilentServer().listen(0, "127.0.0.1");
-    await once(nobody, "listening");
-    const { port } = nobody.address() as AddressInfo;
-    await new Promise((resolve) => nobody.close(resolve));
-    await expect(createNodeHttpClient(new URL(`http://127.0.0.1:${port}`), 1)(get("/"))).rejects.toMatchObject({
+    await expect(createNodeHttpClient(await addressOfNobody(), 1)(get("/"))).rejects.toMatchObject({
       code: "ECONNREFUSED",
     });
 
@@ -124,17 +102,8 @@ describe("the client for HTTP by Node", () => {
   });
 
   it("gives up connecting to a server that accepts nobody any more", async () => {
-    const busy = spawn(process.execPath, ["-e", acceptsNobody], { stdio: ["ignore", "pipe", "inherit"] });
-    const [port] = (await once(busy.stdout, "data")) as [Buffer];
-    // As many as its queue has places for, and more.
-    const waiting = Array.from({ length: 4 }, () => connect(Number(port), "127.0.0.1").on("error", () => {}));
-    const ask = createNodeHttpClient(new URL(`http://127.0.0.1:${port.toString().trim()}`), 1, {
-      connectMs: 50,
-      silenceMs: 60_000,
-    });
+    const ask = createNodeHttpClient(await serveNobody(), 1, { connectMs: 50, silenceMs: 60_000 });
     await vi.waitFor(() => expect(ask(get("/"))).rejects.toThrow("no connection within 0.05 s"));
-    for (const socket of waiting) socket.destroy();
-    busy.kill("SIGKILL");
   });
 
   it("speaks TLS where the address says so", async () => {

@@ -1,20 +1,10 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { SaveStatus } from "../../../domain/save.ts";
 import { startReporting } from "../../../sync/report.ts";
+import { serve } from "../../setup/http-servers.ts";
 
-const servers: Server[] = [];
 const patience = { timeout: 5000, interval: 10 };
-
-async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  const server = createServer(answer).listen(0, "127.0.0.1");
-  servers.push(server);
-  await once(server, "listening");
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 const activity = { connections: 2, lastActivityAt: "2026-01-01T00:00:00.000Z" };
 const unsaved = { files: 1, bytes: 5, since: "2026-01-01T00:00:00.000Z" };
@@ -23,7 +13,7 @@ const saved: SaveStatus = { lastSave: { generation: 2, savedAt: "2026-01-01T00:0
 /** An API that notes what it hears, and a runner beside the reporter. */
 async function listen() {
   const heard: unknown[] = [];
-  const apiUrl = await serve((request, response) => {
+  const { origin: apiUrl } = await serve((request, response) => {
     let text = "";
     request.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
     request.on("end", () => {
@@ -31,18 +21,11 @@ async function listen() {
       response.writeHead(204).end();
     });
   });
-  const runnerUrl = await serve((request, response) =>
+  const { origin: runnerUrl } = await serve((request, response) =>
     response.end(request.url === "/repl-x/activity" ? JSON.stringify(activity) : ""),
   );
   return { heard, apiUrl, runnerUrl, replId: "repl-x", token: "secret" };
 }
-
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
 
 describe("reports of a session", () => {
   const message = (save?: SaveStatus) => [
@@ -70,7 +53,7 @@ describe("reports of a session", () => {
 
   it("keep nothing waiting while the API hangs or is away, and say nothing for a runner that is gone", async () => {
     const { heard, ...from } = await listen();
-    const hanging = await serve(() => {});
+    const { origin: hanging } = await serve(() => {});
     const began = performance.now();
     await startReporting({ ...from, apiUrl: hanging, status: () => saved }).finish();
     expect(performance.now() - began).toBeLessThan(3000);

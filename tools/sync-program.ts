@@ -6,7 +6,10 @@ import type { Session } from "../domain/repl.ts";
 import { restoreWorkspace } from "../sync/restore.ts";
 import { saveWorkspace } from "../sync/save.ts";
 
-/** One save or one restore in a process of its own, as in a pod; says what it took. */
+/**
+ * One save or one restore in a process of its own, as in a pod, for benches and for tests that kill it: says "begins",
+ * and at its end what it took. Requests are counted where they go by fetch, as on Bun.
+ */
 export interface SyncProgramInput {
   readonly command: "save" | "restore";
   readonly store: S3Options;
@@ -23,10 +26,11 @@ globalThis.fetch = (...request) => {
   return plainFetch(...request);
 };
 const files = createS3FileStore(store);
+console.log("begins");
 if (command === "save")
-  await saveWorkspace(createSavePlace(files), session, { root, knownFolder, pod: "bench", kind: "checkpoint" });
-else await restoreWorkspace(createSavePlace(files), session, { root, knownFolder, pod: "bench" });
-// What getrusage says would be the bench's own memory, where that was more: it counts from before the exec.
+  await saveWorkspace(createSavePlace(files), session, { root, knownFolder, pod: "pod", kind: "checkpoint" });
+else await restoreWorkspace(createSavePlace(files), session, { root, knownFolder, pod: "pod" });
+// What getrusage says would be our parent's own memory, where that was more: it counts from before the exec.
 const [, peakKilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
 console.log(JSON.stringify({ requests, peakMegabytes: Math.round(Number(peakKilobytes) / 1024) }));
 process.exit(0);
