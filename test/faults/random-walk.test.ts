@@ -136,7 +136,7 @@ describe("a random walk", () => {
     }
   }
 
-  /** A command takes milliseconds, but for the test server's fault that test/faults/matrix.test.ts tells of. */
+  /** A command takes milliseconds, but for the test server's fault that test/workflows/environment.ts tells of. */
   async function atRest(person: Person, action: Action, work: Promise<void>): Promise<void> {
     const over = new AbortController();
     const late = delay(patienceMs, undefined, { signal: over.signal }).then(

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { Client, type WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import { TestWorkflowEnvironment } from "@temporalio/testing";
 import { DefaultLogger, Runtime, Worker, type ActivityInterceptorsFactory } from "@temporalio/worker";
-import { afterAll, beforeAll, inject } from "vitest";
+import { afterAll, beforeAll, expect, inject } from "vitest";
 import { toFailure } from "../../activities/failure.ts";
 import type { Activities } from "../../activities/index.ts";
 import { spansToNobody } from "../../worker/create-worker.ts";
@@ -25,21 +26,58 @@ export const translateErrors: ActivityInterceptorsFactory = () => ({
   },
 });
 
+/** What `withPatience` waits for a case, which takes a second or two. */
+const patienceMs = 60_000;
+const standsStill = Symbol("the test server stands still");
+
+async function startTestServer(): Promise<TestWorkflowEnvironment> {
+  const environment = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: "existing-path", path: inject("testServer") } },
+  });
+  const searchAttributes = { ReplId: keyword, UserId: keyword, Template: keyword };
+  await environment.connection.operatorService.addSearchAttributes({ namespace: "default", searchAttributes });
+  return environment;
+}
+
 /** One time-skipping server per test file, and workers whose activities the tests give. */
 export function useTestServer() {
   let environment: TestWorkflowEnvironment;
+  let running = 0;
+  const countRunning: ActivityInterceptorsFactory = () => ({
+    inbound: { execute: (input, next) => (running++, next(input).finally(() => running--)) },
+  });
   beforeAll(async () => {
     Runtime.install({
       logger: new DefaultLogger("ERROR", () => {}),
       telemetryOptions: { logging: { filter: { core: "ERROR", other: "ERROR" } } },
     });
-    environment = await TestWorkflowEnvironment.createTimeSkipping({
-      server: { executable: { type: "existing-path", path: inject("testServer") } },
-    });
-    const searchAttributes = { ReplId: keyword, UserId: keyword, Template: keyword };
-    await environment.connection.operatorService.addSearchAttributes({ namespace: "default", searchAttributes });
+    environment = await startTestServer();
   });
   afterAll(async () => environment?.teardown());
+
+  /** Runs `use` while a worker with these activities polls a queue of its own. */
+  async function withWorker<T>(
+    activities: Partial<Activities>,
+    use: (start: Start) => Promise<T>,
+    taskQueue = `test-${randomUUID()}`,
+  ): Promise<T> {
+    const worker = await Worker.create({
+      connection: environment.nativeConnection,
+      taskQueue,
+      activities,
+      workflowBundle: { codePath: inject("workflowBundle") },
+      sinks: spansToNobody,
+      interceptors: { activity: [translateErrors, countRunning] },
+      maxHeartbeatThrottleInterval: 100,
+    });
+    const start: Start = (name, input, workflowId = `repl/${randomUUID()}`) =>
+      environment.client.workflow.start<Workflows[typeof name]>(name, {
+        workflowId,
+        taskQueue,
+        args: [input] as never,
+      });
+    return worker.runUntil(() => use(start));
+  }
 
   return {
     client: (): Client => environment.client,
@@ -52,30 +90,42 @@ export function useTestServer() {
       await environment.connection.testService?.unlockTimeSkipping({});
       return new Client({ connection: environment.connection });
     },
-    /** Runs `use` while a worker with these activities polls a queue of its own. */
-    async withWorker<T>(
-      activities: Partial<Activities>,
-      use: (start: Start) => Promise<T>,
-      taskQueue = `test-${randomUUID()}`,
-    ): Promise<T> {
-      const worker = await Worker.create({
-        connection: environment.nativeConnection,
-        taskQueue,
-        activities,
-        workflowBundle: { codePath: inject("workflowBundle") },
-        sinks: spansToNobody,
-        interceptors: { activity: [translateErrors] },
-        maxHeartbeatThrottleInterval: 100,
+    withWorker,
+    /**
+     * As `withWorker`, for what can be begun again. Temporal's test server sometimes goes on believing that an activity
+     * runs which has ended, and skips no time from then on: what waits for such a one is tried once more, on a new
+     * server. Throws for whatever else does not come to its end.
+     */
+    async withPatience<T>(activities: Partial<Activities>, use: (start: Start) => Promise<T>): Promise<T> {
+      const begun: string[] = [];
+      const result = await withWorker(activities, (start) => {
+        const noted: Start = async (...given) => {
+          const handle = await start(...given);
+          begun.push(handle.workflowId);
+          return handle;
+        };
+        return Promise.race([use(noted), delay(patienceMs, standsStill, { ref: false })]);
       });
-      const start: Start = (name, input, workflowId = `repl/${randomUUID()}`) =>
-        environment.client.workflow.start<Workflows[typeof name]>(name, {
-          workflowId,
-          taskQueue,
-          args: [input] as never,
-        });
-      return worker.runUntil(() => use(start));
+      if (result !== standsStill) return result;
+      const pending = await pendingActivities(environment.client, begun);
+      const told = `${expect.getState().currentTestName}: no end after ${patienceMs / 1000} s; ${pending.join(", ")}`;
+      if (pending.length === 0 || running > 0) throw new Error(told);
+      console.warn(`${told}, and none of them runs: once more, on a new test server`);
+      await environment.teardown();
+      environment = await startTestServer();
+      return withWorker(activities, use);
     },
   };
+}
+
+/** What the server says of activities that have not ended. */
+async function pendingActivities(client: Client, workflowIds: readonly string[]): Promise<string[]> {
+  const all = await Promise.all(workflowIds.map((id) => client.workflow.getHandle(id).describe()));
+  return all.flatMap(({ raw }) =>
+    (raw.pendingActivities ?? []).map(
+      ({ activityType, state, attempt }) => `${activityType?.name}, attempt ${attempt}, state ${state}`,
+    ),
+  );
 }
 
 type Start = <Name extends keyof Workflows>(
