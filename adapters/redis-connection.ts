@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { RedisByTurns } from "./redis-by-turns.ts";
 import {
   parseClusterUrl,
   parseSentinelUrl,
@@ -21,7 +22,8 @@ export const callTimeoutMs = 2 * commandTimeoutMs;
 const maximumRedirections = 8;
 
 const pause = (failures: number) => Math.min(failures * 100, longestPauseMs);
-const common = { commandTimeout: commandTimeoutMs, socketTimeout: silenceMs } satisfies RedisOptions;
+const common = { socketTimeout: silenceMs } satisfies RedisOptions;
+const oneByOne = { ...common, commandTimeout: commandTimeoutMs } satisfies RedisOptions;
 
 /**
  * A connection that answers or fails within seconds and reconnects by itself. Commands of one turn of the
@@ -39,33 +41,11 @@ export function connectToRedis(url: string): RedisClient {
   const redis = cluster
     ? connectToCluster(cluster)
     : sentinels
-      ? new RedisByTurns({ ...options, ...bySentinels(sentinels), sentinelRetryStrategy: pause })
-      : new RedisByTurns(url, options);
+      ? new RedisByTurns(commandTimeoutMs, { ...options, ...bySentinels(sentinels), sentinelRetryStrategy: pause })
+      : new RedisByTurns(commandTimeoutMs, options, url);
   // Each command reports its own failure; without a listener the connection's would end the process.
   redis.on("error", () => {});
   return redis;
-}
-
-/**
- * Sends the commands of one turn of the event loop together. ioredis' own way of it (`enableAutoPipelining`)
- * costs twice as much as the commands: what it keeps of each outlives it until the next full collection.
- */
-class RedisByTurns extends Redis {
-  #isHolding = false;
-
-  override sendCommand(...call: Parameters<Redis["sendCommand"]>): unknown {
-    if (!this.#isHolding && this.stream) this.#hold(this.stream);
-    return super.sendCommand(...call);
-  }
-
-  #hold(stream: Redis["stream"]): void {
-    this.#isHolding = true;
-    stream.cork();
-    setImmediate(() => {
-      this.#isHolding = false;
-      stream.uncork();
-    });
-  }
 }
 
 // Without ioredis' failover detector: one that hears of the failover while the client connects ends it for good.
@@ -80,7 +60,7 @@ const identified = ({ isEncrypted, ...identity }: RedisIdentity) =>
 const origins = new WeakMap<Cluster, RedisCluster>();
 
 const nodeOptions = ({ nodes: _, ...identity }: RedisCluster) =>
-  ({ ...common, ...identified(identity) }) satisfies RedisOptions;
+  ({ ...oneByOne, ...identified(identity) }) satisfies RedisOptions;
 
 function connectToCluster(origin: RedisCluster): Cluster {
   const cluster = new Cluster([...origin.nodes], {
@@ -106,6 +86,7 @@ export async function* scanKeys(redis: RedisClient, match: string, count: number
 }
 
 const hearing = {
+  ...oneByOne,
   enableAutoPipelining: false,
   maxRetriesPerRequest: 3,
   // A failure of ioredis' own subscribing reaches nobody, and would end the process.

@@ -1,11 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
-import { cors } from "hono/cors";
 import type { Log, Logger } from "../config/logger.ts";
 import { ReplError } from "../domain/errors.ts";
 import type { PublishedTemplate } from "../domain/template.ts";
 import type { Metrics } from "./metrics.ts";
 import { commonHeaders } from "./middleware/common-headers.ts";
+import { crossOrigin } from "./middleware/cross-origin.ts";
 import { observeRequests } from "./middleware/observe-requests.ts";
 import { requireSession } from "./middleware/require-session.ts";
 import { traceRequests } from "./middleware/trace-requests.ts";
@@ -75,15 +75,14 @@ const limitsRoute = createRoute({
 /** The HTTP API, without a socket: tests call `app.request`. */
 export function createApp(options: AppOptions) {
   const app = createRoutes(createRouter());
-  app.use(commonHeaders(options));
   if (options.isTraced) app.use(traceRequests);
-  app.use(observeRequests(options.logger, options.logRequest, options.metrics));
-  const crossOrigin = cors({
-    origin: new URL(options.frontendUrl).origin,
-    credentials: true,
-    allowHeaders: ["Content-Type", "Authorization", "Idempotency-Key", "Prefer", "Last-Event-ID"],
-    exposeHeaders: ["Location", "Retry-After"],
-    maxAge: 600,
+  const addCommonHeaders = commonHeaders(options);
+  const observe = observeRequests(options.logger, options.logRequest, options.metrics);
+  const allowPages = crossOrigin(options);
+  // In one: each that Hono calls itself costs a look-up another promise.
+  app.use((c, next) => {
+    addCommonHeaders(c);
+    return observe(c, () => allowPages(c, next));
   });
   const smallBody = bodyLimit({
     maxSize: maximumBodyBytes,
@@ -91,11 +90,7 @@ export function createApp(options: AppOptions) {
       throw new ReplError("invalid", `body: at most ${maximumBodyBytes / 1024} KiB`);
     },
   });
-  // Each makes objects that a plain look-up has no use for.
-  app.use((c, next) => {
-    const inside = c.req.method === "GET" ? next : async () => void (await smallBody(c, next));
-    return c.req.header("origin") === undefined ? inside() : crossOrigin(c, inside);
-  });
+  app.on(["POST", "PUT", "PATCH", "DELETE"], "*", smallBody);
   app.use("/api/repl/*", requireSession(options));
 
   const routes = app

@@ -22,17 +22,18 @@ export function createReplReader({
     }
   }
 
-  const find = async (user: User, replId: ReplId): Promise<Repl | undefined> =>
-    (await list(user)).find(({ id }) => id === replId);
-
   return {
     list,
-    find,
+    async find(user: User, replId: ReplId): Promise<Repl | undefined> {
+      return one(replId, await list(user));
+    },
     /** Throws `not_found` also for somebody else's: nobody learns which ids exist. */
     async get(user: User, id: string): Promise<Repl> {
-      const repl = await find(user, parseReplId(id));
+      const repl = one(parseReplId(id), await list(user));
       if (!repl) throw new ReplError("not_found", "There is no such REPL.");
       return repl;
     },
   };
 }
+
+const one = (replId: ReplId, repls: readonly Repl[]): Repl | undefined => repls.find(({ id }) => id === replId);

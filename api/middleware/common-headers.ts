@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { createMiddleware } from "hono/factory";
+import type { Context } from "hono";
 import type { Env } from "../env.ts";
 
 /** What a browser must not do with an answer of an API. */
@@ -41,7 +41,7 @@ export class AnswerWithCommonHeaders<Request extends IncomingMessage> extends Se
  */
 export function commonHeaders({ isProduction }: { readonly isProduction: boolean }) {
   const common = { ...standard, ...(isProduction ? inProduction : {}) };
-  return createMiddleware<Env>((c, next) => {
+  return (c: Context<Env>): void => {
     const given = c.req.header("x-request-id");
     const requestId = given && goodRequestId.test(given) ? given : randomUUID();
     c.set("requestId", requestId);
@@ -49,6 +49,5 @@ export function commonHeaders({ isProduction }: { readonly isProduction: boolean
     const answer = c.env?.outgoing;
     if (answer instanceof AnswerWithCommonHeaders) answer.common = headers;
     else for (const [name, value] of Object.entries(headers)) c.header(name, value);
-    return next();
-  });
+  };
 }

@@ -6,8 +6,12 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { Env } from "../../../api/env.ts";
 import { AnswerWithCommonHeaders, commonHeaders } from "../../../api/middleware/common-headers.ts";
 
+const addCommonHeaders = commonHeaders({ isProduction: true });
 const app = new Hono<Env>()
-  .use(commonHeaders({ isProduction: true }))
+  .use((c, next) => {
+    addCommonHeaders(c);
+    return next();
+  })
   .get("/json", (c) => c.json({ requestId: c.get("requestId") }))
   .get("/own", (c) => c.body("own", 200, { "Cache-Control": "public, max-age=60" }))
   .get("/plain", () => new Response("plain", { headers: { "Cache-Control": "public" } }))
