@@ -29,15 +29,13 @@ const restMs = 1000;
 const failedAt = new WeakMap<RedisClient, number>();
 
 /** Runs a call to Redis; any failure is `unavailable`. */
-export async function answered<T>(redis: RedisClient, call: () => Promise<T>): Promise<T> {
-  if (Date.now() - (failedAt.get(redis) ?? 0) < restMs) throw away(undefined);
-  try {
-    return await (redis instanceof Cluster ? withinTime(callTimeoutMs, call) : call());
-  } catch (error) {
+export function answered<T>(redis: RedisClient, call: () => Promise<T>): Promise<T> {
+  if (Date.now() - (failedAt.get(redis) ?? 0) < restMs) return Promise.reject(away(undefined));
+  return (redis instanceof Cluster ? withinTime(callTimeoutMs, call) : call()).catch((error: unknown) => {
     // An answer that refuses is an answer.
     if (!(error instanceof Error && error.name === "ReplyError")) failedAt.set(redis, Date.now());
     throw away(error);
-  }
+  });
 }
 
 function away(cause: unknown): ReplError {

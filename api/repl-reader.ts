@@ -13,14 +13,11 @@ export function createReplReader({
   readonly readTruth: ReadTruth;
 }) {
   /** Newest first. The same array again as long as nothing has changed. */
-  async function list(user: User): Promise<readonly Repl[]> {
-    try {
-      return await directory.list(user.id);
-    } catch (error) {
+  const list = (user: User): Promise<readonly Repl[]> =>
+    directory.list(user.id).catch(async (error: unknown) => {
       if (!(error instanceof ReplError && error.code === "unavailable")) throw error;
       return (await readTruth(user.id)).map(replFrom).sort(byCreation);
-    }
-  }
+    });
 
   return {
     list,

@@ -16,7 +16,7 @@ import { ratio, rowPrinter, type BenchOptions, type Row } from "./rows.ts";
 /** For the memory: enough for a leak of a few bytes a request to be seen. */
 const manyRequests = 500_000;
 /** An odd number, so that one is in the middle. */
-const turns = 5;
+const turns = 7;
 
 /** The look-ups of one API process under load from another process, beside what Hono alone does in the same run. */
 export async function benchApi({ environment, rounds }: BenchOptions, print: (row: Row) => void): Promise<void> {

@@ -16,7 +16,7 @@ export function observeRequests(logger: Logger, logRequest: Log, metrics: Metric
     const { status } = c.res;
     const route = routePath(c, -1);
     metrics.countRequest(method, route, status, durationMs / 1000);
-    if (isProbe(path) && status < 400) return;
+    if (isProbe(route) && status < 400) return;
     logRequest({
       event: "request",
       method,
