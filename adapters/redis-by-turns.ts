@@ -24,7 +24,7 @@ export class RedisByTurns extends Redis {
   }
 
   #beginTurn(): Command[] {
-    const { stream } = this as { readonly stream: Redis["stream"] | undefined };
+    const { stream } = this;
     const turn: Command[] = [];
     stream?.cork();
     setImmediate(() => {

@@ -22,8 +22,6 @@ export const callTimeoutMs = 2 * commandTimeoutMs;
 const maximumRedirections = 8;
 
 const pause = (failures: number) => Math.min(failures * 100, longestPauseMs);
-const common = { socketTimeout: silenceMs } satisfies RedisOptions;
-const oneByOne = { ...common, commandTimeout: commandTimeoutMs } satisfies RedisOptions;
 
 /**
  * A connection that answers or fails within seconds and reconnects by itself. Commands of one turn of the
@@ -31,7 +29,7 @@ const oneByOne = { ...common, commandTimeout: commandTimeoutMs } satisfies Redis
  */
 export function connectToRedis(url: string): RedisClient {
   const options = {
-    ...common,
+    socketTimeout: silenceMs,
     maxRetriesPerRequest: 1,
     retryStrategy: pause,
     // A server that became a replica is left for the one that took its place.
@@ -60,7 +58,7 @@ const identified = ({ isEncrypted, ...identity }: RedisIdentity) =>
 const origins = new WeakMap<Cluster, RedisCluster>();
 
 const nodeOptions = ({ nodes: _, ...identity }: RedisCluster) =>
-  ({ ...oneByOne, ...identified(identity) }) satisfies RedisOptions;
+  ({ commandTimeout: commandTimeoutMs, socketTimeout: silenceMs, ...identified(identity) }) satisfies RedisOptions;
 
 function connectToCluster(origin: RedisCluster): Cluster {
   const cluster = new Cluster([...origin.nodes], {
@@ -86,7 +84,7 @@ export async function* scanKeys(redis: RedisClient, match: string, count: number
 }
 
 const hearing = {
-  ...oneByOne,
+  commandTimeout: commandTimeoutMs,
   enableAutoPipelining: false,
   maxRetriesPerRequest: 3,
   // A failure of ioredis' own subscribing reaches nobody, and would end the process.

@@ -1,4 +1,4 @@
-import { type Context, type Next } from "hono";
+import type { Context, Next } from "hono";
 import { cors } from "hono/cors";
 
 /** CORS for the front end's pages. A request of no page passes as it is: `cors` makes objects that it has no use for. */

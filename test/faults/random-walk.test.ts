@@ -1,7 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@temporalio/client";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { withinTime } from "../../adapters/within-time.ts";
 import { createReplWorkflows, type ReplWorkflows } from "../../api/repl-workflows.ts";
 import type { Activities } from "../../activities/index.ts";
 import type { StartInput } from "../../activities/inputs.ts";
@@ -138,8 +138,9 @@ describe("a random walk", () => {
 
   /** A command takes milliseconds, but for the test server's fault that test/workflows/environment.ts tells of. */
   async function atRest(person: Person, action: Action, work: Promise<void>): Promise<void> {
-    const over = new AbortController();
-    const late = delay(patienceMs, undefined, { signal: over.signal }).then(
+    await withinTime(
+      patienceMs,
+      () => work,
       async () => {
         const history = await client.workflow.getHandle(workflowIdOf(person.input.repl.id)).fetchHistory();
         const events = (history.events ?? []).map(
@@ -148,9 +149,7 @@ describe("a random walk", () => {
         );
         throw new Error(`${action} does not come to an end: ${events.join(" | ")}`);
       },
-      () => {},
     );
-    await Promise.race([work, late]).finally(() => over.abort());
   }
 
   async function act(workflows: ReplWorkflows, person: Person, action: Action): Promise<void> {

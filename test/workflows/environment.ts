@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { Client, type WorkflowFailedError, type WorkflowHandle } from "@temporalio/client";
 import { TestWorkflowEnvironment } from "@temporalio/testing";
 import { DefaultLogger, Runtime, Worker, type ActivityInterceptorsFactory } from "@temporalio/worker";
 import { afterAll, beforeAll, expect, inject } from "vitest";
+import { withinTime } from "../../adapters/within-time.ts";
 import { toFailure } from "../../activities/failure.ts";
 import type { Activities } from "../../activities/index.ts";
 import { spansToNobody } from "../../worker/create-worker.ts";
@@ -98,19 +98,22 @@ export function useTestServer() {
      */
     async withPatience<T>(activities: Partial<Activities>, use: (start: Start) => Promise<T>): Promise<T> {
       const begun: string[] = [];
+      async function requireFaultOfServer(): Promise<typeof standsStill> {
+        const pending = await pendingActivities(environment.client, begun);
+        const told = `${expect.getState().currentTestName}: no end after ${patienceMs / 1000} s; ${pending.join(", ")}`;
+        if (pending.length === 0 || running > 0) throw new Error(told);
+        console.warn(`${told}, and none of them runs: once more, on a new test server`);
+        return standsStill;
+      }
       const result = await withWorker(activities, (start) => {
         const noted: Start = async (...given) => {
           const handle = await start(...given);
           begun.push(handle.workflowId);
           return handle;
         };
-        return Promise.race([use(noted), delay(patienceMs, standsStill, { ref: false })]);
+        return withinTime(patienceMs, () => use(noted), requireFaultOfServer);
       });
       if (result !== standsStill) return result;
-      const pending = await pendingActivities(environment.client, begun);
-      const told = `${expect.getState().currentTestName}: no end after ${patienceMs / 1000} s; ${pending.join(", ")}`;
-      if (pending.length === 0 || running > 0) throw new Error(told);
-      console.warn(`${told}, and none of them runs: once more, on a new test server`);
       await environment.teardown();
       environment = await startTestServer();
       return withWorker(activities, use);
