@@ -2,6 +2,7 @@ import { createApplyManifests, createRemoveResources } from "./apply-manifests.t
 import { createClaimSession } from "./claim-session.ts";
 import { createCopyTemplate, createRemoveFiles, createRemoveNewFiles } from "./copy-template.ts";
 import { createFindSession } from "./find-session.ts";
+import { fenced, withLeases } from "./lease.ts";
 import type { Ports } from "./ports.ts";
 import { createPruneSaves } from "./prune-saves.ts";
 import { createPublishSession, createWithdrawSession } from "./publish-session.ts";
@@ -20,9 +21,16 @@ import { createWaitUntilReady } from "./wait-until-ready.ts";
 
 export type Activities = ReturnType<typeof createActivities>;
 
-/** All side effects of the workflows, bound to what they speak to. */
-export function createActivities(ports: Ports) {
-  return {
+/** All side effects of the workflows, bound to what they speak to. Each runs with a lease, and changes nothing without it. */
+export function createActivities(unfenced: Ports) {
+  const ports: Ports = {
+    ...unfenced,
+    store: fenced(unfenced.store),
+    registry: fenced(unfenced.registry),
+    cluster: fenced(unfenced.cluster),
+    directory: fenced(unfenced.directory),
+  };
+  return withLeases({
     reserveRepl: createReserveRepl(ports),
     reserveSession: createReserveSession(ports),
     releaseRepl: createReleaseRepl(ports),
@@ -43,5 +51,5 @@ export function createActivities(ports: Ports) {
     reviewSessions: createReviewSessions(ports),
     reviewRemains: createReviewRemains(ports),
     pruneOldSaves: createPruneSaves(ports),
-  };
+  });
 }

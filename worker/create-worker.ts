@@ -6,7 +6,6 @@ import type { Logger } from "../config/logger.ts";
 import { taskQueue } from "../domain/naming.ts";
 import type { ReplEvents } from "../domain/ports.ts";
 import { createActivityInterceptor } from "./activity-interceptor.ts";
-import { createHeartbeatInterceptor } from "./heartbeat-interceptor.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { versioningOf } from "./releases.ts";
 
@@ -45,7 +44,7 @@ export function createWorker({
     // A plugin that traces has its own in this place.
     sinks: spansToNobody,
     workerDeploymentOptions: versioningOf(config.BUILD_ID),
-    interceptors: { activity: [createHeartbeatInterceptor(), createActivityInterceptor(logger, events, metrics)] },
+    interceptors: { activity: [createActivityInterceptor(logger, events, metrics)] },
     maxConcurrentActivityTaskExecutions: config.MAX_ACTIVITIES,
     maxTaskQueueActivitiesPerSecond: config.MAX_ACTIVITIES_PER_SECOND,
     // Heartbeats carry a cancellation back: a close while starting should not wait for the default of 8 s.

@@ -5,7 +5,7 @@ import type { Activities } from "../activities/index.ts";
 
 const retry = { initialInterval: "200 milliseconds", backoffCoefficient: 2, maximumInterval: "1 minute" } as const;
 
-/** The worker beats for every step (worker/heartbeat-interceptor.ts): one that is gone is noticed within this. */
+/** The worker beats for every step (activities/lease.ts): one that is gone is noticed within this. */
 const heartbeatTimeout = "10 seconds";
 
 /** Steps of a start: bounded, because somebody waits and everything can be undone. */

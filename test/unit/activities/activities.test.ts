@@ -218,6 +218,7 @@ describe("activities", () => {
     activities = createActivities({ ...fakes.ports, cluster, probe: async () => false });
     const last = new MockActivityEnvironment({
       scheduledTimestampMs: Date.now() - 480_000,
+      startToCloseTimeoutMs: 540_000,
       heartbeatDetails: "no pod: exceeded quota",
     });
     await expect(last.run(activities.waitUntilReady, { session })).rejects.toThrow("480 s: no pod: exceeded quota");
@@ -228,7 +229,10 @@ describe("activities", () => {
     await activities.applyManifests(input);
     activities = createActivities({ ...fakes.ports, probe: async () => false });
     const after = (seconds: number) =>
-      new MockActivityEnvironment({ scheduledTimestampMs: Date.now() - seconds * 1000 });
+      new MockActivityEnvironment({
+        scheduledTimestampMs: Date.now() - seconds * 1000,
+        startToCloseTimeoutMs: 540_000,
+      });
     const [patient, late] = [after(450), after(480)];
     let isOver = false;
     const waiting = patient
