@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { ReplError } from "../domain/errors.ts";
-import type { FilePart, FileStore, PutCondition, StoredObject } from "../domain/ports.ts";
+import type { FilePart, FileStore, ObjectFacts, PutCondition, StoredObject } from "../domain/ports.ts";
 import type { HttpAnswer } from "./http-client.ts";
 import { createS3Requests, textOf, type AccessKeys, type S3Options } from "./s3-requests.ts";
 
@@ -32,6 +32,13 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
     const answer = await s3.expect({ method: "HEAD", key, query: { versionId: version }, headers }, 200);
     await answer.dump();
     return answer.header("x-amz-checksum-sha256");
+  }
+
+  /** A HEAD has no body that could say whose 404 it is, so a GET of one byte is asked, which has. */
+  async function requireAbsence(key: string, version: string | undefined): Promise<void> {
+    const request = { method: "GET", key, headers: { range: "bytes=0-0" }, ...versionQuery(version) } as const;
+    const answer = await s3.expect(request, 400, 404);
+    requireNoVersion(key, answer, await answer.text());
   }
 
   async function uploadPart(key: string, upload: string, number: number, { bytes, sha256 }: FilePart): Promise<string> {
@@ -111,6 +118,22 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
       return undefined;
     },
 
+    async head(key, version): Promise<ObjectFacts | undefined> {
+      const headers = { "x-amz-checksum-mode": "ENABLED" };
+      const answer = await s3.expect({ method: "HEAD", key, headers, ...versionQuery(version) }, 200, 400, 404);
+      await answer.dump();
+      if (answer.status !== 200) {
+        await requireAbsence(key, version);
+        return undefined;
+      }
+      const sizeBytes = Number(answer.header("content-length") ?? Number.NaN);
+      if (!Number.isSafeInteger(sizeBytes))
+        throw new ReplError("unavailable", `HEAD ${key}: the object store does not say how big it is`);
+      const checksum = answer.header("x-amz-checksum-sha256");
+      const sha256 = checksum && isOfParts(checksum) ? undefined : checksum && hexOf(checksum);
+      return { ...storedOf(answer), sizeBytes, ...(sha256 ? { sha256 } : {}) };
+    },
+
     async getStream(key, version) {
       const answer = await s3.expect({ method: "GET", key, ...versionQuery(version) }, 200, 404, 400);
       if (answer.status === 200) return answer.body;
@@ -126,8 +149,7 @@ export function createS3FileStore(options: S3Options, currentKeys?: () => Promis
         throw new ReplError("unavailable", `copy ${fromKey}: ${textOf(text, "Code") ?? "the store did not finish it"}`);
       const stored = { etag: etagIn(text), version: storedOf(answer).version };
       const checksum = sha256 && (textOf(text, "ChecksumSHA256") ?? (await readChecksum(toKey, stored.version)));
-      // That of a file stored in parts is made of its parts' checksums, and says nothing of the whole.
-      if (sha256 && checksum !== base64Of(sha256) && !/-\d+$/.test(checksum ?? ""))
+      if (sha256 && checksum !== base64Of(sha256) && !isOfParts(checksum ?? ""))
         throw new ReplError("unavailable", `copy ${fromKey}: the copy's checksum is ${checksum ?? "missing"}`);
       return stored;
     },
@@ -176,6 +198,15 @@ function requireNoVersion(key: string, answer: HttpAnswer, text: string): void {
 function conditionHeaders(condition: PutCondition | undefined): Record<string, string> {
   if (!condition) return {};
   return "ifMatch" in condition ? { "if-match": condition.ifMatch } : { "if-none-match": "*" };
+}
+
+/** Such a checksum is made of its parts' checksums, and says nothing of the whole. */
+function isOfParts(checksum: string): boolean {
+  return /-\d+$/.test(checksum);
+}
+
+function hexOf(base64: string): string {
+  return Buffer.from(base64, "base64").toString("hex");
 }
 
 function base64Of(hex: string): string {

@@ -18,6 +18,12 @@ export interface StoredObject {
   readonly version: string;
 }
 
+export interface ObjectFacts extends StoredObject {
+  readonly sizeBytes: number;
+  /** Hex; where the store knows that of the whole. Of an object stored in parts it does not. */
+  readonly sha256?: string;
+}
+
 export type PutCondition = { readonly ifNoneMatch: true } | { readonly ifMatch: string };
 
 /**
@@ -35,6 +41,8 @@ export interface FileStore {
   putParts(key: string, parts: AsyncIterable<FilePart>): Promise<StoredObject>;
   /** Undefined when there is no such object or version. */
   getText(key: string, version?: string): Promise<(StoredObject & { readonly text: string }) | undefined>;
+  /** What is known of an object without its bytes; undefined when there is no such object or version. */
+  head(key: string, version?: string): Promise<ObjectFacts | undefined>;
   /** The bytes of one version; undefined when there is none. */
   getStream(key: string, version: string): Promise<AsyncIterable<Uint8Array> | undefined>;
   /**

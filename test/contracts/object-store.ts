@@ -72,6 +72,9 @@ export function describeObjectStore(makeStore: () => ObjectStore): void {
       };
       const { version } = await store.putParts(`${prefix}parts`, parts());
       expect((await bytesOf(await store.getStream(`${prefix}parts`, version)))?.equals(whole)).toBe(true);
+      const facts = await store.head(`${prefix}parts`, version);
+      expect(facts).toMatchObject({ version, sizeBytes: whole.byteLength });
+      expect([undefined, sha256(whole)]).toContain(facts?.sha256);
     });
 
     it("keeps nothing of a file whose parts do not all come", async () => {
@@ -103,6 +106,20 @@ export function describeObjectStore(makeStore: () => ObjectStore): void {
       await store.putText(`${prefix}long`, "begin, and much more");
       expect(await store.getHead(`${prefix}long`, 5)).toBe("begin");
       expect(await store.getHead(`${prefix}never`, 5)).toBeUndefined();
+    });
+
+    it("knows size and checksum of an object without its bytes, and undefined where nothing is", async () => {
+      const key = `${prefix}known ü`;
+      const [older, newer] = [Buffer.from("older bytes"), Buffer.alloc(0)];
+      const first = await store.putFile(key, older, sha256(older));
+      const second = await store.putFile(key, newer, sha256(newer));
+      expect(await store.head(key, first.version)).toEqual({ ...first, sizeBytes: 11, sha256: sha256(older) });
+      expect(await store.head(key)).toEqual({ ...second, sizeBytes: 0, sha256: sha256(newer) });
+      await store.remove([key]);
+      expect(await store.head(key)).toBeUndefined();
+      expect(await store.head(key, first.version)).toMatchObject({ sha256: sha256(older) });
+      expect(await store.head(key, "no-such-version")).toBeUndefined();
+      expect(await store.head(`${prefix}never`)).toBeUndefined();
     });
 
     it("holds every key that a path can become", async () => {

@@ -5,6 +5,8 @@ import type { ObjectStore, PutCondition, StoredObject } from "../../domain/ports
 
 interface Version extends StoredObject {
   readonly body: Buffer;
+  /** Only of what was stored under it, as in S3. */
+  readonly sha256?: string | undefined;
   readonly modifiedAt: Date;
   /** A delete marker hides what is below it. */
   readonly isMarker: boolean;
@@ -30,13 +32,16 @@ export function createFakeObjectStore() {
     if (error) throw error;
   };
 
-  function put(key: string, body: Buffer, condition?: PutCondition): StoredObject {
+  function put(key: string, body: Buffer, condition?: PutCondition, sha256?: string): StoredObject {
     const existing = current(key);
     if (condition && "ifNoneMatch" in condition && existing) throw new ReplError("conflict", `${key} exists`);
     if (condition && "ifMatch" in condition && existing?.etag !== condition.ifMatch)
       throw new ReplError("conflict", `${key} has changed`);
     const stored = { etag: createHash("md5").update(body).digest("hex"), version: `v${++counter}` };
-    objects.set(key, [...(objects.get(key) ?? []), { ...stored, body, modifiedAt: new Date(), isMarker: false }]);
+    objects.set(key, [
+      ...(objects.get(key) ?? []),
+      { ...stored, body, sha256, modifiedAt: new Date(), isMarker: false },
+    ]);
     if (loss?.("put", key)) throw new ReplError("unavailable", `${key}: the answer was lost`);
     return stored;
   }
@@ -58,12 +63,24 @@ export function createFakeObjectStore() {
       const bytes = Buffer.from(body);
       if (createHash("sha256").update(bytes).digest("hex") !== sha256)
         throw new ReplError("unavailable", `${key}: checksum differs`);
-      return put(key, bytes);
+      return put(key, bytes, undefined, sha256);
     },
     async getText(key, version) {
       check("get", key);
       const object = find(key, version);
       return object && { etag: object.etag, version: object.version, text: object.body.toString("utf8") };
+    },
+    async head(key, version) {
+      check("head", key);
+      const object = find(key, version);
+      return (
+        object && {
+          etag: object.etag,
+          version: object.version,
+          sizeBytes: object.body.byteLength,
+          ...(object.sha256 ? { sha256: object.sha256 } : {}),
+        }
+      );
     },
     async getStream(key, version) {
       check("get", key);
@@ -76,7 +93,7 @@ export function createFakeObjectStore() {
       if (!object) throw new ReplError("not_found", `${fromKey}: nothing there`);
       if (sha256 && createHash("sha256").update(object.body).digest("hex") !== sha256)
         throw new ReplError("unavailable", `copy ${fromKey}: checksum differs`);
-      return put(toKey, object.body);
+      return put(toKey, object.body, undefined, object.sha256);
     },
     async list(prefix) {
       check("list", prefix);
