@@ -1,5 +1,6 @@
 import { Context } from "@temporalio/activity";
 import { ReplError } from "../domain/errors.ts";
+import type { ReplRecord } from "../domain/repl.ts";
 import { sessionObjects } from "../manifests/session-objects.ts";
 import type { RemoveResourcesInput, StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -12,19 +13,35 @@ export function createApplyManifests({ cluster, credentials, runnerTokenFor, set
     if (running && running.id !== session.id)
       throw new ReplError("conflict", "Another session of this REPL is running.");
     const plan = { repl, session, template, ticketKey, runnerToken: runnerTokenFor(session) };
-    await cluster.apply(sessionObjects(plan, keys, settings));
+    await cluster.applySession(session, sessionObjects(plan, keys, settings));
   };
 }
 
 /** A pod ends in two seconds. Of one whose node is lost nobody hears any more. */
 const longestEndMs = 30_000;
 
-/** Removes this session's objects, and no other's. May be repeated. */
-export function createRemoveResources({ cluster }: Ports) {
-  return async ({ session, untilGone }: RemoveResourcesInput): Promise<void> => {
+/**
+ * Ends a session: it is the writer no more, so that no late attempt brings it to life again, and then its objects are
+ * removed, and no other's. An undo leaves alone what its owner has been let into: there may be work in it that no save
+ * has. May be repeated.
+ */
+export function createRemoveResources({ cluster, registry }: Ports) {
+  return async ({ session, untilGone, isUndo }: RemoveResourcesInput): Promise<void> => {
+    const { id, userId, replId } = session;
+    const isOver = ({ sessionId, endedSession }: ReplRecord) => sessionId !== id || endedSession === id;
+    const isLetIn = (record: ReplRecord) => isUndo === true && record.lastOpenedSession === id && !isOver(record);
+    const record = await registry
+      .update(userId, replId, (now) => (isOver(now) || isLetIn(now) ? now : { ...now, endedSession: id }))
+      .catch(ignoreMissing);
+    if (record && isLetIn(record)) return;
     await cluster.remove(session);
     if (!untilGone) return;
     const { cancellationSignal } = Context.current();
     await cluster.waitUntilGone(session, AbortSignal.any([cancellationSignal, AbortSignal.timeout(longestEndMs)]));
   };
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (error instanceof ReplError && error.code === "not_found") return undefined;
+  throw error;
 }

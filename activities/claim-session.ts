@@ -1,24 +1,54 @@
 import { ReplError } from "../domain/errors.ts";
-import type { Session } from "../domain/repl.ts";
+import type { ReplRecord, Session } from "../domain/repl.ts";
 import type { StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
 /**
  * Finds the session that runs already (its pod may hold work that no save has), or makes this one the only
  * writer of the REPL's files. Returns the session to go on with. Throws `not_found` when the REPL is gone, `conflict`
- * when its deletion has begun. May be repeated.
+ * when its deletion has begun, `unavailable` when a session still runs that another one has superseded. May be repeated.
  */
-export function createClaimSession({ registry, cluster }: Ports) {
+export function createClaimSession({ registry, cluster, directory }: Ports) {
   return async ({ repl, session }: StartInput): Promise<Session> => {
-    const [running, isBeingDeleted] = await Promise.all([
+    // Read before the cluster is looked at: whoever becomes the writer after that look is not superseded by it.
+    const seen = await registry.read(repl.owner.id, repl.id);
+    if (!seen) throw new ReplError("not_found", "There is no such REPL.");
+    const [running, deletion] = await Promise.all([
       cluster.findSession(repl.id),
-      registry.hasDeletion(repl.owner.id, repl.id),
+      registry.findDeletion(repl.owner.id, repl.id),
     ]);
-    if (isBeingDeleted) throw new ReplError("conflict", "This REPL is being deleted.");
+    if (deletion) throw new ReplError("conflict", "This REPL is being deleted.");
     if (running && running.userId !== session.userId)
       throw new ReplError("conflict", "The cluster runs this REPL for somebody else.");
+    if (running && isSuperseded(seen, running.id))
+      throw new ReplError(
+        "unavailable",
+        "An earlier session of this REPL still runs, although another one has written since. What it holds is saved aside within minutes; then this REPL opens again.",
+      );
     const writer = running ? { id: running.id, replId: running.replId, userId: running.userId } : session;
-    await registry.update(repl.owner.id, repl.id, (record) => ({ ...record, sessionId: writer.id }));
+    await registry.update(repl.owner.id, repl.id, (record) => makeWriter(record, seen, writer.id));
+    if (!running) await clearStaleMark();
     return writer;
+
+    /** A close that ended while the look-ups were away has left its mark there, and nobody else is at work on this REPL. */
+    async function clearStaleMark(): Promise<void> {
+      const marked = await directory.activeSession(repl.owner.id, repl.id).catch(() => undefined);
+      if (marked && marked.id !== session.id)
+        await directory.withdraw({ id: marked.id, replId: repl.id, userId: repl.owner.id }, {});
+    }
   };
+}
+
+/** The record with another writer, by compare-and-set: an attempt that is slower than its successors changes nothing. */
+export function makeWriter(record: ReplRecord, seen: ReplRecord, sessionId: string): ReplRecord {
+  const { endedSession, ...rest } = record;
+  if (record.sessionId === sessionId && endedSession !== sessionId) return record;
+  if (record.createdAt !== seen.createdAt || record.sessionId !== seen.sessionId || endedSession !== seen.endedSession)
+    throw new ReplError("unavailable", "Another session of this REPL has begun or ended at the same time.");
+  return { ...rest, sessionId };
+}
+
+/** Whether another session has restored the files since; what this one would save is older than what is there. */
+function isSuperseded({ sessionId, restored }: ReplRecord, running: string): boolean {
+  return sessionId !== running && restored !== undefined && restored.sessionId !== running;
 }

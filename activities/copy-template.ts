@@ -2,8 +2,18 @@ import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
 import { readSave } from "../domain/read-save.ts";
-import { createManifest, parseSaveManifest, summarize, writeSaveManifest, type SaveEntry } from "../domain/save.ts";
+import {
+  createManifest,
+  parseSaveManifest,
+  summarize,
+  writeSaveManifest,
+  type FileEntry,
+  type SaveEntry,
+} from "../domain/save.ts";
+import { purge } from "../domain/purge.ts";
+import type { ReplRecord } from "../domain/repl.ts";
 import type { ReplInput, StartInput } from "./inputs.ts";
+import { currentAttempt, currentRun } from "./lease.ts";
 import type { Ports } from "./ports.ts";
 
 const concurrentCopies = 32;
@@ -34,17 +44,22 @@ export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "r
     // Of a run that was reset: what has happened since is not its to change.
     if (existing && existing.sessionId !== session.id)
       throw new ReplError("conflict", "Another session of this REPL has been opened since.");
+    if (existing?.endedSession === session.id)
+      throw new ReplError("conflict", "This REPL has been closed since it was created. Open it.");
     if (existing) return;
+    const key = objectKey.save(repl.id, 1);
+    const isRetry = currentAttempt() > 1;
+    // That of an earlier attempt, which is replaced, unless another attempt does so first.
+    const before = isRetry ? await store.getText(key) : undefined;
+    const kept = isRetry ? await keptCopies(input) : async () => undefined;
     const entries = await mapConcurrently(
       await entriesOf(input),
       { items: concurrentCopies },
       async (entry): Promise<SaveEntry> => {
         if (entry.type !== "file") return entry;
-        const key = keyInNew(entry.key, entry.path, input);
-        const copied = await store.copy(entry.key, key, entry).catch((error: unknown) => {
-          throw new ReplError("unavailable", `${entry.path} cannot be copied: ${messageOf(error)}`, { cause: error });
-        });
-        return { ...entry, key, version: copied.version };
+        const target = keyInNew(entry.key, entry.path, input);
+        const version = (await kept(target, entry)) ?? (await copy(entry, target));
+        return { ...entry, key: target, version };
       },
     );
     const manifest = createManifest(
@@ -60,9 +75,35 @@ export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "r
       },
       entries,
     );
-    const written = await store.putText(objectKey.save(repl.id, 1), writeSaveManifest(manifest));
-    await registry.create({ ...repl, sessionId: session.id, lastSave: summarize(manifest, written.version) });
+    const condition = before ? { ifMatch: before.etag } : ({ ifNoneMatch: true } as const);
+    const written = await store.putText(key, writeSaveManifest(manifest), condition).catch(tryAgainOnConflict);
+    const lastSave = summarize(manifest, written.version);
+    await registry.create({ ...repl, madeBy: currentRun(), sessionId: session.id, lastSave });
   };
+
+  async function copy({ key, path, ...entry }: FileEntry, target: string): Promise<string> {
+    const copied = await store.copy(key, target, entry).catch((error: unknown) => {
+      throw new ReplError("unavailable", `${path} cannot be copied: ${messageOf(error)}`, { cause: error });
+    });
+    return copied.version;
+  }
+
+  /** What an earlier attempt has copied is not copied again: a long copy goes on where the one before ended. */
+  async function keptCopies({ repl }: StartInput) {
+    const prefixes = [objectKey.workspace(repl.owner, repl.id), objectKey.oddFiles(repl.id)];
+    const keys = new Set((await Promise.all(prefixes.map((prefix) => store.list(prefix)))).flat());
+    return async (key: string, { sha256, sizeBytes }: FileEntry): Promise<string | undefined> => {
+      const found = keys.has(key) ? await store.head(key) : undefined;
+      return found?.sha256 === sha256 && found.sizeBytes === sizeBytes ? found.version : undefined;
+    };
+  }
+}
+
+/** Another attempt of the same create was between: the next one sees what it has done. */
+function tryAgainOnConflict(error: unknown): never {
+  if (error instanceof ReplError && error.code === "conflict")
+    throw new ReplError("unavailable", "Another attempt of this create writes its first save.", { cause: error });
+  throw error;
 }
 
 /** A path that no key can express lies under its digest, there as here. */
@@ -74,33 +115,43 @@ function keyInNew(key: string, path: string, { repl, copyOf }: StartInput): stri
 }
 
 /**
- * Undoes {@link createCopyTemplate}: removes the files of a REPL that was never opened. One that its owner has
- * once been told of is left alone, whatever run asks. May be repeated.
+ * Undoes {@link createCopyTemplate}: removes the files of a REPL that was never opened, and leaves a tombstone by which
+ * an attempt that is slower is refused. One that its owner has once been told of is left alone, and so is one that
+ * another run made. May be repeated.
  */
-export function createRemoveNewFiles(ports: Ports) {
-  const removeFiles = createRemoveFiles(ports);
+export function createRemoveNewFiles({ store, registry }: Ports) {
   return async ({ repl, session }: StartInput): Promise<void> => {
-    const record = await ports.registry.read(repl.owner.id, repl.id);
-    if (record && (record.lastOpenedAt || record.createdAt !== repl.createdAt || record.sessionId !== session.id))
-      return;
-    const id = { replId: repl.id, owner: repl.owner };
-    await ports.registry.noteDeletion(id);
-    await removeFiles(id);
+    const { owner, createdAt } = repl;
+    const run = currentRun();
+    const isOurs = ({ lastOpenedAt, sessionId, madeBy = run }: ReplRecord) =>
+      !lastOpenedAt && sessionId === session.id && madeBy === run;
+    const record = await registry.read(owner.id, repl.id);
+    if (record && (record.createdAt !== createdAt || !isOurs(record))) return;
+    const deletion = { replId: repl.id, owner, createdAt };
+    await registry.noteDeletion(deletion);
+    if (await registry.bury({ ...deletion, run }, isOurs)) await purgeFiles(store, deletion);
+    await registry.endDeletion(owner.id, repl.id);
   };
 }
 
 /**
  * Removes the record of a REPL, with which it no longer exists, then all files and saves, and last the note that it
- * is being deleted, by which the reconciler finds a removal that was interrupted. May be repeated.
+ * is being deleted, by which the reconciler finds a removal that was interrupted. Without that note nothing is removed,
+ * and neither is another REPL of the same id. May be repeated.
  */
 export function createRemoveFiles({ store, registry }: Ports) {
   return async ({ replId, owner }: ReplInput): Promise<void> => {
-    await registry.remove(owner.id, replId);
-    await Promise.all([
-      store.purge(objectKey.workspace(owner, replId)),
-      store.purge(objectKey.oddFiles(replId)),
-      store.purge(objectKey.saves(replId)),
-    ]);
+    const noted = await registry.findDeletion(owner.id, replId);
+    if (!noted) return;
+    const record = await registry.read(owner.id, replId);
+    const createdAt = noted.createdAt ?? record?.createdAt;
+    const isOther = createdAt !== undefined && !(await registry.bury({ replId, owner, createdAt }));
+    if (!isOther) await purgeFiles(store, { replId, owner });
     await registry.endDeletion(owner.id, replId);
   };
+}
+
+async function purgeFiles(store: Ports["store"], { replId, owner }: ReplInput): Promise<void> {
+  for (const prefix of [objectKey.workspace(owner, replId), objectKey.oddFiles(replId), objectKey.saves(replId)])
+    await purge(store, prefix);
 }

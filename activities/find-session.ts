@@ -14,7 +14,10 @@ export function createFindSession({ cluster, directory, registry }: Ports) {
     state,
     reason,
   }: ReplInput & { readonly state: SessionState; readonly reason?: string }): Promise<Session | undefined> => {
-    if (state === "deleting") await registry.noteDeletion({ replId, owner });
+    if (state === "deleting") {
+      const record = await registry.read(owner.id, replId);
+      await registry.noteDeletion({ replId, owner, ...(record ? { createdAt: record.createdAt } : {}) });
+    }
     const running = await cluster.findSession(replId);
     if (running) {
       const session = { id: running.id, replId, userId: running.userId };

@@ -11,6 +11,8 @@ export interface SessionInput {
 export interface RemoveResourcesInput extends SessionInput {
   /** Waits until the pod has ended: what is removed after it must not be saved once more by it. */
   readonly untilGone?: boolean;
+  /** Of a start that failed: a session that its owner has been let into stays. */
+  readonly isUndo?: boolean;
 }
 
 /** What a start of a REPL is about; the same for a create and an open. */

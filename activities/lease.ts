@@ -18,6 +18,8 @@ const streams = new Set<PropertyKey>(["listVersions", "marks"]);
 export interface Lease {
   /** The workflow run that the attempt acts for. */
   readonly runId: string;
+  /** Counts from 1. */
+  readonly attempt: number;
   /** Throws when the attempt was cancelled, `unavailable` when its lease is lost. */
   require(): void;
 }
@@ -26,6 +28,10 @@ const leases = new AsyncLocalStorage<Lease>();
 
 /** Undefined outside of an activity. */
 export const currentLease = (): Lease | undefined => leases.getStore();
+
+/** The workflow run that the current attempt acts for. */
+export const currentRun = (): string => currentLease()?.runId ?? "";
+export const currentAttempt = (): number => currentLease()?.attempt ?? 1;
 
 /**
  * The same activities, each of which holds a lease while it runs: it tells the server every two seconds that its worker
@@ -69,6 +75,7 @@ async function holdLease(run: () => unknown): Promise<unknown> {
   });
   const lease: Lease = {
     runId: workflowExecution?.runId ?? "",
+    attempt: context.info.attempt,
     require() {
       look();
       cancellationSignal.throwIfAborted();

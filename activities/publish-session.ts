@@ -1,3 +1,4 @@
+import { ReplError } from "../domain/errors.ts";
 import { accessUrl } from "../domain/naming.ts";
 import type { Place, ReplDirectory } from "../domain/ports.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
@@ -6,7 +7,8 @@ import type { Ports } from "./ports.ts";
 
 /**
  * Notes the opening in the registry and tells the look-ups that the session answers at `url`. Throws
- * `quota_exceeded` when the look-ups were flushed since the place was taken and others hold it now. May be repeated.
+ * `quota_exceeded` when the look-ups were flushed since the place was taken and others hold it now, `conflict` when the
+ * session is not the writer (any more). May be repeated.
  */
 export function createPublishSession({ directory, registry, limits }: Ports) {
   return async ({
@@ -15,10 +17,11 @@ export function createPublishSession({ directory, registry, limits }: Ports) {
     place,
   }: SessionInput & { readonly url: string; readonly place: Place }): Promise<void> => {
     const openedAt = new Date().toISOString();
-    const repl = await registry.update(session.userId, session.replId, (record) => ({
-      ...record,
-      lastOpenedAt: openedAt,
-    }));
+    const repl = await registry.update(session.userId, session.replId, (record) => {
+      if (record.sessionId !== session.id || record.endedSession === session.id)
+        throw new ReplError("conflict", "This session has ended meanwhile.");
+      return { ...record, lastOpenedAt: openedAt, lastOpenedSession: session.id };
+    });
     await directory.publish(session, url, repl, place, limits);
   };
 }

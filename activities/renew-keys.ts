@@ -9,6 +9,6 @@ export function createRenewKeys({ credentials, registry, cluster, runnerTokenFor
     const record = await registry.read(session.userId, session.replId);
     if (!record) return;
     const plan = { session, runnerToken: runnerTokenFor(session) };
-    await cluster.apply([secretManifest(plan, await credentials.issue(record), settings)]);
+    await cluster.applySession(session, [secretManifest(plan, await credentials.issue(record), settings)]);
   };
 }

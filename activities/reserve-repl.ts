@@ -30,7 +30,9 @@ export function createReleaseSession({ directory, events }: Ports) {
   };
 }
 
-/** Removes every trace of a REPL from the look-ups. */
-export function createForgetRepl({ directory }: Ports) {
-  return ({ replId, owner }: ReplInput): Promise<void> => directory.forget(owner.id, replId);
+/** Removes every trace of a REPL from the look-ups, unless one of this id has been created since. May be repeated. */
+export function createForgetRepl({ directory, registry }: Ports) {
+  return async ({ replId, owner }: ReplInput): Promise<void> => {
+    if (!(await registry.read(owner.id, replId))) await directory.forget(owner.id, replId);
+  };
 }

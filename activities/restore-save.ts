@@ -7,6 +7,7 @@ import { readSave } from "../domain/read-save.ts";
 import { createSavePointer } from "../domain/save-pointer.ts";
 import { sameTree, type FileEntry, type SaveEntry, type SaveSummary } from "../domain/save.ts";
 import { findSave } from "../domain/save-history.ts";
+import { makeWriter } from "./claim-session.ts";
 import type { RestoreSaveInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -23,9 +24,11 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
 
   return async ({ replId, owner, sessionId, generation, path }: RestoreSaveInput): Promise<SaveSummary> => {
     const context = Context.current();
+    const seen = await registry.read(owner.id, replId);
+    if (!seen) throw new ReplError("not_found", "There is no such REPL.");
     if (await cluster.findSession(replId))
       throw new ReplError("conflict", "This REPL is open. Close it first: what is written in it would be lost.");
-    const record = await registry.update(owner.id, replId, (current) => ({ ...current, sessionId }));
+    const record = await registry.update(owner.id, replId, (now) => makeWriter(now, seen, sessionId));
     if (!record.lastSave) throw new ReplError("not_found", "This REPL has no save.");
     const now = (await readSave(store, replId, record.lastSave)).entries;
     const then = (await findSave(store, record, generation)).manifest.entries;

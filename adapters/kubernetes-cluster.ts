@@ -3,6 +3,7 @@ import { ReplError } from "../domain/errors.ts";
 import { annotation, fieldManager, label } from "../domain/naming.ts";
 import type { Cluster } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
+import { applyOfSession, type ObjectsOfSessions } from "./kubernetes-apply.ts";
 import { informOfPods } from "./kubernetes-informer.ts";
 import { translateError } from "./kubernetes-errors.ts";
 import { watchPods } from "./kubernetes-watch.ts";
@@ -31,11 +32,19 @@ const readinessDueMs = 40;
 const sessionsInPage = 200;
 const ofRepls = `${label.name}=devex-repl,${label.managedBy}=devex`;
 
-interface Part {
+interface Selected {
   readonly namespace: string;
   readonly labelSelector: string;
+}
+
+interface Part extends Selected {
   readonly limit: number;
   readonly _continue?: string;
+}
+
+interface Kind {
+  readonly list: (part: Selected & Partial<Part>) => Promise<Page>;
+  readonly clear: (selected: Selected) => Promise<unknown>;
 }
 
 interface Page {
@@ -88,7 +97,52 @@ export function createKubernetesCluster(
     } while (next);
   }
 
+  /** The kinds of a session's objects, each by its name. */
+  const kinds: Readonly<Record<string, Kind>> = {
+    Deployment: {
+      list: (part) => apps.listNamespacedDeployment(part),
+      clear: (part) => apps.deleteCollectionNamespacedDeployment(part),
+    },
+    Ingress: {
+      list: (part) => networking.listNamespacedIngress(part),
+      clear: (part) => networking.deleteCollectionNamespacedIngress(part),
+    },
+    Service: {
+      list: (part) => core.listNamespacedService(part),
+      clear: (part) => core.deleteCollectionNamespacedService(part),
+    },
+    Secret: {
+      list: (part) => core.listNamespacedSecret(part),
+      clear: (part) => core.deleteCollectionNamespacedSecret(part),
+    },
+  };
+  const ofSessions: ObjectsOfSessions = {
+    objects,
+    async find({ kind = "", metadata }) {
+      const labelSelector = `${label.replId}=${metadata?.labels?.[label.replId]}`;
+      const found = await kinds[kind]?.list({ namespace, labelSelector });
+      return found?.items.find((object) => object.metadata?.name === metadata?.name);
+    },
+    async isRunning(session) {
+      const { items } = await apps.listNamespacedDeployment({ namespace, labelSelector: podsOf(session) });
+      return items.some(({ metadata }) => !metadata?.deletionTimestamp);
+    },
+    clear: async ({ kind = "" }, session) => kinds[kind]?.clear({ namespace, labelSelector: podsOf(session) }),
+  };
+
   return {
+    async applySession(session, manifests) {
+      const outcomes = await Promise.allSettled(
+        manifests.map((manifest) => attempt("apply manifests", () => applyOfSession(ofSessions, session, manifest))),
+      );
+      // None is on its way any more when this fails, so that an undo finds all of them.
+      const failures = outcomes.flatMap((outcome) =>
+        outcome.status === "rejected" ? [outcome.reason as unknown] : [],
+      );
+      const final = failures.find((failure) => failure instanceof ReplError && failure.code === "conflict");
+      if (failures.length > 0) throw final ?? failures[0];
+    },
+
     async apply(manifests) {
       await attempt("apply manifests", () =>
         Promise.all(
@@ -124,12 +178,8 @@ export function createKubernetesCluster(
       for await (const page of pagesOf((part) => apps.listNamespacedDeployment(part)))
         for (const deployment of page) running.add(sessionOf(deployment).id);
       const left = new Map<string, Session & { createdAt: string }>();
-      const kinds: ((part: Part) => Promise<Page>)[] = [
-        (part) => networking.listNamespacedIngress(part),
-        (part) => core.listNamespacedService(part),
-        (part) => core.listNamespacedSecret(part),
-      ];
-      for (const list of kinds) {
+      const { Deployment: _, ...others } = kinds;
+      for (const { list } of Object.values(others)) {
         for await (const page of pagesOf(list)) {
           for (const object of page) {
             const session = sessionOf(object);

@@ -1,8 +1,16 @@
 import { fileURLToPath } from "node:url";
 import { Pool, type PoolClient, type QueryResultRow } from "pg";
 import { messageOf, ReplError } from "../domain/errors.ts";
-import type { Registry } from "../domain/ports.ts";
-import type { ReplRecord } from "../domain/repl.ts";
+import type { Deletion, RecordName, Registry } from "../domain/ports.ts";
+import {
+  buryIn,
+  changeIn,
+  createIn,
+  isForgettable,
+  readPlace,
+  writePlace,
+  type RecordPlace,
+} from "../domain/record-place.ts";
 
 /** A server that hangs is taken for away after this. */
 const timeoutMs = 5000;
@@ -55,56 +63,95 @@ export function createPostgresRegistry(url: string): PostgresRegistry {
     }
   }
 
-  const read: Registry["read"] = async (userId, replId) =>
-    (await rows<{ record: ReplRecord }>("select record from repl where user_id = $1 and id = $2", [userId, replId]))[0]
-      ?.record;
+  /** Reads, decides and writes what lies in a record's place, while nobody else can. */
+  function changePlace<T>(
+    { userId, replId }: RecordName,
+    decide: (place: RecordPlace) => { readonly next: RecordPlace | undefined; readonly answer: T },
+  ): Promise<T> {
+    return inTransaction(async (client) => {
+      const values = [userId, replId];
+      await client.query("insert into repl (user_id, id, record) values ($1, $2, $3) on conflict do nothing", [
+        ...values,
+        JSON.stringify({}),
+      ]);
+      const sql = "select record from repl where user_id = $1 and id = $2 for update";
+      const found = (await client.query<{ record: object }>(sql, values)).rows[0]?.record ?? {};
+      const { next, answer } = decide(readPlace(found));
+      if (next)
+        await client.query("update repl set record = $3 where user_id = $1 and id = $2", [...values, writePlace(next)]);
+      return answer;
+    });
+  }
+
+  const isRecord = "record ? 'id'";
+  const read: Registry["read"] = async (userId, replId) => {
+    const sql = "select record from repl where user_id = $1 and id = $2";
+    const [found] = await rows<{ record: object }>(sql, [userId, replId]);
+    return found && readPlace(found.record).record;
+  };
 
   return {
     home: "postgres",
     read,
 
     async list(userId) {
-      const found = await rows<{ record: ReplRecord }>("select record from repl where user_id = $1", [userId]);
-      return found.map(({ record }) => record);
+      const sql = `select record from repl where user_id = $1 and ${isRecord}`;
+      return (await rows<{ record: object }>(sql, [userId])).flatMap(({ record }) => readPlace(record).record ?? []);
     },
 
-    names: () => rows<{ userId: string; replId: string }>(`select user_id as "userId", id as "replId" from repl`),
+    names: () =>
+      rows<{ userId: string; replId: string }>(
+        `select user_id as "userId", id as "replId" from repl where ${isRecord}`,
+      ),
 
-    async create(record) {
-      const { id, owner, createdAt } = record;
-      const sql = "insert into repl (user_id, id, record) values ($1, $2, $3) on conflict do nothing returning id";
-      const [made] = await rows(sql, [owner.id, id, JSON.stringify(record)]);
-      if (!made && (await read(owner.id, id))?.createdAt !== createdAt)
-        throw new ReplError("conflict", `There is another ${id}.`);
+    create: (record) =>
+      changePlace({ userId: record.owner.id, replId: record.id }, (place) => ({
+        next: createIn(place, record),
+        answer: undefined,
+      })),
+
+    bury: (burial, mayBury = () => true) =>
+      changePlace({ userId: burial.owner.id, replId: burial.replId }, (place) => {
+        const next = buryIn(place, burial, mayBury, new Date());
+        return { next, answer: next !== undefined };
+      }),
+
+    async forgetTombstones(userId, replId) {
+      const [found] = await rows<{ record: object }>("select record from repl where user_id = $1 and id = $2", [
+        userId,
+        replId,
+      ]);
+      if (found && isForgettable(readPlace(found.record), new Date()))
+        await rows("delete from repl where user_id = $1 and id = $2 and record = $3", [
+          userId,
+          replId,
+          JSON.stringify(found.record),
+        ]);
     },
 
     update: (userId, replId, change) =>
-      inTransaction(async (client) => {
-        const sql = "select record from repl where user_id = $1 and id = $2 for update";
-        const found = (await client.query<{ record: ReplRecord }>(sql, [userId, replId])).rows[0];
-        if (!found) throw new ReplError("not_found", "There is no such REPL.");
-        const record = change(found.record);
-        const values = [userId, replId, JSON.stringify(record)];
-        await client.query("update repl set record = $3 where user_id = $1 and id = $2", values);
-        return record;
+      changePlace({ userId, replId }, (now) => {
+        const { changed, place } = changeIn(now, change);
+        return { next: place, answer: changed };
       }),
 
     async remove(userId, replId) {
       await rows("delete from repl where user_id = $1 and id = $2", [userId, replId]);
     },
 
-    async noteDeletion({ replId, owner }) {
-      const sql = "insert into repl_deletion (user_id, id, login) values ($1, $2, $3) on conflict do nothing";
-      await rows(sql, [owner.id, replId, owner.login]);
+    async noteDeletion({ replId, owner, createdAt }) {
+      const sql =
+        "insert into repl_deletion (user_id, id, login, created_at) values ($1, $2, $3, $4) on conflict do nothing";
+      await rows(sql, [owner.id, replId, owner.login, createdAt ?? null]);
     },
 
-    async hasDeletion(userId, replId) {
-      return (await rows("select from repl_deletion where user_id = $1 and id = $2", [userId, replId])).length > 0;
+    async findDeletion(userId, replId) {
+      const sql = "select * from repl_deletion where user_id = $1 and id = $2";
+      return (await rows<DeletionRow>(sql, [userId, replId])).map(deletionFrom)[0];
     },
 
     async deletions() {
-      const found = await rows<{ user_id: string; id: string; login: string }>("select * from repl_deletion");
-      return found.map(({ user_id, id, login }) => ({ replId: id, owner: { id: user_id, login } }));
+      return (await rows<DeletionRow>("select * from repl_deletion")).map(deletionFrom);
     },
 
     async endDeletion(userId, replId) {
@@ -134,6 +181,17 @@ export function createPostgresRegistry(url: string): PostgresRegistry {
 
     close: () => pool.end(),
   };
+}
+
+interface DeletionRow {
+  readonly user_id: string;
+  readonly id: string;
+  readonly login: string;
+  readonly created_at: string | null;
+}
+
+function deletionFrom({ user_id, id, login, created_at }: DeletionRow): Deletion {
+  return { replId: id, owner: { id: user_id, login }, ...(created_at ? { createdAt: created_at } : {}) };
 }
 
 /** The server's words name tables and hosts, and never the password. */

@@ -1,53 +1,64 @@
 import type { SavePlace } from "./commit-save.ts";
 import { ReplError } from "./errors.ts";
 import { nameOfRecord, objectKey } from "./naming.ts";
-import type { Deletion, FileStore, ObjectStore, Registry } from "./ports.ts";
+import type { Deletion, FileStore, ObjectStore, PutCondition, Registry } from "./ports.ts";
+import { purge } from "./purge.ts";
 import type { ReplRecord } from "./repl.ts";
 import { createSavePointer } from "./save-pointer.ts";
+import { buryIn, changeIn, createIn, isForgettable, readPlace, writePlace, type RecordPlace } from "./record-place.ts";
 
 const maximumTries = 8;
 
 /** What saves and restores need of a registry. */
 export type Records = Pick<Registry, "read" | "update" | "create">;
 
+type TextStore = Pick<FileStore, "getText" | "putText">;
+
 /**
  * Records as objects, one per REPL, changed only by conditional writes, so that of two writers at once one wins and
  * the other looks again.
  */
-export function createObjectStoreRecords(store: Pick<FileStore, "getText" | "putText">): Records {
-  const read: Records["read"] = async (userId, replId) => {
-    const object = await store.getText(objectKey.record(userId, replId));
-    return object && (JSON.parse(object.text) as ReplRecord);
-  };
-
+export function createObjectStoreRecords(store: TextStore): Records {
   return {
-    read,
+    async read(userId, replId) {
+      const object = await store.getText(objectKey.record(userId, replId));
+      return object && readPlace(JSON.parse(object.text) as object).record;
+    },
 
     async create(record) {
-      const { id, owner, createdAt } = record;
-      try {
-        await store.putText(objectKey.record(owner.id, id), JSON.stringify(record), { ifNoneMatch: true });
-      } catch (error) {
-        if (!(error instanceof ReplError && error.code === "conflict")) throw error;
-        if ((await read(owner.id, id))?.createdAt !== createdAt) throw error;
-      }
+      await changePlace(store, objectKey.record(record.owner.id, record.id), (place) => createIn(place, record));
     },
 
     async update(userId, replId, change) {
-      const key = objectKey.record(userId, replId);
-      for (let attempt = 1; ; attempt++) {
-        const object = await store.getText(key);
-        if (!object) throw new ReplError("not_found", "There is no such REPL.");
-        const record = change(JSON.parse(object.text) as ReplRecord);
-        try {
-          await store.putText(key, JSON.stringify(record), { ifMatch: object.etag });
-          return record;
-        } catch (error) {
-          if (!(error instanceof ReplError && error.code === "conflict") || attempt === maximumTries) throw error;
-        }
-      }
+      let after: ReplRecord | undefined;
+      await changePlace(store, objectKey.record(userId, replId), (now) => {
+        const { changed, place } = changeIn(now, change);
+        after = changed;
+        return place;
+      });
+      return after as unknown as ReplRecord;
     },
   };
+}
+
+/** Reads, decides and writes by compare-and-set, until nobody was between. `decide` answers undefined to leave it as it is. */
+async function changePlace(
+  store: TextStore,
+  key: string,
+  decide: (place: RecordPlace) => RecordPlace | undefined,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const object = await store.getText(key);
+    const next = decide(object ? readPlace(JSON.parse(object.text) as object) : { tombstones: [] });
+    if (!next) return;
+    const condition: PutCondition = object ? { ifMatch: object.etag } : { ifNoneMatch: true };
+    try {
+      await store.putText(key, writePlace(next), condition);
+      return;
+    } catch (error) {
+      if (!(error instanceof ReplError && error.code === "conflict") || attempt === maximumTries) throw error;
+    }
+  }
 }
 
 /** The registry in the bucket itself, beside the files: nothing else has to be run for it. */
@@ -57,18 +68,54 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
     return objects.flatMap((object) => (object ? [JSON.parse(object.text) as T] : []));
   }
 
+  async function versionsOf(key: string) {
+    const versions = [];
+    for await (const page of store.listVersions(key)) versions.push(...page);
+    return versions;
+  }
+
   return {
     home: "bucket",
     ...createObjectStoreRecords(store),
-    list: (userId) => readAll<ReplRecord>(objectKey.records(userId)),
-    names: async () => (await store.list(objectKey.allRecords)).map(nameOfRecord),
-    remove: (userId, replId) => store.purge(objectKey.record(userId, replId)),
-    async noteDeletion({ replId, owner }) {
-      await store.putText(objectKey.deletion(owner.id, replId), JSON.stringify({ replId, owner }));
+    async list(userId) {
+      const places = (await readAll<object>(objectKey.records(userId))).map(readPlace);
+      return places.flatMap(({ record }) => record ?? []);
     },
-    hasDeletion: async (userId, replId) => (await store.getText(objectKey.deletion(userId, replId))) !== undefined,
+    names: async () => (await store.list(objectKey.allRecords)).map(nameOfRecord),
+    async bury(burial, mayBury = () => true) {
+      const key = objectKey.record(burial.owner.id, burial.replId);
+      // Listed before the tombstone is written: what comes after it is not for this burial to remove.
+      const before = await versionsOf(key);
+      let isBuried = false;
+      await changePlace(store, key, (place) => {
+        const next = buryIn(place, burial, mayBury, new Date());
+        isBuried = next !== undefined;
+        return next;
+      });
+      if (isBuried) await store.removeVersions(before);
+      return isBuried;
+    },
+    async forgetTombstones(userId, replId) {
+      const key = objectKey.record(userId, replId);
+      const object = await store.getText(key);
+      if (object && isForgettable(readPlace(JSON.parse(object.text) as object), new Date()))
+        await store.removeVersions([{ key, version: object.version }]);
+    },
+    remove: (userId, replId) => purge(store, objectKey.record(userId, replId)),
+    async noteDeletion({ replId, owner, createdAt }) {
+      const note = JSON.stringify({ replId, owner, ...(createdAt ? { createdAt } : {}) });
+      try {
+        await store.putText(objectKey.deletion(owner.id, replId), note, { ifNoneMatch: true });
+      } catch (error) {
+        if (!(error instanceof ReplError && error.code === "conflict")) throw error;
+      }
+    },
+    async findDeletion(userId, replId) {
+      const object = await store.getText(objectKey.deletion(userId, replId));
+      return object && (JSON.parse(object.text) as Deletion);
+    },
     deletions: () => readAll<Deletion>(objectKey.deletions),
-    endDeletion: (userId, replId) => store.purge(objectKey.deletion(userId, replId)),
+    endDeletion: (userId, replId) => purge(store, objectKey.deletion(userId, replId)),
     check: () => store.check(),
   };
 }

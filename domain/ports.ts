@@ -102,6 +102,15 @@ export interface ObjectStore extends FileStore {
 export interface Deletion {
   readonly replId: ReplId;
   readonly owner: User;
+  /** Of the record that it is about; absent where none was left. */
+  readonly createdAt?: string;
+}
+
+/** The removal of one REPL's record. */
+export interface Burial extends Deletion {
+  readonly createdAt: string;
+  /** The run of the create that is undone; absent for a deletion. */
+  readonly run?: string;
 }
 
 /** Names a record without reading it. */
@@ -124,16 +133,28 @@ export interface Registry {
   list(userId: string): Promise<ReplRecord[]>;
   /** Whose records there are, all of them; one that cannot be read is among them. */
   names(): Promise<RecordName[]>;
-  /** Writes a new record; one that is there already and was made at the same time is success, another one throws `conflict`. */
+  /**
+   * Writes a new record; one that is there already and was made at the same time is success. Throws `conflict` where
+   * another one is, and for one that was buried: its create was undone, or the REPL was deleted, meanwhile.
+   */
   create(record: ReplRecord): Promise<void>;
   /**
    * Reads, changes and writes back a record: of two at once each sees what the other has written. `change` may be
    * called again, and may throw to leave the record as it is. Throws `not_found` when there is none.
    */
   update(userId: string, replId: ReplId, change: (record: ReplRecord) => ReplRecord): Promise<ReplRecord>;
+  /**
+   * Removes a record by compare-and-set and leaves a tombstone in its place, also where there is none (yet). False, and
+   * nothing is changed, where the record of another REPL is there, or one that `mayBury` refuses.
+   */
+  bury(burial: Burial, mayBury?: (record: ReplRecord) => boolean): Promise<boolean>;
+  /** Forgets tombstones that no late attempt can need any more. */
+  forgetTombstones(userId: string, replId: ReplId): Promise<void>;
+  /** Removes a record that lives on elsewhere, without a trace. */
   remove(userId: string, replId: ReplId): Promise<void>;
+  /** One that was noted before stays as it is. */
   noteDeletion(deletion: Deletion): Promise<void>;
-  hasDeletion(userId: string, replId: ReplId): Promise<boolean>;
+  findDeletion(userId: string, replId: ReplId): Promise<Deletion | undefined>;
   /** Deletions that have begun and not ended; few, and none most of the time. */
   deletions(): Promise<Deletion[]>;
   /** Nothing of the REPL is left. */
@@ -204,8 +225,13 @@ export interface LostPod {
  * when the objects belong to another session, `unavailable` when the API server cannot answer.
  */
 export interface Cluster<Manifest = object, Container = object> {
-  /** Makes it so, by server-side apply. */
+  /** Makes it so, by server-side apply, whatever is there. */
   apply(manifests: readonly Manifest[]): Promise<void>;
+  /**
+   * Makes a session's objects so, each by compare-and-set: those of another session are never changed. Throws
+   * `conflict` where another session of the REPL runs. None is on its way any more when it has failed.
+   */
+  applySession(session: Session, manifests: readonly Manifest[]): Promise<void>;
   /** Undefined when no Deployment of this REPL exists. */
   findSession(replId: ReplId): Promise<Session | undefined>;
   /** All sessions of a user, and whether their runner is ready. */

@@ -20,8 +20,14 @@ export interface ReplRecord {
   readonly template: string;
   readonly createdAt: string;
   readonly lastOpenedAt?: string;
+  /** The session of that opening: somebody may have worked in it since. */
+  readonly lastOpenedSession?: string;
+  /** The workflow run that made the record, and that alone may undo it. */
+  readonly madeBy?: string;
   /** The one session that may write this REPL's files; a save by any other is refused. */
   readonly sessionId?: string;
+  /** The session whose end has come: it may not write any more, although no other one has begun. */
+  readonly endedSession?: string;
   readonly lastSave?: SaveSummary;
   /** Where the session's files were restored. */
   readonly restored?: { readonly sessionId: string; readonly pod: string };

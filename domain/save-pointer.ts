@@ -48,4 +48,5 @@ function requireWriter(record: ReplRecord, { session, pod }: Writer): void {
   if (pod !== undefined && restored?.sessionId === session.id && restored.pod !== pod)
     throw new ReplError("conflict", `${record.id} runs in another pod of this session now`);
   if (record.sessionId !== session.id) throw new ReplError("conflict", `${record.id} belongs to another session now`);
+  if (record.endedSession === session.id) throw new ReplError("conflict", `This session of ${record.id} has ended`);
 }

@@ -19,6 +19,15 @@ export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyMan
     retry: { ...retry, maximumInterval: "5 seconds" },
   });
 
+/** The same step for a copy of another REPL's save: as long as its files take, and each attempt goes on where the one before ended. */
+export const { copyTemplate: copySave } = proxyActivities<Activities>({
+  heartbeatTimeout,
+  startToCloseTimeout: "30 minutes",
+  scheduleToCloseTimeout: "2 hours",
+  cancellationType: "WAIT_CANCELLATION_COMPLETED",
+  retry: { ...retry, maximumInterval: "5 seconds" },
+});
+
 /** The start of a container: it has a limit of its own. */
 export const { waitUntilReady } = proxyActivities<Activities>({
   heartbeatTimeout,

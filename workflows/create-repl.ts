@@ -2,6 +2,7 @@ import { condition, setCurrentDetails, setHandler } from "@temporalio/workflow";
 import type { OpenedRepl, StartInput } from "../activities/inputs.ts";
 import {
   applyManifests,
+  copySave,
   copyTemplate,
   publishSession,
   releaseRepl,
@@ -32,12 +33,12 @@ export async function createRepl(input: StartInput): Promise<OpenedRepl> {
 
     setCurrentDetails("Step 2 of 5: copying the template's files. If this repeats, the object store does not answer.");
     undo.push("remove the files", () => removeNewFiles(input));
-    await copyTemplate(input);
+    await (input.copyOf ? copySave : copyTemplate)(input);
 
     setCurrentDetails(
       "Step 3 of 5: applying the manifests. If this repeats, the API server does not answer or refuses.",
     );
-    undo.push("remove the objects", () => removeResources({ session, untilGone: true }));
+    undo.push("remove the objects", () => removeResources({ session, untilGone: true, isUndo: true }));
     await applyManifests(input);
 
     setCurrentDetails(

@@ -37,7 +37,7 @@ export async function openRepl(input: StartInput): Promise<OpenedRepl> {
     setCurrentDetails(
       "Step 3 of 5: applying the manifests. If this repeats, the API server does not answer or refuses.",
     );
-    if (isOurs) undo.push("remove the objects", () => removeResources({ session }));
+    if (isOurs) undo.push("remove the objects", () => removeResources({ session, isUndo: true }));
     if (isOurs) await applyManifests(start);
 
     setCurrentDetails(

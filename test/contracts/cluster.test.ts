@@ -44,7 +44,10 @@ describe("the real cluster", () => {
   it("names sessions of which objects are left without a Deployment", async () => {
     const start = newStart();
     const objects = sessionObjects({ ...start, runnerToken: "token" }, keys, settings);
-    await cluster.apply(objects.filter(({ kind }) => kind !== "Deployment"));
+    await cluster.applySession(
+      start.session,
+      objects.filter(({ kind }) => kind !== "Deployment"),
+    );
     expect(await cluster.remains()).toContainEqual({ ...start.session, createdAt: expect.any(String) as string });
     await cluster.remove(start.session);
     expect((await cluster.remains()).map(({ id }) => id)).not.toContain(start.session.id);
@@ -52,7 +55,7 @@ describe("the real cluster", () => {
 
   it("keeps the pod when a save container has no image or takes too much memory, and the next one saves", async () => {
     const { session, manifests, saveContainer: container } = await prepare();
-    await cluster.apply(manifests);
+    await cluster.applySession(session, manifests);
     await cluster.waitForPod(session, soon(), () => {});
     const withoutImage = (name: string) => ({ ...container(name), image: "missing", imagePullPolicy: "Never" });
     await expect(cluster.runInPod(session, withoutImage, soon(), () => {})).rejects.toMatchObject({

@@ -1,5 +1,6 @@
 import type { KubernetesObject, V1Deployment, V1EphemeralContainer } from "@kubernetes/client-node";
 import { describe, expect, it, vi } from "vitest";
+import { label } from "../../domain/naming.ts";
 import type { Cluster } from "../../domain/ports.ts";
 import type { Session } from "../../domain/repl.ts";
 
@@ -29,8 +30,8 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
     it("runs a session from apply to remove, each of which may be repeated", async () => {
       const { cluster, prepare } = makeHarness();
       const { session, manifests, saveContainer } = await prepare();
-      await cluster.apply(manifests);
-      await cluster.apply(manifests);
+      await cluster.applySession(session, manifests);
+      await cluster.applySession(session, manifests);
       expect(await cluster.findSession(session.replId)).toEqual(session);
       await cluster.waitForPod(session, soon(), () => {});
       await vi.waitFor(
@@ -58,6 +59,23 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
       expect(await cluster.listSessions(session.userId)).toEqual([]);
     });
 
+    it("never changes what is another session's, however late an attempt applies", async () => {
+      const { cluster, prepare } = makeHarness();
+      const { session, manifests } = await prepare();
+      await cluster.applySession(session, manifests);
+      const late = { ...session, id: `${session.id}-late` };
+      const labelled = (object: KubernetesObject) => ({
+        ...object,
+        metadata: { ...object.metadata, labels: { ...object.metadata?.labels, [label.sessionId]: late.id } },
+      });
+      await expect(cluster.applySession(late, manifests.map(labelled))).rejects.toMatchObject({ code: "conflict" });
+      expect(await cluster.findSession(session.replId)).toEqual(session);
+      // Nothing of it stays behind, and nothing of the session that runs goes with it.
+      await cluster.remove(late);
+      expect(await cluster.findSession(session.replId)).toEqual(session);
+      await cluster.remove(session);
+    });
+
     it("finds a session among all, with what was noted at it, until it is gone", async () => {
       const { cluster, prepare } = makeHarness();
       const { session, manifests } = await prepare();
@@ -71,7 +89,7 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
       };
       expect(await find()).toBeUndefined();
       await cluster.note(session, { ending: "stopping" });
-      await cluster.apply(manifests);
+      await cluster.applySession(session, manifests);
       expect(await find()).toMatchObject(session);
       expect(await find()).not.toHaveProperty("ending");
       const keysRenewedAt = new Date().toISOString();
@@ -87,7 +105,7 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
     it("waits until a pod that is removed has ended, and no longer than it may", async () => {
       const { cluster, prepare } = makeHarness();
       const { session, manifests } = await prepare();
-      await cluster.apply(manifests);
+      await cluster.applySession(session, manifests);
       await cluster.waitForPod(session, soon(), () => {});
       expect(await cluster.waitUntilGone(session, AbortSignal.abort())).toBe(false);
       await cluster.remove(session);
@@ -98,7 +116,7 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
     it("removes no other session's objects", async () => {
       const { cluster, prepare } = makeHarness();
       const { session, manifests } = await prepare();
-      await cluster.apply(manifests);
+      await cluster.applySession(session, manifests);
       await cluster.remove({ ...session, id: "another" });
       expect(await cluster.findSession(session.replId)).toEqual(session);
       await cluster.remove(session);
@@ -110,7 +128,7 @@ export function describeCluster(makeHarness: () => ClusterHarness): void {
       const runner = (manifests.find(({ kind }) => kind === "Deployment") as V1Deployment).spec?.template.spec
         ?.containers[0];
       if (runner) Object.assign(runner, { image: "missing", imagePullPolicy: "Never" });
-      await cluster.apply(manifests);
+      await cluster.applySession(session, manifests);
       await expect(cluster.waitForPod(session, soon(), () => {})).rejects.toMatchObject({
         code: "unavailable",
         message: expect.stringContaining("ErrImageNeverPull") as string,

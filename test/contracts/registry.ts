@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Registry } from "../../domain/ports.ts";
+import type { ReplRecord } from "../../domain/repl.ts";
 import { newRecord } from "../fakes/records.ts";
 
 /** What a registry must do, in the bucket and in Postgres alike. */
@@ -72,6 +73,83 @@ export function describeRegistry(make: () => Promise<Registry>): void {
       await expect(missing).rejects.toMatchObject({ code: "not_found" });
     });
 
+    describe("a record that was buried", () => {
+      const burialOf = ({ id, owner, createdAt }: ReplRecord) => ({ replId: id, owner, createdAt });
+
+      it("is gone, and its burial may be repeated", async () => {
+        const record = await created();
+        expect(await registry.bury(burialOf(record))).toBe(true);
+        expect(await registry.bury(burialOf(record))).toBe(true);
+        expect(await registry.read(record.owner.id, record.id)).toBeUndefined();
+        expect(await registry.list(record.owner.id)).toEqual([]);
+        const missing = registry.update(record.owner.id, record.id, (known) => known);
+        await expect(missing).rejects.toMatchObject({ code: "not_found" });
+      });
+
+      it("is not created by a late attempt, also where it never came to be", async () => {
+        const late = newRecord({ madeBy: "run-1" });
+        await registry.bury({ ...burialOf(late), run: "run-1" });
+        await expect(registry.create(late)).rejects.toMatchObject({ code: "conflict" });
+        expect(await registry.read(late.owner.id, late.id)).toBeUndefined();
+      });
+
+      it("may be created by another run of the same workflow, or as another REPL of the same id", async () => {
+        const undone = newRecord({ madeBy: "run-1" });
+        await registry.bury({ ...burialOf(undone), run: "run-1" });
+        const again = { ...undone, madeBy: "run-2" };
+        await registry.create(again);
+        expect(await registry.read(undone.owner.id, undone.id)).toEqual(again);
+        await registry.bury({ ...burialOf(again), run: "run-2" });
+        // Both runs stay undone.
+        for (const record of [undone, again])
+          await expect(registry.create(record)).rejects.toMatchObject({ code: "conflict" });
+        const other = newRecord({ id: undone.id, owner: undone.owner, createdAt: "2030-01-01T00:00:00.000Z" });
+        await registry.create(other);
+        expect(await registry.read(undone.owner.id, undone.id)).toEqual(other);
+      });
+
+      it("is created by no run any more when it was deleted", async () => {
+        const record = newRecord({ madeBy: "run-1" });
+        await registry.create(record);
+        await registry.bury(burialOf(record));
+        // An undo that comes late takes nothing back of that.
+        await registry.bury({ ...burialOf(record), run: "run-1" });
+        for (const madeBy of ["run-1", "run-2"])
+          await expect(registry.create({ ...record, madeBy })).rejects.toMatchObject({ code: "conflict" });
+      });
+
+      it("is never another REPL's, and never one that must not be buried", async () => {
+        const record = await created();
+        expect(await registry.bury({ ...burialOf(record), createdAt: "2020-01-01T00:00:00.000Z" })).toBe(false);
+        expect(await registry.bury(burialOf(record), () => false)).toBe(false);
+        expect(await registry.read(record.owner.id, record.id)).toEqual(record);
+      });
+
+      it("leaves a tombstone that is not forgotten on the same day, and never a record instead of it", async () => {
+        const record = newRecord({ madeBy: "run-1" });
+        await registry.bury({ ...burialOf(record), run: "run-1" });
+        await registry.forgetTombstones(record.owner.id, record.id);
+        await expect(registry.create(record)).rejects.toMatchObject({ code: "conflict" });
+        const living = await created();
+        await registry.forgetTombstones(living.owner.id, living.id);
+        expect(await registry.read(living.owner.id, living.id)).toEqual(living);
+      });
+
+      it("of two at once, a create and its burial, ends as one of them", async () => {
+        for (let round = 0; round < 5; round++) {
+          const record = newRecord({ madeBy: "run-1" });
+          const [made, buried] = await Promise.allSettled([
+            registry.create(record),
+            registry.bury({ ...burialOf(record), run: "run-1" }),
+          ]);
+          expect(buried.status).toBe("fulfilled");
+          // Whether it came first and was removed, or came second and was refused.
+          expect(["fulfilled", "rejected"]).toContain(made.status);
+          expect(await registry.read(record.owner.id, record.id)).toBeUndefined();
+        }
+      });
+    });
+
     it("forgets what is removed, and takes a removal twice", async () => {
       const record = await created();
       await registry.remove(record.owner.id, record.id);
@@ -81,17 +159,17 @@ export function describeRegistry(make: () => Promise<Registry>): void {
     });
 
     it("knows of a deletion until it has ended", async () => {
-      const { id, owner } = newRecord();
-      const deletion = { replId: id, owner };
-      expect(await registry.hasDeletion(owner.id, id)).toBe(false);
+      const { id, owner, createdAt } = newRecord();
+      const deletion = { replId: id, owner, createdAt };
+      expect(await registry.findDeletion(owner.id, id)).toBeUndefined();
       await registry.noteDeletion(deletion);
-      await registry.noteDeletion(deletion);
-      expect(await registry.hasDeletion(owner.id, id)).toBe(true);
-      expect(await registry.hasDeletion("another", id)).toBe(false);
+      await registry.noteDeletion({ replId: id, owner });
+      expect(await registry.findDeletion(owner.id, id)).toEqual(deletion);
+      expect(await registry.findDeletion("another", id)).toBeUndefined();
       expect((await registry.deletions()).filter(({ replId }) => replId === id)).toEqual([deletion]);
       await registry.endDeletion(owner.id, id);
       await registry.endDeletion(owner.id, id);
-      expect(await registry.hasDeletion(owner.id, id)).toBe(false);
+      expect(await registry.findDeletion(owner.id, id)).toBeUndefined();
     });
   });
 }

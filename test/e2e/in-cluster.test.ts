@@ -169,7 +169,7 @@ describe("API and worker in the cluster", () => {
       "RunWorkflow:createRepl",
       "StartActivity:applyManifests",
       "RunActivity:applyManifests",
-      "cluster.apply",
+      "cluster.applySession",
       "RunActivity:copyTemplate",
       expect.stringMatching(/^store\./),
     ];

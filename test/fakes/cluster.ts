@@ -43,6 +43,12 @@ export function createFakeCluster({
   };
 
   const cluster: Cluster<KubernetesObject, V1EphemeralContainer> = {
+    async applySession(session, manifests) {
+      const other = pods.get(session.replId);
+      if (other && other.session.id !== session.id)
+        throw new ReplError("conflict", "another session of this REPL has begun");
+      await cluster.apply(manifests);
+    },
     async apply(manifests) {
       for (const manifest of manifests) {
         if (manifest.kind !== "Deployment") continue;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { ReplError } from "../../domain/errors.ts";
+import { readPlace } from "../../domain/record-place.ts";
 import type { ObjectStore, PutCondition, StoredObject } from "../../domain/ports.ts";
 
 interface Version extends StoredObject {
@@ -143,6 +144,12 @@ export function createFakeObjectStore() {
     store,
     /** Every key that holds anything, deleted ones with older versions included. */
     allKeys: () => [...objects.keys()].sort(),
+    /** Those of a REPL, but for the tombstone that stands where its record was. */
+    tracesOf: (replId: string) =>
+      [...objects]
+        .filter(([key, versions]) => key.includes(replId) && !versions.every(({ body }) => isTombstone(body)))
+        .map(([key]) => key)
+        .sort(),
     /** The call does its work, and its caller hears of a failure. */
     loseAnswerWhen(rule: typeof loss) {
       loss = rule;
@@ -160,4 +167,9 @@ export function createFakeObjectStore() {
       failure = rule;
     },
   };
+}
+
+function isTombstone(body: Buffer): boolean {
+  const text = body.toString("utf8");
+  return text.startsWith('{"tombstones":') && readPlace(JSON.parse(text) as object).record === undefined;
 }

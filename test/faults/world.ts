@@ -147,7 +147,7 @@ export function createWorld() {
         )
       : undefined;
     const session = (await ports.cluster.listSessions(owner.id)).find((running) => running.replId === replId);
-    const isBeingDeleted = await registry.hasDeletion(owner.id, replId);
+    const isBeingDeleted = (await registry.findDeletion(owner.id, replId)) !== undefined;
     return {
       replId,
       record,
@@ -198,7 +198,7 @@ export function createWorld() {
       const listed = (await ports.directory.list(owner.id)).filter(({ id }) => id === replId);
       const records = (await registry.list(owner.id)).filter(({ id }) => id === replId);
       return [
-        ...objects.allKeys().filter((key) => key.includes(replId)),
+        ...objects.tracesOf(replId),
         ...(running ? [`session ${running.id}`] : []),
         ...listed.map(({ status }) => `listed as ${status}`),
         ...records.map(({ id }) => `record of ${id}`),

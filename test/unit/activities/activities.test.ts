@@ -6,7 +6,7 @@ import { createActivities } from "../../../activities/index.ts";
 import { ReplError } from "../../../domain/errors.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { readSave } from "../../../domain/read-save.ts";
-import type { ReplRecord } from "../../../domain/repl.ts";
+import type { ReplRecord, Session } from "../../../domain/repl.ts";
 import { writeSaveManifest, type SaveManifest } from "../../../domain/save.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
 import { newSession, newStart, nodeTemplate } from "../../fakes/records.ts";
@@ -99,7 +99,7 @@ describe("activities", () => {
       expect(await fakes.ports.registry.read(input.repl.owner.id, input.repl.id)).toBeUndefined();
       fakes.objects.failWhen(undefined);
       await activities.removeNewFiles(input);
-      expect(fakes.objects.allKeys().filter((key) => key.includes(input.repl.id))).toEqual([]);
+      expect(fakes.objects.tracesOf(input.repl.id)).toEqual([]);
     });
 
     it("waits for a template that is not published yet, and refuses an id that is taken", async () => {
@@ -324,12 +324,12 @@ describe("activities", () => {
     it("takes keys of its own anew where they are short-lived, so that a close never fails for their age", async () => {
       const target = await open();
       const applied: string[] = [];
-      const { apply } = fakes.ports.cluster;
+      const { applySession } = fakes.ports.cluster;
       const cluster = {
         ...fakes.ports.cluster,
-        apply: (manifests: Parameters<typeof apply>[0]) => {
+        applySession: (session: Session, manifests: Parameters<typeof applySession>[1]) => {
           applied.push(...manifests.map(({ kind = "" }) => kind));
-          return apply(manifests);
+          return applySession(session, manifests);
         },
       };
       const credentials = { lifetimeSeconds: 900, issue: async () => ({ accessKey: "new", secretKey: "new" }) };

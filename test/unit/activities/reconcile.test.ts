@@ -112,7 +112,7 @@ describe("the review of all sessions", () => {
       credentials: { lifetimeSeconds: 900, issue: async () => ({ accessKey: `A${++issued}`, secretKey: "S" }) },
       cluster: {
         ...fakes.ports.cluster,
-        apply: async (manifests) => void applied.push(...manifests.map(({ kind }) => kind ?? "")),
+        applySession: async (_, manifests) => void applied.push(...manifests.map(({ kind }) => kind ?? "")),
       },
     };
     await run(createReviewSessions(ports));

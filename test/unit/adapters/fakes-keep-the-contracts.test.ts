@@ -1,7 +1,9 @@
+import { createObjectStoreRegistry } from "../../../domain/object-store-registry.ts";
 import { sessionObjects } from "../../../manifests/session-objects.ts";
 import { saveContainer } from "../../../manifests/sync-container.ts";
 import { describeCluster } from "../../contracts/cluster.ts";
 import { describeObjectStore } from "../../contracts/object-store.ts";
+import { describeRegistry } from "../../contracts/registry.ts";
 import { describeReplDirectory } from "../../contracts/repl-directory.ts";
 import { describeReplEvents } from "../../contracts/repl-events.ts";
 import { describeTokenCache } from "../../contracts/token-cache.ts";
@@ -13,6 +15,7 @@ import { createFakeTokenCache } from "../../fakes/token-cache.ts";
 import { createFakeReplDirectory } from "../../fakes/repl-directory.ts";
 
 describeObjectStore(() => createFakeObjectStore().store);
+describeRegistry(async () => createObjectStoreRegistry(createFakeObjectStore().store));
 describeReplEvents(createFakeReplEvents);
 const tokens = createFakeTokenCache();
 describeTokenCache(() => tokens.cache);
