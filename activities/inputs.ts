@@ -8,6 +8,11 @@ export interface SessionInput {
   readonly session: Session;
 }
 
+export interface SaveWorkspaceInput extends SessionInput, ReplInput {
+  /** The newest save that is known of: a registry that names an older one is not believed. */
+  readonly lastSave?: SaveSummary;
+}
+
 export interface RemoveResourcesInput extends SessionInput {
   /** Waits until the pod has ended: what is removed after it must not be saved once more by it. */
   readonly untilGone?: boolean;

@@ -1,12 +1,12 @@
 import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { errorEvent, saveEvent } from "../domain/events.ts";
-import type { SaveAttempt } from "../domain/ports.ts";
+import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
-import type { ReplId, ReplRecord, Session, User } from "../domain/repl.ts";
+import type { ReplRecord, Session } from "../domain/repl.ts";
 import { failureReported, saveReported, type SaveReport, type SaveSummary } from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
-import type { ReplInput, SessionInput } from "./inputs.ts";
+import type { SaveWorkspaceInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { createRenewKeys } from "./renew-keys.ts";
 
@@ -20,18 +20,30 @@ export type SaveOutcome = SaveSummary & { readonly lost?: string };
 
 /**
  * Makes the last save of a session: adds an ephemeral container that saves the workspace, waits for its end
- * and reads the manifest back. Only exit code 0 and a manifest that the record points at count as saved;
- * anything else throws, and the next attempt takes a fresh container. A pod that never held a restored
- * workspace has nothing newer than the newest save, which is then the answer; so is it where the pod is gone
- * with all that was in it, and the answer says so. Repeated without end by its retry policy: until it succeeds,
- * nothing is removed.
+ * and reads the manifest back. Only exit code 0 and a manifest that the record points at count as saved. While a pod
+ * that may hold work ends, or stands between two lives of its containers, it throws and is tried again. Where no
+ * container saved, the newest save is the answer, and what the record knows of the pod that held the files says
+ * whether anything was lost. Repeated without end by its retry policy: until it succeeds, nothing is removed.
  */
 export function createSaveWorkspace(ports: Ports) {
   const { cluster, store, registry, directory, events, settings } = ports;
   const renewKeys = createRenewKeys(ports);
 
-  async function provenSave(owner: User, replId: ReplId, report: SaveReport | undefined) {
+  /** What the registry names; an older save than the newest known is the answer of a registry that went back. */
+  async function readRecord({ owner, replId, lastSave }: SaveWorkspaceInput): Promise<ReplRecord | undefined> {
     const record = await registry.read(owner.id, replId);
+    const [named, known] = [record?.lastSave?.generation ?? 0, lastSave?.generation ?? 0];
+    if (named >= known) return record;
+    throw new ReplError(
+      "unavailable",
+      `The registry names save ${named} of ${replId} as the newest, but save ${known} has been made: it answers from an earlier time. ` +
+        "Where its database came back from a backup, run: npm run registry -- catch-up",
+    );
+  }
+
+  async function provenSave(input: SaveWorkspaceInput, report: SaveReport | undefined) {
+    const { replId } = input;
+    const record = await readRecord(input);
     if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
     const save = record.lastSave;
     const { generation } = await readSave(store, replId, save);
@@ -40,26 +52,30 @@ export function createSaveWorkspace(ports: Ports) {
     return { record, save };
   }
 
-  return async ({ session, owner, replId }: SessionInput & ReplInput): Promise<SaveOutcome> => {
+  return async (input: SaveWorkspaceInput): Promise<SaveOutcome> => {
+    const { session, replId } = input;
     const context = Context.current();
     context.heartbeat("looking for the pod");
     try {
-      await renewKeys(session);
+      const [before] = await Promise.all([readRecord(input), renewKeys(session)]);
       const attempt = await cluster.runInPod(
         session,
         (name) => saveContainer(session, settings, name),
         context.cancellationSignal,
         (state) => context.heartbeat(state),
+        mayHoldWork(before, session),
       );
-      const saved = attempt && "exitCode" in attempt ? attempt : undefined;
-      requireSaved(saved);
-      const wasSaved = saved?.exitCode === 0;
-      // No workspace was ever filled, and the registry does not have the REPL: there is nothing to keep.
-      if (!wasSaved && !(await registry.read(owner.id, replId)))
-        return { generation: 0, version: "", files: 0, bytes: 0, savedAt: new Date().toISOString() };
-      const { record, save } = await provenSave(owner, replId, wasSaved ? saveReported(saved.message) : undefined);
+      const wasSaved = requireOutcome(attempt);
+      if (!wasSaved) {
+        const now = await readRecord(input);
+        requireSameHolder(before, now, session);
+        // No workspace was ever filled, and the registry does not have the REPL: there is nothing to keep.
+        if (!now) return { generation: 0, version: "", files: 0, bytes: 0, savedAt: new Date().toISOString() };
+      }
+      const report = wasSaved && "exitCode" in attempt ? saveReported(attempt.message) : undefined;
+      const { record, save } = await provenSave(input, report);
       events.publish(replId, saveEvent(save));
-      const lost = lossOf(record, session, attempt && "lost" in attempt ? attempt.lost : undefined);
+      const lost = (wasSaved ? undefined : lossOf(record, session, attempt)) ?? earlierLossOf(record, session);
       if (lost) events.publish(replId, errorEvent(lost));
       return lost ? { ...save, lost } : save;
     } catch (error) {
@@ -72,19 +88,53 @@ export function createSaveWorkspace(ports: Ports) {
   };
 }
 
-/** Throws unless the container saved, or found that there was nothing to save. */
-function requireSaved(attempt: SaveAttempt | undefined): void {
-  if (!attempt || attempt.exitCode === 0 || attempt.exitCode === neverRestoredExitCode) return;
+/** By the record: only the pod that restored last may, until it releases. Any may where no pod has restored yet. */
+function mayHoldWork(record: ReplRecord | undefined, session: Session): ((pod: string) => boolean) | undefined {
+  const restored = restoredFor(record, session);
+  return restored && ((pod) => pod === restored.pod && !restored.released);
+}
+
+function restoredFor(record: ReplRecord | undefined, session: Session): ReplRecord["restored"] {
+  return record?.restored?.sessionId === session.id ? record.restored : undefined;
+}
+
+/** A pod that has restored, or released, since the pods were looked at makes that look worthless. */
+function requireSameHolder(before: ReplRecord | undefined, now: ReplRecord | undefined, session: Session): void {
+  const [then, since] = [before, now].map((record) => restoredFor(record, session));
+  if (then?.pod === since?.pod && then?.released === since?.released) return;
+  throw new ReplError(
+    "unavailable",
+    `${since?.pod ?? "Nobody"} holds the files of ${session.replId} since a moment ago`,
+  );
+}
+
+/** Whether the container saved. Throws unless it did, or it is certain that there is nothing in a pod to save. */
+function requireOutcome(attempt: SaveAttempt | NothingSaved): boolean {
+  if ("nothing" in attempt) {
+    if (attempt.nothing === "never filled" || attempt.nothing === "gone") return false;
+    throw new ReplError("unavailable", attempt.detail);
+  }
   const { container, exitCode, message } = attempt;
+  if (exitCode === 0) return true;
+  if (exitCode === neverRestoredExitCode) return false;
   if (exitCode === supersededExitCode)
     throw new ReplError("conflict", `${container}: another session is the writer now`);
   throw new ReplError("unavailable", `${container} ended with exit code ${exitCode}: ${failureReported(message)}`);
 }
 
-/** What a user must know when a pod of the session was lost before it could be saved. */
-function lossOf({ lastLoss, lastSave }: ReplRecord, session: Session, gone: string | undefined): string | undefined {
-  if (gone)
-    return `The container was lost before its files could be saved (${gone}). What was written after save ${lastSave?.generation} (${lastSave?.savedAt}) is gone.`;
+/** What is gone with the pod that held the files, where it is not the one that answered. */
+function lossOf(record: ReplRecord, session: Session, attempt: SaveAttempt | NothingSaved): string | undefined {
+  const restored = restoredFor(record, session);
+  if (!restored || restored.released) return undefined;
+  const isThisPod = attempt.pod === restored.pod;
+  if (isThisPod && "exitCode" in attempt) return undefined;
+  const why = isThisPod && "nothing" in attempt ? attempt.detail : `${restored.pod} is gone`;
+  const { generation, savedAt } = record.lastSave ?? {};
+  return `The container was lost before its files could be saved (${why}). What was written after save ${generation} (${savedAt}) is gone.`;
+}
+
+/** What went with a pod that another one has followed. */
+function earlierLossOf({ lastLoss }: ReplRecord, session: Session): string | undefined {
   if (lastLoss?.sessionId !== session.id) return undefined;
   return `The container was lost at ${lastLoss.at} and started again from save ${lastLoss.generation}. What was written after that save is gone.`;
 }

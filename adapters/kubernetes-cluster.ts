@@ -7,8 +7,9 @@ import { applyOfSession, type ObjectsOfSessions } from "./kubernetes-apply.ts";
 import { informOfPods } from "./kubernetes-informer.ts";
 import { translateError } from "./kubernetes-errors.ts";
 import { watchPods } from "./kubernetes-watch.ts";
+import { findWork } from "./find-work.ts";
 import { createdAtOf, runningSession, sessionOf } from "./session-objects.ts";
-import { describePod, hasStarted, hopelessReason, isReady, isStartedUnready, livePod, lostPod } from "./pod-state.ts";
+import { describePod, hopelessReason, isReady, isStartedUnready, livePod, nameOf } from "./pod-state.ts";
 import { runSave } from "./run-save.ts";
 
 export interface KubernetesOptions {
@@ -250,16 +251,14 @@ export function createKubernetesCluster(
       }
     },
 
-    async runInPod(session, containerFor, signal, onProgress) {
+    async runInPod(session, containerFor, signal, onProgress, mayHoldWork) {
       const pods = await attempt("find the pod", () =>
         core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }),
       );
-      const pod = livePod(pods.items);
-      if (!pod || !hasStarted(pod)) {
-        const lost = lostPod(pods.items);
-        return lost === undefined ? undefined : { lost };
-      }
-      const name = pod.metadata?.name ?? "";
+      const found = findWork(pods.items, mayHoldWork);
+      if ("nothing" in found) return found;
+      const { pod } = found;
+      const name = nameOf(pod);
       const add = (container: string) => {
         const body = { spec: { ephemeralContainers: [containerFor(container)] } };
         return attempt("add the save container", () =>
@@ -275,13 +274,22 @@ export function createKubernetesCluster(
       const selected = { namespace, labelSelector: podsOf(session) };
       // From the top down, so that no controller makes again what was just deleted.
       await attempt("remove the session", async () => {
-        await Promise.all([
+        const [pods] = await Promise.all([
+          core.listNamespacedPod(selected),
           networking.deleteCollectionNamespacedIngress(selected),
           core.deleteCollectionNamespacedService(selected),
           apps.deleteCollectionNamespacedDeployment({ ...selected, propagationPolicy: "Background" }),
         ]);
         await apps.deleteCollectionNamespacedReplicaSet({ ...selected, propagationPolicy: "Background" });
-        await core.deleteCollectionNamespacedPod({ ...selected, gracePeriodSeconds: podGraceSeconds });
+        // A shorter grace would cut off the last checkpoint of a pod that is ending by itself.
+        const others = pods.items
+          .filter(({ metadata }) => metadata?.deletionTimestamp)
+          .map((pod) => `metadata.name!=${nameOf(pod)}`);
+        await core.deleteCollectionNamespacedPod({
+          ...selected,
+          ...(others.length > 0 ? { fieldSelector: others.join(",") } : {}),
+          gracePeriodSeconds: podGraceSeconds,
+        });
         await core.deleteCollectionNamespacedSecret(selected);
       });
     },

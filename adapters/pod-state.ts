@@ -14,19 +14,18 @@ const hopeless = new Set([
 /** A restore that failed this often fails for good: kubelet's back-off would hide the reason for minutes. */
 const maximumRestoreFailures = 2;
 
+/** Ends of containers that the node could not start. */
+const neverRan = new Set(["StartError", "ContainerCannotRun"]);
+
 /** The session's pod, leaving out those on their way out. */
 export function livePod(pods: readonly V1Pod[]): V1Pod | undefined {
-  return pods.find(
-    (pod) => !pod.metadata?.deletionTimestamp && pod.status?.phase !== "Failed" && pod.status?.phase !== "Succeeded",
-  );
+  return pods.find((pod) => !pod.metadata?.deletionTimestamp && !isOver(pod));
 }
 
-/** Why a pod that may have held work is gone: evicted, or its node with it. Undefined when there was none. */
-export function lostPod(pods: readonly V1Pod[]): string | undefined {
-  const lost = pods.find((pod) => pod.status?.phase === "Failed" && pod.status.startTime);
-  if (!lost) return undefined;
-  const { reason = "it failed", message = "" } = lost.status ?? {};
-  return `${lost.metadata?.name ?? "the pod"} on ${nodeOf(lost)}: ${[reason, message].filter(Boolean).join(", ")}`;
+/** Why a pod failed, in words. */
+export function failureOf(pod: V1Pod): string {
+  const { reason = "it failed", message = "" } = pod.status ?? {};
+  return `${nameOf(pod)} on ${nodeOf(pod)}: ${[reason, message].filter(Boolean).join(", ")}`;
 }
 
 /**
@@ -52,11 +51,30 @@ export function nodeOf(pod: V1Pod): string {
   return `node ${pod.spec?.nodeName ?? "unknown"}`;
 }
 
+export function nameOf(pod: V1Pod): string {
+  return pod.metadata?.name ?? "the pod";
+}
+
+export function isRunning(pod: V1Pod): boolean {
+  return statusesOf(pod).some(({ state }) => state?.running);
+}
+
 /** True once a container of the pod has run: before that the workspace is an empty folder. */
-export function hasStarted(pod: V1Pod): boolean {
-  return [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].some(
-    ({ state }) => state?.running,
+export function hasRun(pod: V1Pod): boolean {
+  return statusesOf(pod).some(({ state, lastState }) =>
+    [state, lastState].some(
+      (life) => life?.running || (life?.terminated && !neverRan.has(life.terminated.reason ?? "")),
+    ),
   );
+}
+
+/** No container of it runs any more or will run again. */
+export function isOver({ status }: V1Pod): boolean {
+  return status?.phase === "Failed" || status?.phase === "Succeeded";
+}
+
+function statusesOf({ status }: V1Pod): readonly V1ContainerStatus[] {
+  return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
 }
 
 export function isReady(pod: V1Pod): boolean {
@@ -75,8 +93,7 @@ export function isStartedUnready(pod: V1Pod): boolean {
 
 /** Why this pod can never become ready; undefined while it still may. */
 export function hopelessReason(pod: V1Pod): string | undefined {
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-  for (const { name, state } of statuses) {
+  for (const { name, state } of statusesOf(pod)) {
     const reason = state?.waiting?.reason;
     if (reason && hopeless.has(reason))
       return `container ${name} cannot start: ${reason}${state.waiting?.message ? ` (${state.waiting.message})` : ""}`;
@@ -119,8 +136,8 @@ function newestSave(pod: V1Pod): number {
 export function runningSave(pod: V1Pod): string | undefined {
   const number = newestSave(pod);
   const state = statusOf(pod, `sync-${number}`)?.state;
-  const isOver = number === 0 || state?.terminated || hopeless.has(state?.waiting?.reason ?? "");
-  return isOver ? undefined : `sync-${number}`;
+  const hasEnded = number === 0 || state?.terminated || hopeless.has(state?.waiting?.reason ?? "");
+  return hasEnded ? undefined : `sync-${number}`;
 }
 
 /** Whether the node has made the container and not started it. */

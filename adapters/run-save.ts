@@ -5,6 +5,7 @@ import {
   describePod,
   hopelessContainer,
   isMadeOnly,
+  nameOf,
   nextSaveName,
   nodeOf,
   runningSave,
@@ -35,7 +36,7 @@ export async function runSave(
   onProgress: (state: string) => void,
   limits = { containerStartMs, madeToStartedMs },
 ): Promise<SaveAttempt> {
-  const podName = pod.metadata?.name ?? "";
+  const podName = nameOf(pod);
   let latest = pod;
   let container = runningSave(pod);
   if (!container) await add((container = nextSaveName(pod)));
@@ -74,6 +75,6 @@ export async function runSave(
   const name = container;
   return watch(signal, (pods) => {
     const ended = stateIn(pods, name)?.terminated;
-    return ended && { container: name, exitCode: ended.exitCode, message: ended.message ?? "" };
+    return ended && { pod: podName, container: name, exitCode: ended.exitCode, message: ended.message ?? "" };
   });
 }

@@ -183,6 +183,7 @@ export interface SavePointer {
 }
 
 export interface SaveAttempt {
+  readonly pod: string;
   readonly container: string;
   readonly exitCode: number;
   /** What the container wrote as its last words. */
@@ -215,9 +216,18 @@ export interface PodNews {
   readonly trouble?: string;
 }
 
-/** There was a pod with work in it, and it is gone. */
-export interface LostPod {
-  readonly lost: string;
+/** Why no save container could run. */
+export interface NothingSaved {
+  /**
+   * - `never filled`: no container has run in the session's pods, so none holds work.
+   * - `ending`: a pod that may hold work is being ended, and may be making its last checkpoint.
+   * - `between lives`: the containers of a pod that may hold work have run, and none runs now; its files are there.
+   * - `gone`: no pod that may hold work is left.
+   */
+  readonly nothing: "never filled" | "ending" | "between lives" | "gone";
+  readonly pod?: string;
+  /** In words for an operator; what to do, where somebody has to do something. */
+  readonly detail: string;
 }
 
 /**
@@ -251,16 +261,18 @@ export interface Cluster<Manifest = object, Container = object> {
   waitForPod(session: Session, signal: AbortSignal, onProgress: (state: string) => void): Promise<void>;
   /**
    * Adds an ephemeral container to the session's pod (or finds the one that still runs) and waits for its
-   * end. Undefined when the session has no pod whose workspace could hold anything yet. Throws `unavailable` when
-   * the container does not start; the pod is kept then, whatever is wrong with it.
+   * end. Says which kind of nothing it found when there is no pod to run it in. `mayHoldWork` tells whether a pod of
+   * this name may hold work that no save has; all may where it is not given. Throws `unavailable` when the container
+   * does not start; the pod is kept then, whatever is wrong with it.
    */
   runInPod(
     session: Session,
     containerFor: (name: string) => Container,
     signal: AbortSignal,
     onProgress: (state: string) => void,
-  ): Promise<SaveAttempt | LostPod | undefined>;
-  /** Deletes the session's objects, and only this session's. */
+    mayHoldWork?: (pod: string) => boolean,
+  ): Promise<SaveAttempt | NothingSaved>;
+  /** Deletes the session's objects, and only this session's. A pod that is already ending keeps the time it has. */
   remove(session: Session): Promise<void>;
   /** Waits until no pod of the session is left. False when the signal ends the wait before. */
   waitUntilGone(session: Session, signal: AbortSignal): Promise<boolean>;

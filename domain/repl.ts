@@ -29,8 +29,15 @@ export interface ReplRecord {
   /** The session whose end has come: it may not write any more, although no other one has begun. */
   readonly endedSession?: string;
   readonly lastSave?: SaveSummary;
-  /** Where the session's files were restored. */
-  readonly restored?: { readonly sessionId: string; readonly pod: string };
+  /** The pod that holds the session's files: the one that restored them last. */
+  readonly restored?: {
+    readonly sessionId: string;
+    readonly pod: string;
+    /** It has made its last checkpoint and writes no more. */
+    readonly released?: true;
+    /** The cluster has no such pod any more, or it failed. */
+    readonly gone?: true;
+  };
   /** The last time that a pod with work in it was lost, and the save that its successor began with. */
   readonly lastLoss?: {
     readonly sessionId: string;

@@ -30,7 +30,7 @@ export async function shutdownRepl({ lastSave, reason, ...input }: ShutdownInput
         "If this repeats, read the pending activity's last failure and mend its cause (usually the object store). It then goes on by itself. " +
         "The pod is kept until a save has been read back; do not terminate this run, and do not delete the pod.",
     );
-    const save = await saveWorkspace({ ...input, session });
+    const save = await saveWorkspace({ ...input, session, lastSave });
 
     setCurrentDetails(`Step 3 of 4: save ${save.generation} is proven; removing the objects.`);
     await removeResources({ session });

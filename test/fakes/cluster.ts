@@ -1,8 +1,10 @@
-import type { KubernetesObject, V1Deployment, V1EphemeralContainer } from "@kubernetes/client-node";
+import type { KubernetesObject, V1Deployment, V1EphemeralContainer, V1Pod } from "@kubernetes/client-node";
+import { findWork } from "../../adapters/find-work.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { label } from "../../domain/naming.ts";
 import type { Cluster, RunningSession, SessionNote } from "../../domain/ports.ts";
 import type { Session } from "../../domain/repl.ts";
+import { podThatIs, type PodState } from "./pods.ts";
 
 const sessionsInPage = 2;
 
@@ -11,14 +13,14 @@ interface FakePod {
   readonly isHopeless: boolean;
   createdAt: string;
   note: SessionNote;
-  attempts: number;
 }
 
 type Ended = { readonly exitCode: number; readonly message: string };
 
 /** What happens in the pods of a fake cluster. */
 export interface FakePodPrograms {
-  readonly save: (name: string, session: Session) => Ended | Promise<Ended>;
+  /** In the pod of this name; `sync-1` and so on is the container's. */
+  readonly save: (name: string, session: Session, pod: string) => Ended | Promise<Ended>;
   /** Fills the workspace before the pod is ready. */
   readonly restore: (session: Session) => Promise<void>;
 }
@@ -36,7 +38,14 @@ export function createFakeCluster({
     isReady: !isHopeless,
     ...note,
   });
-  const losses = new Map<string, string>();
+  /** How many save containers each pod has had. */
+  const saves = new Map<string, number>();
+  const shown = new Map<string, readonly V1Pod[]>();
+  /** A session's pod has the session's id for a name, unless a test shows others. */
+  const podsOf = (session: Session): readonly V1Pod[] => {
+    const pod = podOf(session);
+    return shown.get(session.id) ?? (pod ? [podThatIs(pod.isHopeless ? "starting" : "running", session.id)] : []);
+  };
   const podOf = (session: Session) => {
     const pod = pods.get(session.replId);
     return pod?.session.id === session.id ? pod : undefined;
@@ -64,7 +73,6 @@ export function createFakeCluster({
           isHopeless: runner?.imagePullPolicy === "Never" && runner.image === "missing",
           createdAt: podOf(session)?.createdAt ?? new Date().toISOString(),
           note: podOf(session)?.note ?? {},
-          attempts: podOf(session)?.attempts ?? 0,
         });
       }
     },
@@ -98,17 +106,19 @@ export function createFakeCluster({
       }
       await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
     },
-    async runInPod(session, containerFor, _signal, onProgress) {
-      const pod = podOf(session);
-      const lost = losses.get(session.id);
-      if (lost) return { lost };
-      if (!pod || pod.isHopeless) return undefined;
-      const { name } = containerFor(`sync-${++pod.attempts}`);
+    async runInPod(session, containerFor, _signal, onProgress, mayHoldWork) {
+      const found = findWork(podsOf(session), mayHoldWork);
+      if ("nothing" in found) return found;
+      const pod = found.pod.metadata?.name ?? "";
+      const attempts = (saves.get(pod) ?? 0) + 1;
+      saves.set(pod, attempts);
+      const { name } = containerFor(`sync-${attempts}`);
       onProgress(name);
-      return { container: name, ...(await save(name, session)) };
+      return { pod, container: name, ...(await save(name, session, pod)) };
     },
     async remove(session) {
       if (podOf(session)) pods.delete(session.replId);
+      shown.delete(session.id);
       left.splice(0, left.length, ...left.filter(({ id }) => id !== session.id));
     },
     waitUntilGone: async (session) => podOf(session) === undefined,
@@ -119,7 +129,11 @@ export function createFakeCluster({
     pods,
     /** Objects of sessions without a Deployment. */
     left,
-    /** The session's pod is gone with all that was in it. */
-    lose: ({ id }: Session, reason: string) => void losses.set(id, reason),
+    /** From now on the session has these pods, by their names; "gone" is none. */
+    show: ({ id }: Session, states: Readonly<Record<string, PodState | "gone">>) =>
+      void shown.set(
+        id,
+        Object.entries(states).flatMap(([name, state]) => (state === "gone" ? [] : [podThatIs(state, name)])),
+      ),
   };
 }

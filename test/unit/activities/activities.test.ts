@@ -9,6 +9,7 @@ import { readSave } from "../../../domain/read-save.ts";
 import type { ReplRecord, Session } from "../../../domain/repl.ts";
 import { writeSaveManifest, type SaveManifest } from "../../../domain/save.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
+import { podStates } from "../../fakes/pods.ts";
 import { newSession, newStart, nodeTemplate } from "../../fakes/records.ts";
 
 const template: SaveManifest = {
@@ -44,6 +45,7 @@ describe("activities", () => {
   let fakes: ReturnType<typeof createFakePorts>;
   let activities: ReturnType<typeof createActivities>;
   let containerEnd: { exitCode: number; message: string };
+  let saveIn: (pod: string) => typeof containerEnd;
   const start = () => newStart();
   const find = async ({ id, owner }: Pick<ReplRecord, "id" | "owner">) =>
     (await fakes.ports.directory.list(owner.id)).find((repl) => repl.id === id);
@@ -53,7 +55,8 @@ describe("activities", () => {
 
   beforeEach(async () => {
     containerEnd = { exitCode: 0, message: "{}" };
-    fakes = createFakePorts({ save: () => containerEnd });
+    saveIn = () => containerEnd;
+    fakes = createFakePorts({ save: (_name, _session, pod) => saveIn(pod) });
     activities = createActivities(fakes.ports);
     const entries = await Promise.all(
       template.entries.map(async (entry) => {
@@ -301,23 +304,120 @@ describe("activities", () => {
     it("answers with the newest save where no workspace was ever filled", async () => {
       const target = await open();
       containerEnd = { exitCode: 4, message: "" };
-      expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 1 });
+      expect(await run(activities.saveWorkspace, target)).not.toHaveProperty("lost");
+      fakes.machines.show(target.session, { first: "starting" });
+      expect(await run(activities.saveWorkspace, target)).not.toHaveProperty("lost");
       await activities.removeResources({ session: target.session });
-      expect(await run(activities.saveWorkspace, target)).toMatchObject({ generation: 1 });
+      const answer = await run(activities.saveWorkspace, target);
+      expect(answer).toMatchObject({ generation: 1 });
+      expect(answer).not.toHaveProperty("lost");
     });
-    it("says so where the pod was lost, or was replaced, before it could be saved", async () => {
-      const target = await open();
-      fakes.machines.lose(target.session, "Evicted, the node was low on disk");
-      const outcome = (await run(activities.saveWorkspace, target)) as { lost?: string };
-      expect(outcome).toMatchObject({ generation: 1, lost: expect.stringContaining("low on disk") as string });
-      expect(fakes.told.map(({ event }) => event)).toContainEqual(expect.objectContaining({ message: outcome.lost }));
 
-      const other = await open();
-      await fakes.ports.registry.update(other.owner.id, other.replId, (record) => ({
+    /** The record says that the session's files were restored in this pod. */
+    const restoredIn = async ({ session, owner, replId }: Awaited<ReturnType<typeof open>>, more: object = {}) => {
+      const restored = { sessionId: session.id, pod: "first", ...more };
+      await fakes.ports.registry.update(owner.id, replId, (record) => ({ ...record, restored }));
+    };
+    const isLost = { generation: 1, lost: expect.stringMatching(/first.*after save 1 \(2.*Z\) is gone/) as string };
+
+    it.each([
+      ["while the pod with the work ends by itself", { first: "ending", second: "not scheduled" }],
+      ["while it stands between two lives", { first: "on a node that rebooted" }],
+      ["while it ends and its successor runs", { second: "running", first: "ending" }],
+    ] as const)("waits %s, and says lost when that pod is gone", async (_, pods) => {
+      const target = await open();
+      await restoredIn(target);
+      fakes.machines.show(target.session, pods);
+      await expect(run(activities.saveWorkspace, target)).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringMatching(/first on node n1/) as string,
+      });
+      fakes.machines.show(target.session, { second: "running" });
+      containerEnd = { exitCode: 4, message: "" };
+      const outcome = (await run(activities.saveWorkspace, target)) as { lost?: string };
+      expect(outcome).toMatchObject(isLost);
+      expect(fakes.told.map(({ event }) => event)).toContainEqual(expect.objectContaining({ message: outcome.lost }));
+    });
+    it.each([
+      ["it was deleted and its successor waits for a node", { second: "not scheduled" }],
+      ["it was deleted and its successor waits for the store", { second: "running" }],
+      ["it was evicted", { first: "evicted" }],
+      ["no pod is left", { first: "gone" }],
+    ] as const)("says lost where %s", async (_, pods) => {
+      const target = await open();
+      await restoredIn(target);
+      fakes.machines.show(target.session, pods);
+      containerEnd = { exitCode: 4, message: "" };
+      expect(await run(activities.saveWorkspace, target)).toMatchObject(isLost);
+    });
+    it("says nothing of a loss where the pod has handed over", async () => {
+      const target = await open();
+      await restoredIn(target, { released: true });
+      containerEnd = { exitCode: 4, message: "" };
+      for (const pods of [{ first: "ending", second: "running" }, { second: "not scheduled" }, {}] as const) {
+        fakes.machines.show(target.session, pods);
+        expect(await run(activities.saveWorkspace, target)).not.toHaveProperty("lost");
+      }
+    });
+    it("answers without a save of the pod with the work only with what is lost, whatever pods there are", async () => {
+      const target = await open();
+      const kinds = { saved: 0, waits: 0, lost: 0 };
+      const savedIn: string[] = [];
+      for (const first of [...podStates, "gone"] as const) {
+        for (const second of [...podStates, "gone"] as const) {
+          await restoredIn(target);
+          fakes.machines.show(target.session, { second, first });
+          saveIn = (pod) => {
+            savedIn.push(pod);
+            return pod === "first" ? { exitCode: 0, message: "{}" } : { exitCode: 4, message: "" };
+          };
+          savedIn.length = 0;
+          const outcome = await run(activities.saveWorkspace, target).catch((error: unknown) => error);
+          if (outcome instanceof ReplError) kinds.waits++;
+          else if ((outcome as { lost?: string }).lost) kinds.lost++;
+          else {
+            kinds.saved++;
+            expect(savedIn, `${first} and ${second}`).toEqual(["first"]);
+          }
+        }
+      }
+      expect(kinds).toEqual({ saved: 14, waits: 9 * 14, lost: 4 * 14 });
+    });
+    it("looks again where a pod restores while it looks", async () => {
+      const target = await open();
+      fakes.machines.show(target.session, { first: "starting" });
+      const { runInPod } = fakes.ports.cluster;
+      const cluster: typeof fakes.ports.cluster = {
+        ...fakes.ports.cluster,
+        async runInPod(...args) {
+          const found = await runInPod(...args);
+          await restoredIn(target);
+          return found;
+        },
+      };
+      activities = createActivities({ ...fakes.ports, cluster });
+      await expect(run(activities.saveWorkspace, target)).rejects.toMatchObject({ code: "unavailable" });
+    });
+    it("believes no registry that names an older save than the newest known", async () => {
+      const target = await open();
+      const lastSave = { generation: 2, version: "v", files: 1, bytes: 1, savedAt: "2026-01-01T00:00:00.000Z" };
+      await expect(run(activities.saveWorkspace, { ...target, lastSave })).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringContaining("names save 1") as string,
+      });
+      await fakes.ports.store.purge(objectKey.record(target.owner.id, target.replId));
+      containerEnd = { exitCode: 4, message: "" };
+      await expect(run(activities.saveWorkspace, { ...target, lastSave })).rejects.toMatchObject({
+        code: "unavailable",
+      });
+    });
+    it("says so where a pod was replaced before it could be saved", async () => {
+      const target = await open();
+      await fakes.ports.registry.update(target.owner.id, target.replId, (record) => ({
         ...record,
-        lastLoss: { sessionId: other.session.id, at: "2026-01-01T00:00:00.000Z", generation: 1 },
+        lastLoss: { sessionId: target.session.id, at: "2026-01-01T00:00:00.000Z", generation: 1 },
       }));
-      expect(await run(activities.saveWorkspace, other)).toMatchObject({
+      expect(await run(activities.saveWorkspace, target)).toMatchObject({
         lost: expect.stringContaining("started again from save 1") as string,
       });
     });

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import {
   isMadeOnly,
   describePod,
-  hasStarted,
+  failureOf,
+  hasRun,
   hopelessReason,
   isReady,
   livePod,
-  lostPod,
   nextSaveName,
   runningSave,
 } from "../../../adapters/pod-state.ts";
@@ -33,23 +33,26 @@ describe("pod state", () => {
     expect(livePod([leaving, pod({ phase: "Failed" }), pod({ phase: "Succeeded" })])).toBeUndefined();
     expect(livePod([leaving, pod({ phase: "Running" })])?.status?.phase).toBe("Running");
   });
-  it("tells a pod that was lost with its work from one that never began", () => {
+  it("says why a pod failed", () => {
     const evicted = pod(
       { phase: "Failed", reason: "Evicted", message: "The node was low on disk.", startTime: new Date() },
       { nodeName: "n1" },
     );
-    expect(lostPod([evicted])).toBe("p on node n1: Evicted, The node was low on disk.");
-    expect(lostPod([pod({ phase: "Pending" }), pod({ phase: "Failed" })])).toBeUndefined();
+    expect(failureOf(evicted)).toBe("p on node n1: Evicted, The node was low on disk.");
   });
   it("is ready only when Kubernetes says so", () => {
     expect(isReady(pod({ conditions: [{ type: "Ready", status: "True" }] }))).toBe(true);
     expect(isReady(pod({ conditions: [{ type: "Ready", status: "False" }] }))).toBe(false);
     expect(isReady(pod({}))).toBe(false);
   });
-  it("holds work from the moment a container runs", () => {
-    expect(hasStarted(pod({ initContainerStatuses: [container("restore", { waiting: {} })] }))).toBe(false);
-    expect(hasStarted(pod({ initContainerStatuses: [container("restore", { running: {} })] }))).toBe(true);
-    expect(hasStarted(pod({ containerStatuses: [container("runner", { running: {} })] }))).toBe(true);
+  it("has run from the moment a container runs, and for good", () => {
+    const restore = (state: object, more?: object) =>
+      pod({ initContainerStatuses: [container("restore", state, more)] });
+    expect(hasRun(restore({ waiting: {} }))).toBe(false);
+    expect(hasRun(restore({ waiting: {} }, { lastState: { terminated: { reason: "StartError" } } }))).toBe(false);
+    expect(hasRun(restore({ running: {} }))).toBe(true);
+    expect(hasRun(restore({ waiting: {} }, { lastState: { terminated: { exitCode: 1 } } }))).toBe(true);
+    expect(hasRun(pod({ containerStatuses: [container("runner", { terminated: { exitCode: 0 } })] }))).toBe(true);
   });
   it("says why it will never be ready", () => {
     expect(

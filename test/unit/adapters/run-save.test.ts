@@ -37,7 +37,7 @@ describe("a save in a pod", () => {
   it("is made by another container when one was made and never started", async () => {
     const { names, place } = podWith((name) => (name === "sync-1" ? made : saved));
     const words: string[] = [];
-    expect(await run(place, words)).toEqual({ container: "sync-2", exitCode: 0, message: "done" });
+    expect(await run(place, words)).toEqual({ pod: "p", container: "sync-2", exitCode: 0, message: "done" });
     expect(names).toEqual(["sync-1", "sync-2"]);
     expect(words.at(-1)).toContain("made and never started");
   });
