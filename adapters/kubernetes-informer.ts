@@ -1,7 +1,7 @@
 import * as k8s from "@kubernetes/client-node";
 import { label } from "../domain/naming.ts";
 import type { PodNews } from "../domain/ports.ts";
-import { isReady, troubleOf } from "./pod-state.ts";
+import { isOver, isReady, nameOf, troubleOf } from "./pod-state.ts";
 
 /** A watch can go silent without ending: it is begun again from a list this often. */
 const restartEveryMs = 5 * 60_000;
@@ -9,6 +9,7 @@ const retryAfterMs = 2000;
 
 interface Seen {
   readonly isReady: boolean;
+  readonly isOver: boolean;
   readonly trouble: string | undefined;
 }
 
@@ -32,11 +33,13 @@ export async function informOfPods(
   const look = (pod: k8s.V1Pod) => {
     const uid = pod.metadata?.uid ?? "";
     const before = seen.get(uid);
-    const now = { isReady: isReady(pod), trouble: troubleOf(pod) };
+    const now = { isReady: isReady(pod), isOver: isOver(pod), trouble: troubleOf(pod) };
     seen.set(uid, now);
     const session = sessionOf(pod);
     if (!session || (!before && !isListed)) return;
-    if (now.trouble && now.trouble !== before?.trouble) onNews({ session, trouble: now.trouble });
+    const gone = now.isOver && !before?.isOver ? { gone: nameOf(pod) } : {};
+    if (now.trouble && now.trouble !== before?.trouble) onNews({ session, trouble: now.trouble, ...gone });
+    else if ("gone" in gone) onNews({ session, ...gone });
     else if (now.isReady && !before?.isReady) onNews({ session });
   };
   informer.on("add", look);
@@ -45,7 +48,8 @@ export async function informOfPods(
     const before = seen.get(pod.metadata?.uid ?? "");
     seen.delete(pod.metadata?.uid ?? "");
     const session = sessionOf(pod);
-    if (session && !before?.trouble) onNews({ session, trouble: "its container was deleted" });
+    const news = before?.trouble ? {} : { trouble: "its container was deleted" };
+    if (session) onNews({ session, gone: nameOf(pod), ...news });
   });
   const again = () => void setTimeout(() => !signal.aborted && void informer.start().catch(again), retryAfterMs);
   informer.on("error", again);

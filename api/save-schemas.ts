@@ -84,6 +84,17 @@ export const savedReplSchema = z
   })
   .openapi("SavedRepl");
 
+export const claimSchema = z
+  .object({
+    pod: podSchema,
+    whenFree: z.boolean().optional().openapi({
+      description: "Only where no other pod of the session holds the files; otherwise it is taken from it",
+    }),
+  })
+  .openapi("Claim");
+
+export const heldReplSchema = z.object({ heldBy: podSchema }).openapi("HeldRepl");
+
 export const movedPointerSchema = z
   .object({ pod: podSchema.optional(), parent: z.int().min(0), generation: z.int().min(1), version: versionSchema })
   .openapi("MovedPointer");

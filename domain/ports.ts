@@ -169,6 +169,11 @@ export interface Writer {
   readonly pod?: string | undefined;
 }
 
+/** Another pod of the session holds the files, and has neither released them nor gone. */
+export interface HeldRepl {
+  readonly heldBy: string;
+}
+
 /**
  * Where a REPL's record says which save is its newest, for the REPL's one writer: the session that claimed it last, in
  * the pod that restored for it last. Every call may be repeated. Throws `not_found` without a record, `conflict` when
@@ -176,8 +181,15 @@ export interface Writer {
  */
 export interface SavePointer {
   read(writer: Writer): Promise<SavedRepl>;
-  /** From here on no other pod of the session can save. Where one did before, the record says that it was lost. */
+  /**
+   * From here on no other pod of the session can save. Where one held the files before and did not release them, the
+   * record says that it was lost.
+   */
   claim(session: Session, pod: string): Promise<SavedRepl>;
+  /** The same, unless another pod of the session holds the files: it may be making its last checkpoint. */
+  claimWhenFree(session: Session, pod: string): Promise<SavedRepl | HeldRepl>;
+  /** The pod has saved all that it holds and writes no more: its successor may begin. */
+  release(writer: Required<Writer>): Promise<void>;
   /** Makes a save whose manifest is stored the newest one. Throws `conflict` when the newest is not `parent`. */
   move(writer: Writer, parent: number, save: SaveSummary): Promise<void>;
 }
@@ -212,8 +224,10 @@ export interface SessionPage {
 /** A pod of a session that was lost while it ran, or that is ready again. */
 export interface PodNews {
   readonly session: Session;
-  /** In words for its owner; absent when the session's pod has become ready. */
+  /** In words for its owner. Absent when the session's pod has become ready, or has gone and they have heard of it. */
   readonly trouble?: string;
+  /** The pod's name, when its object was deleted or it failed: nothing of it runs any more. */
+  readonly gone?: string;
 }
 
 /** Why no save container could run. */

@@ -1,9 +1,12 @@
 import { ReplError } from "./errors.ts";
 import type { Registry, SavePointer, Writer } from "./ports.ts";
-import type { ReplRecord } from "./repl.ts";
+import type { ReplRecord, Session } from "./repl.ts";
 
 /** The pointer to a REPL's newest save, as its record in the registry holds it. */
 export function createSavePointer(registry: Pick<Registry, "read" | "update">): SavePointer {
+  const update = ({ userId, replId }: Session, change: (record: ReplRecord) => ReplRecord) =>
+    registry.update(userId, replId, change);
+
   return {
     async read(writer) {
       const { userId, replId } = writer.session;
@@ -13,33 +16,84 @@ export function createSavePointer(registry: Pick<Registry, "read" | "update">): 
       return record;
     },
 
-    claim: (session, pod) =>
-      registry.update(session.userId, session.replId, (current) => {
-        requireWriter(current, { session });
-        const { restored, lastSave, lastLoss: before } = current;
-        const isLoss = restored?.sessionId === session.id && restored.pod !== pod;
-        const count = (before?.sessionId === session.id ? (before.count ?? 1) : 0) + 1;
-        const lastLoss = {
-          sessionId: session.id,
-          at: new Date().toISOString(),
-          generation: lastSave?.generation ?? 0,
-          count,
-        };
-        return { ...current, restored: { sessionId: session.id, pod }, ...(isLoss ? { lastLoss } : {}) };
-      }),
+    claim: (session, pod) => update(session, (current) => claimed(current, session, pod)),
+
+    async claimWhenFree(session, pod) {
+      let heldBy: string | undefined;
+      try {
+        return await update(session, (current) => {
+          requireWriter(current, { session });
+          heldBy = otherHolder(current, session, pod);
+          if (heldBy === undefined) return claimed(current, session, pod);
+          // Leaves the record as it is.
+          throw new ReplError("conflict", `held by ${heldBy}`);
+        });
+      } catch (error) {
+        if (heldBy !== undefined) return { heldBy };
+        throw error;
+      }
+    },
+
+    async release(writer) {
+      await update(writer.session, (current) => {
+        requireWriter(current, writer);
+        const { restored } = current;
+        // A pod that never restored holds nothing.
+        if (!restored || restored.pod !== writer.pod) return current;
+        return { ...current, restored: { ...restored, released: true } };
+      });
+    },
 
     async move(writer, parent, save) {
-      const { userId, replId } = writer.session;
-      await registry.update(userId, replId, (current) => {
+      await update(writer.session, (current) => {
         // Our own write, whose answer was lost.
         if (current.lastSave?.version === save.version) return current;
         requireWriter(current, writer);
         if ((current.lastSave?.generation ?? 0) !== parent)
-          throw new ReplError("conflict", `a save of ${replId} after ${parent} was made by somebody else`);
-        return { ...current, lastSave: save };
+          throw new ReplError("conflict", `a save of ${current.id} after ${parent} was made by somebody else`);
+        return { ...current, ...heldAgain(current), lastSave: save };
       });
     },
   };
+}
+
+function otherHolder({ restored }: ReplRecord, session: Session, pod: string): string | undefined {
+  if (restored?.sessionId !== session.id || restored.pod === pod) return undefined;
+  return restored.released || restored.gone ? undefined : restored.pod;
+}
+
+/** A pod that saves after it has released its files lives on: its container alone was told to end. */
+function heldAgain({ restored }: ReplRecord): Pick<ReplRecord, "restored"> {
+  return restored?.released ? { restored: { sessionId: restored.sessionId, pod: restored.pod } } : {};
+}
+
+function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord {
+  requireWriter(current, { session });
+  const { restored, lastSave, lastLoss: before } = current;
+  const isLoss = restored?.sessionId === session.id && restored.pod !== pod && !restored.released;
+  const count = (before?.sessionId === session.id ? (before.count ?? 1) : 0) + 1;
+  const lastLoss = {
+    sessionId: session.id,
+    at: new Date().toISOString(),
+    generation: lastSave?.generation ?? 0,
+    count,
+  };
+  return { ...current, restored: { sessionId: session.id, pod }, ...(isLoss ? { lastLoss } : {}) };
+}
+
+/** Notes that a pod is no more, so that its successor need not wait for it. Whoever holds the files now is left alone. */
+export async function noteGone(
+  registry: Pick<Registry, "read" | "update">,
+  { id, userId, replId }: Session,
+  pod: string,
+): Promise<void> {
+  const isToNote = ({ restored }: ReplRecord) =>
+    restored?.sessionId === id && restored.pod === pod && !restored.released && !restored.gone;
+  const record = await registry.read(userId, replId);
+  if (!record || !isToNote(record)) return;
+  await registry.update(userId, replId, (current) =>
+    isToNote(current) ? { ...current, restored: { sessionId: id, pod, gone: true } } : current,
+  );
 }
 
 /** A pod that was given up for lost may live on where nobody reaches it. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { messageOf, ReplError } from "../domain/errors.ts";
-import type { SavePointer } from "../domain/ports.ts";
+import type { HeldRepl, SavePointer } from "../domain/ports.ts";
 import type { ReplId, SavedRepl } from "../domain/repl.ts";
 import { request } from "./request.ts";
 
@@ -42,6 +42,11 @@ export function createApiSavePointer({ apiUrl, token }: ApiSavePointerOptions): 
       return JSON.parse(await ask("GET", session.replId, `save${query}`)) as SavedRepl;
     },
     claim: async (session, pod) => JSON.parse(await ask("POST", session.replId, "restore", { pod })) as SavedRepl,
+    claimWhenFree: async (session, pod) =>
+      JSON.parse(await ask("POST", session.replId, "restore", { pod, whenFree: true })) as SavedRepl | HeldRepl,
+    async release({ session, pod }) {
+      await ask("POST", session.replId, "release", { pod });
+    },
     async move({ session, pod }, parent, { generation, version }) {
       await ask("PUT", session.replId, "save", { pod, parent, generation, version });
     },

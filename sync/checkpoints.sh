@@ -1,15 +1,16 @@
 #!/bin/sh
 # Saves while people work. Each checkpoint is a process of its own, so that between two of them a pod holds
 # no more than a sleeping shell. When the pod is told to end without having been closed (its node is drained),
-# a last checkpoint is made in the time that is left.
+# a last checkpoint is made in the time that is left, and handed over to the pod that follows.
 state=${DEVEX_STATE_FOLDER:-/run/devex}
 program=${DEVEX_SYNC_PROGRAM:-bun /opt/devex/sync.mjs}
 ending=
 killed_since=
 trap 'ending=1; [ -z "$pause" ] || kill "$pause" 2>/dev/null' TERM
 
+# Its argument is what the program is to do.
 checkpoint() {
-  $program checkpoint
+  $program "$1"
   code=$?
   if [ "$code" -le 128 ]; then
     killed_since=
@@ -31,6 +32,7 @@ while :; do
   fi
   # One that runs when the end comes may have looked at a file already that changes after it.
   last=$ending
-  if [ -e "$state/restored" ] && [ ! -e "$state/closing" ]; then checkpoint; fi
+  task=${last:+hand-over}
+  if [ -e "$state/restored" ] && [ ! -e "$state/closing" ]; then checkpoint "${task:-checkpoint}"; fi
   [ -z "$last" ] || exit 0
 done

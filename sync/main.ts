@@ -17,9 +17,10 @@ import { stopPrograms } from "./stop-programs.ts";
 /** Exit codes tell the workflow whether another attempt can help. */
 const exitCodes = { done: 0, failed: 1, usage: 2, superseded: 3, neverRestored: 4 } as const;
 
-const usage = `usage: sync restore | checkpoint | save
+const usage = `usage: sync restore | checkpoint | hand-over | save
   restore      fills the workspace with the newest save, then waits
   checkpoint   saves the workspace if it has changed, and ends
+  hand-over    the same, when the pod ends: then another pod of the session may begin with what was saved
   save         ends the REPL's programs and makes the last save of the session
 with REPL_ID, SESSION_ID, USER_ID and S3_* in the environment; SAVE_POINTER=api where the
 registry is asked through the API, with DEVEX_API_URL and DEVEX_RUNNER_TOKEN`;
@@ -33,7 +34,7 @@ const lockPauseMs = 20;
 const progressEveryMs = 1000;
 
 const here = { root: workspaceFolder, knownFolder: syncFolder, pod: hostname() };
-const commands = { restore, checkpoint, save } as const;
+const commands = { restore, checkpoint, "hand-over": handOver, save } as const;
 
 async function main(): Promise<number> {
   const name = process.argv[2] ?? "";
@@ -66,9 +67,27 @@ async function restore(): Promise<number> {
 }
 
 async function checkpoint(): Promise<number> {
+  return whileReporting(async () => {
+    if (lock()) await saveWhatChanged();
+    return exitCodes.done;
+  });
+}
+
+/** The pod ends, and nothing is written any more: its successor waits for this, and misses nothing then. */
+async function handOver(): Promise<number> {
+  return whileReporting(async () => {
+    if (!lock()) return exitCodes.done;
+    await saveWhatChanged();
+    await openPlace().pointer.release({ session: sessionOf(), pod: here.pod });
+    console.log(JSON.stringify({ event: "released" }));
+    return exitCodes.done;
+  });
+}
+
+async function whileReporting(work: () => Promise<number>): Promise<number> {
   const reports = reportSession();
   try {
-    return await saveWhatChanged();
+    return await work();
   } finally {
     await reports?.finish();
   }
@@ -86,8 +105,8 @@ function reportSession() {
   });
 }
 
-async function saveWhatChanged(): Promise<number> {
-  if (!lock() || isSaved(here)) return exitCodes.done;
+async function saveWhatChanged(): Promise<void> {
+  if (isSaved(here)) return;
   const since = readStatus().unsaved?.since ?? new Date().toISOString();
   let unsaved = { files: 0, bytes: 0, since };
   try {
@@ -100,7 +119,6 @@ async function saveWhatChanged(): Promise<number> {
     const { generation, savedAt } = report;
     writeStatus({ lastSave: { generation, savedAt } });
     console.log(JSON.stringify({ event: "checkpoint", ...report }));
-    return exitCodes.done;
   } catch (error) {
     writeStatus({ ...readStatus(), unsaved: { ...unsaved, reason: messageOf(error).slice(0, maximumWords) } });
     throw error;

@@ -8,6 +8,7 @@ import { readSave } from "../domain/read-save.ts";
 import type { Session } from "../domain/repl.ts";
 import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
+import { claimFiles } from "./claim.ts";
 import { backgroundFromBytes, backgroundWriter, plainWriter, sparseWriter } from "./file-writer.ts";
 import { writeKnownTree } from "./known-tree.ts";
 import { setTime } from "./native.ts";
@@ -45,7 +46,7 @@ export async function restoreWorkspace(
   { root, knownFolder, pod, onProgress }: RestoreOptions,
 ): Promise<SaveSummary> {
   // From here on no other pod of this session can save, so what is read now stays the newest.
-  const record = await pointer.claim(session, pod);
+  const record = await claimFiles(pointer, session, pod);
   if (!record.lastSave) throw new ReplError("not_found", `${session.replId} has no save to restore`);
   const { entries, files: ofFiles, bytes: ofBytes } = await readSave(store, session.replId, record.lastSave);
   for (const name of await readdir(root)) await rm(`${root}/${name}`, { recursive: true, force: true });

@@ -4,10 +4,11 @@ import { errorEvent, warningEvent } from "../domain/events.ts";
 import type { Cluster, PodNews, Registry, ReplDirectory, ReplEvents } from "../domain/ports.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Session } from "../domain/repl.ts";
+import { noteGone } from "../domain/save-pointer.ts";
 
 interface WatchOptions {
   readonly cluster: Cluster;
-  readonly registry: Pick<Registry, "read">;
+  readonly registry: Pick<Registry, "read" | "update">;
   readonly directory: ReplDirectory;
   readonly events: Pick<ReplEvents, "publish">;
   readonly logger: Logger;
@@ -16,8 +17,9 @@ interface WatchOptions {
 
 /**
  * Tells owners within seconds when the container of an open REPL is lost, and when its successor, which the cluster
- * starts from the newest save, is ready. Sessions that are being ended are left alone. Nothing depends on it: what it
- * misses the reconciler finds.
+ * starts from the newest save, is ready; and notes in the record that the pod is gone, so that its successor does not
+ * wait for a last checkpoint that never comes. Sessions that are being ended are left alone. Nothing depends on it:
+ * what it misses the reconciler finds, and a successor waits no longer than a pod may take to end.
  */
 export async function watchSessions(options: WatchOptions, signal: AbortSignal): Promise<void> {
   const { cluster, logger } = options;
@@ -38,19 +40,17 @@ export function createPodNewsHandler({ cluster, registry, directory, events, log
     return running !== undefined && running.ending === undefined;
   }
 
-  return async ({ session, trouble }: PodNews): Promise<void> => {
-    if (!trouble && !troubled.has(session.id)) return;
-    if (!(await isOpen(session))) return void troubled.delete(session.id);
+  async function tellOfTrouble(session: Session, trouble: string): Promise<void> {
     const known = await directory.activeSession(session.userId, session.replId);
-    if (trouble) {
-      // Whose start is under way hears of it from the workflow.
-      if (known?.state !== "running" && !troubled.has(session.id)) return;
-      troubled.add(session.id);
-      logger.warn({ event: "pod lost", replId: session.replId, sessionId: session.id, reason: trouble });
-      await directory.setState(session, "starting", `Interrupted: ${trouble}.`);
-      events.publish(session.replId, errorEvent(`Interrupted: ${trouble}.`));
-      return;
-    }
+    // Whose start is under way hears of it from the workflow.
+    if (known?.state !== "running" && !troubled.has(session.id)) return;
+    troubled.add(session.id);
+    logger.warn({ event: "pod lost", replId: session.replId, sessionId: session.id, reason: trouble });
+    await directory.setState(session, "starting", `Interrupted: ${trouble}.`);
+    events.publish(session.replId, errorEvent(`Interrupted: ${trouble}.`));
+  }
+
+  async function tellOfReturn(session: Session): Promise<void> {
     const record = await registry.read(session.userId, session.replId);
     if (!record) return;
     troubled.delete(session.id);
@@ -59,5 +59,16 @@ export function createPodNewsHandler({ cluster, registry, directory, events, log
     const from = lastLoss?.sessionId === session.id ? ` from save ${lastLoss.generation}` : "";
     logger.info({ event: "pod back", replId: session.replId, sessionId: session.id });
     events.publish(session.replId, warningEvent(`It runs again${from}.`));
+  }
+
+  return async ({ session, trouble, gone }: PodNews): Promise<void> => {
+    const isBack = !trouble && !gone;
+    if (isBack && !troubled.has(session.id)) return;
+    if (!(await isOpen(session))) return void troubled.delete(session.id);
+    await Promise.all([
+      ...(gone ? [noteGone(registry, session, gone)] : []),
+      ...(trouble ? [tellOfTrouble(session, trouble)] : []),
+      ...(isBack ? [tellOfReturn(session)] : []),
+    ]);
   };
 }

@@ -8,7 +8,7 @@ import { createSavePointer } from "../../domain/save-pointer.ts";
 import { forRunners, runnerSessions, type RunnerSessionOptions } from "../middleware/runner-session.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems } from "../openapi.ts";
 import { replParams } from "../schemas.ts";
-import { movedPointerSchema, podSchema, savedReplSchema } from "../save-schemas.ts";
+import { claimSchema, heldReplSchema, movedPointerSchema, podSchema, savedReplSchema } from "../save-schemas.ts";
 
 export interface SavePointerOptions extends RunnerSessionOptions {
   readonly registry: Pick<Registry, "read" | "update">;
@@ -30,8 +30,22 @@ const claimRoute = createRoute({
   path: "/{id}/restore",
   summary: "From here on no other pod of the session can save",
   middleware: jsonOnly,
+  request: { params: replParams, body: jsonBody(claimSchema) },
+  responses: {
+    200: jsonContent(savedReplSchema, "The save to restore"),
+    202: jsonContent(heldReplSchema, "Another pod of the session holds the files; nothing has changed"),
+    ...problems(400, 401, 404, 409),
+  },
+});
+
+const releaseRoute = createRoute({
+  ...forRunners,
+  method: "post",
+  path: "/{id}/release",
+  summary: "The pod has saved all that it holds, and another one of the session may begin",
+  middleware: jsonOnly,
   request: { params: replParams, body: jsonBody(z.object({ pod: podSchema })) },
-  responses: { 200: jsonContent(savedReplSchema, "The save to restore"), ...problems(400, 401, 404, 409) },
+  responses: { 204: { description: "It may" }, ...problems(400, 401, 404, 409) },
 });
 
 const moveRoute = createRoute({
@@ -57,7 +71,14 @@ export function savePointerRoutes({ registry, store, ...runners }: SavePointerOp
     })
     .openapi(claimRoute, async (c) => {
       const session = await sessionOf(c, c.req.valid("param").id);
-      return c.json(answer(await pointer.claim(session, c.req.valid("json").pod)), 200);
+      const { pod, whenFree } = c.req.valid("json");
+      const claimed = await (whenFree ? pointer.claimWhenFree(session, pod) : pointer.claim(session, pod));
+      return "heldBy" in claimed ? c.json(claimed, 202) : c.json(answer(claimed), 200);
+    })
+    .openapi(releaseRoute, async (c) => {
+      const session = await sessionOf(c, c.req.valid("param").id);
+      await pointer.release({ session, pod: c.req.valid("json").pod });
+      return c.body(null, 204);
     })
     .openapi(moveRoute, async (c) => {
       const session = await sessionOf(c, c.req.valid("param").id);

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { commitSave, type SavePlace } from "../../domain/commit-save.ts";
 import type { FileStore, Registry, SavePointer } from "../../domain/ports.ts";
 import type { Session } from "../../domain/repl.ts";
+import { noteGone } from "../../domain/save-pointer.ts";
 import { newRecord, newSession } from "../fakes/records.ts";
 
 export interface PointerUnderTest {
@@ -29,7 +30,7 @@ export function describeSavePointer(make: () => Promise<PointerUnderTest>): void
       await pointer.claim(session, "first");
       const writer = { session, pod: "first" };
       const commit = async (by: typeof writer = writer) =>
-        commitSave(place, await pointer.read(writer), [], {
+        commitSave(place, await pointer.read(by), [], {
           writer: by,
           kind: "checkpoint",
           leftOut: [],
@@ -91,6 +92,51 @@ export function describeSavePointer(make: () => Promise<PointerUnderTest>): void
       // Of another kind, so that it is not taken for the refused one in the same millisecond.
       const last = await commitSave(place, before, [], { writer: second, ...details, kind: "close" });
       expect(last).toMatchObject({ generation: 3 });
+    });
+
+    it("is handed over when it is free, with no loss however often", async () => {
+      const { session, commit, pointer, current } = await open();
+      await commit();
+      let pod = "first";
+      for (const next of ["second", "third", "fourth"]) {
+        expect(await pointer.claimWhenFree(session, next)).toEqual({ heldBy: pod });
+        expect((await current())?.restored).toEqual({ sessionId: session.id, pod });
+        expect(await commit({ session, pod })).toBeDefined();
+        await pointer.release({ session, pod });
+        await pointer.release({ session, pod });
+        expect(await pointer.claimWhenFree(session, next)).toMatchObject({ lastSave: (await current())?.lastSave });
+        await expect(pointer.release({ session, pod })).rejects.toMatchObject({ code: "conflict" });
+        pod = next;
+      }
+      expect((await current())?.restored).toEqual({ sessionId: session.id, pod: "fourth" });
+      expect((await current())?.lastLoss).toBeUndefined();
+    });
+
+    it("is free when its pod is gone, which is a loss, and always for the pod that has it", async () => {
+      const { session, pointer, current } = await open();
+      await pointer.claimWhenFree(session, "first");
+      await noteGone(under.registry, session, "other");
+      expect(await pointer.claimWhenFree(session, "second")).toEqual({ heldBy: "first" });
+      await noteGone(under.registry, session, "first");
+      expect(await pointer.claimWhenFree(session, "second")).toMatchObject({ id: session.replId });
+      expect((await current())?.lastLoss).toMatchObject({ sessionId: session.id, count: 1 });
+    });
+
+    it("is not free for a successor when its pod has saved again since it released it", async () => {
+      const { session, commit, pointer, writer } = await open();
+      await pointer.release(writer);
+      await commit();
+      expect(await pointer.claimWhenFree(session, "second")).toEqual({ heldBy: "first" });
+    });
+
+    it("is free for a session of its own, whatever pod of another one held it", async () => {
+      const { record, pointer } = await open();
+      const next = newSession(record);
+      await under.registry.update(record.owner.id, record.id, (known) => ({ ...known, sessionId: next.id }));
+      expect(await under.pointerFor(next).claimWhenFree(next, "next")).toMatchObject({ id: record.id });
+      await expect(pointer.claimWhenFree({ ...next, id: "former" }, "pod")).rejects.toMatchObject({
+        code: expect.stringMatching(/conflict|unauthorized/) as string,
+      });
     });
 
     it("says when there is no such REPL", async () => {

@@ -27,6 +27,7 @@ import { objectKey } from "../../domain/naming.ts";
 import type { FileStore, ObjectStore } from "../../domain/ports.ts";
 import { createObjectStoreRecords, createSavePlace } from "../../domain/object-store-registry.ts";
 import { readSave } from "../../domain/read-save.ts";
+import { noteGone } from "../../domain/save-pointer.ts";
 import { setTime } from "../../sync/native.ts";
 import { restoreWorkspace } from "../../sync/restore.ts";
 import { isSaved, saveWorkspace, type SaveOptions } from "../../sync/save.ts";
@@ -392,6 +393,7 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       await restoreIn("first");
       await restoreIn("first");
       expect(await lossNoted()).toBeUndefined();
+      await noteGone(createObjectStoreRecords(store), session, "first");
       await restoreIn("second");
       expect(await lossNoted()).toMatchObject({ sessionId: session.id, generation: 1 });
     });
@@ -403,6 +405,7 @@ export function describeSaves(makeStore: () => FileStore & Pick<ObjectStore, "li
       const [knownToFirst, knownToSecond] = [newFolder(), newFolder()];
       await restoreWorkspace(createSavePlace(store), session, { root: first, knownFolder: knownToFirst, pod: "first" });
       writeFileSync(join(first, "a"), "written in the first");
+      await noteGone(createObjectStoreRecords(store), session, "first");
       await restoreWorkspace(createSavePlace(store), session, {
         root: second,
         knownFolder: knownToSecond,

@@ -26,7 +26,7 @@ describe("the loop of checkpoints", () => {
     const program = join(state, "sync.mjs");
     writeFileSync(
       program,
-      `import { appendFileSync } from "node:fs"; appendFileSync("${state}/ran", "x"); ${checkpoint}`,
+      `import { appendFileSync } from "node:fs"; appendFileSync("${state}/ran", process.argv[2] + " "); ${checkpoint}`,
     );
     loop = spawn("sh", [script], {
       env: {
@@ -39,8 +39,9 @@ describe("the loop of checkpoints", () => {
     });
     return state;
   }
-  const runs = (state: string) =>
-    existsSync(join(state, "ran")) ? readFileSync(join(state, "ran"), "utf8").length : 0;
+  const tasks = (state: string) =>
+    existsSync(join(state, "ran")) ? readFileSync(join(state, "ran"), "utf8").trim().split(" ") : [];
+  const runs = (state: string) => tasks(state).length;
   const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 50 });
 
   it("goes on whatever a checkpoint ends with", async () => {
@@ -72,6 +73,8 @@ describe("the loop of checkpoints", () => {
     loop?.kill("SIGTERM");
     if (loop) await once(loop, "exit");
     expect(runs(state)).toBeGreaterThan(before);
+    expect(tasks(state).indexOf("hand-over")).toBe(runs(state) - 1);
+    expect(new Set(tasks(state))).toEqual(new Set(["checkpoint", "hand-over"]));
   });
 
   it("makes a last one also when the pod ends in the middle of one, which may have looked already", async () => {
@@ -79,6 +82,6 @@ describe("the loop of checkpoints", () => {
     await until(() => expect(runs(state)).toBe(1));
     loop?.kill("SIGTERM");
     if (loop) await once(loop, "exit");
-    expect(runs(state)).toBe(2);
+    expect(tasks(state)).toEqual(["checkpoint", "hand-over"]);
   });
 });

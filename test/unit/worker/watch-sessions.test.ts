@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createApplyManifests } from "../../../activities/apply-manifests.ts";
+import { createSavePointer } from "../../../domain/save-pointer.ts";
 import { createLogger } from "../../../config/logger.ts";
 import { createPodNewsHandler } from "../../../worker/watch-sessions.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
@@ -50,5 +51,26 @@ describe("news of pods", () => {
     await handle({ session: start.session, trouble: "its container was deleted" });
     expect(await status()).toMatchObject({ status: "running" });
     expect(fakes.told).toEqual([]);
+  });
+
+  it("free the files of a pod that is gone for its successor, and no other's", async () => {
+    const { fakes, start, handle } = await openRepl();
+    const { registry, cluster } = fakes.ports;
+    const { session, repl } = start;
+    const restored = async () => (await registry.read(repl.owner.id, repl.id))?.restored;
+    const pointer = createSavePointer(registry);
+    await pointer.claim(session, "first");
+    await handle({ session, trouble: "its container was deleted" });
+    await handle({ session, gone: "another" });
+    expect(await restored()).toEqual({ sessionId: session.id, pod: "first" });
+    await handle({ session, gone: "first" });
+    expect(await restored()).toEqual({ sessionId: session.id, pod: "first", gone: true });
+    await pointer.claim(session, "second");
+    await handle({ session, gone: "first" });
+    expect(await restored()).toEqual({ sessionId: session.id, pod: "second" });
+    // A close looks at the pods itself.
+    await cluster.note(session, { ending: "stopping" });
+    await handle({ session, gone: "second" });
+    expect(await restored()).toEqual({ sessionId: session.id, pod: "second" });
   });
 });
