@@ -76,6 +76,33 @@ function connectToCluster(origin: RedisCluster): Cluster {
   return cluster;
 }
 
+/**
+ * Counts the servers that a client has had: one that was left and came back is another one, because it may know less
+ * than before. The returned function tells how many there were until now.
+ */
+export function countServers(redis: RedisClient): () => number {
+  let servers = 0;
+  const count = () => void servers++;
+  if (!(redis instanceof Cluster)) {
+    redis.on("ready", count);
+    return () => servers;
+  }
+  for (const node of redis.nodes("all")) node.on("ready", count);
+  redis.on("+node", (node: Redis) => node.on("ready", count));
+  // A replica that was connected before it took its master's place.
+  let masters = "";
+  redis.on("refresh", () => {
+    const now = redis
+      .nodes("master")
+      .map(({ options: { host, port } }) => `${host}:${port}`)
+      .sort()
+      .join();
+    if (now !== masters) count();
+    masters = now;
+  });
+  return () => servers;
+}
+
 /** Names of keys, some at a time. Throws while a cluster does not answer. */
 export async function* scanKeys(redis: RedisClient, match: string, count: number): AsyncGenerator<string[]> {
   const servers = redis instanceof Cluster ? redis.nodes("master") : [redis];

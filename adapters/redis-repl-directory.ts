@@ -5,7 +5,7 @@ import type { Limits, Place, ReadTruth, ReplDirectory } from "../domain/ports.ts
 import { byCreation, replFrom, type KnownSession, type Repl, type ReplRecord, type Session } from "../domain/repl.ts";
 import { indexNote, indexSession, readIndex } from "./repl-index.ts";
 import { createReplMirror } from "./redis-repl-mirror.ts";
-import type { RedisClient } from "./redis-connection.ts";
+import { countServers, type RedisClient } from "./redis-connection.ts";
 import { answered, loadScript, readScript, type Script } from "./redis-scripts.ts";
 
 export interface ReplDirectoryOptions {
@@ -16,6 +16,10 @@ export interface ReplDirectoryOptions {
 
 /** Users whose lists are kept in memory, each checked against Redis at every use. */
 const usersInMemory = 2000;
+/** After this a list is read by the script again, which notices also the older server that a proxy hides from us. */
+const longestKeptMs = 60_000;
+/** A start has ended long before. Nothing else frees a place whose answer was lost with the workflow that took it. */
+const longestStartMs = 30 * 60_000;
 /** Another flush can come between filling the keys and using them; three in a row is something else. */
 const maximumFills = 3;
 
@@ -25,6 +29,8 @@ interface Remembered {
   /** What they were when the list was read. Another epoch begins when Redis has lost everything. */
   readonly epoch: unknown;
   readonly version: unknown;
+  /** Which of our servers said so: another one may say the same of what was known earlier. */
+  readonly server: number;
   readonly repls: readonly Repl[];
   /** When the first of the sessions expires, and with it this list. */
   readonly until: number;
@@ -35,7 +41,8 @@ interface Remembered {
  * slot (Redis Cluster). `replMeta` and `activeSession` are written after them, for whoever looks up by REPL.
  */
 export function createRedisReplDirectory(redis: RedisClient, options: ReplDirectoryOptions): ReplDirectory {
-  const preamble = readScript("index");
+  const history = readScript("history");
+  const preamble = history + readScript("index");
   /** A script that begins with index.lua, and like that is told the time first. */
   function load(name: string): Script {
     const script = loadScript(redis, name, preamble);
@@ -46,13 +53,15 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
   const touchSession = load("touch-session");
   const withdraw = load("withdraw");
   const forget = load("forget");
-  const read = loadScript(redis, "read");
+  const read = loadScript(redis, "read", history);
   const remember = load("remember");
   const mirror = createReplMirror(redis, options.sessionTtlSeconds);
+  const serverNow = countServers(redis);
   const lists = new LRUCache<string, Remembered>({ max: usersInMemory });
 
   const keysOf = (userId: string) => [redisKey.userRepls(userId), redisKey.userIndex(userId)];
   const expiry = () => Date.now() + options.sessionTtlSeconds * 1000;
+  const startExpiry = () => Math.min(expiry(), Date.now() + longestStartMs);
 
   /** Runs a script for a user; where the keys were flushed they are filled first. */
   async function ask(script: Script, userId: string, args: readonly (string | number)[]): Promise<readonly unknown[]> {
@@ -97,7 +106,7 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
       isCreating ? limits.maxRepls : Number.MAX_SAFE_INTEGER,
       limits.maxActive,
       JSON.stringify(repl),
-      indexSession({ ...known, until: expiry() }),
+      indexSession({ ...known, until: view.state === "starting" ? startExpiry() : expiry() }),
       indexNote(note),
       epoch,
     ]);
@@ -109,17 +118,19 @@ export function createRedisReplDirectory(redis: RedisClient, options: ReplDirect
   async function list(userId: string): Promise<readonly Repl[]> {
     const remembered = lists.get(userId);
     if (remembered && remembered.until > Date.now()) {
-      const current = await answered(redis, () => redis.hmget(remembered.key, "epoch", "version"));
-      if (current[0] === remembered.epoch && current[1] === remembered.version) return remembered.repls;
+      const [epoch, version] = await answered(redis, () => redis.hmget(remembered.key, "epoch", "version"));
+      const isSame = epoch === remembered.epoch && version === remembered.version;
+      if (isSame && serverNow() === remembered.server) return remembered.repls;
     }
+    const server = serverNow();
     const [, epoch, version, index] = await ask(read, userId, []);
     const known = readIndex(index as string[], Date.now());
     const repls = known.map(replFrom).sort(byCreation);
     const until = Math.min(
       ...known.flatMap(({ session }) => (session ? [session.until] : [])),
-      Number.MAX_SAFE_INTEGER,
+      Date.now() + longestKeptMs,
     );
-    lists.set(userId, { key: redisKey.userIndex(userId), epoch, version, repls, until });
+    lists.set(userId, { key: redisKey.userIndex(userId), epoch, version, server, repls, until });
     return repls;
   }
 

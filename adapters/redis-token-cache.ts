@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { redisKey } from "../domain/naming.ts";
 import type { TokenCache } from "../domain/ports.ts";
 import { connectToHear, type RedisClient } from "./redis-connection.ts";
-import { answered } from "./redis-scripts.ts";
+import { answered, loadScript, readScript } from "./redis-scripts.ts";
 
 const tokensInMemory = 10_000;
 /** Revocations are heard at once; this bounds what a lost message could cost. */
@@ -13,6 +13,9 @@ const rememberedMs = 10_000;
  * of revocations: while the connection for that is down, Redis is asked each time.
  */
 export function createRedisTokenCache(redis: RedisClient): TokenCache & { close(): void } {
+  const history = readScript("history");
+  const getToken = loadScript(redis, "get-token", history);
+  const noteGoodToken = loadScript(redis, "note-good-token", history);
   const good = new LRUCache<string, true>({ max: tokensInMemory, ttl: rememberedMs });
   let hears = false;
   const subscriber = connectToHear(redis, {
@@ -32,7 +35,7 @@ export function createRedisTokenCache(redis: RedisClient): TokenCache & { close(
     async get(tokenId) {
       if (isKnownGood(tokenId)) return "good";
       const heardBefore = hears;
-      const state = await answered(redis, () => redis.get(redisKey.token(tokenId)));
+      const state = await getToken([redisKey.token(tokenId)], []);
       // Asked while deaf, the answer may be old by now.
       if (state === "good" && heardBefore && hears) good.set(tokenId, true);
       return state === "good" || state === "revoked" ? state : undefined;
@@ -40,7 +43,7 @@ export function createRedisTokenCache(redis: RedisClient): TokenCache & { close(
 
     async note(tokenId, state, seconds) {
       if (state === "good") {
-        await answered(redis, () => redis.set(redisKey.token(tokenId), state, "EX", seconds, "NX"));
+        await noteGoodToken([redisKey.token(tokenId)], [seconds]);
         return;
       }
       good.delete(tokenId);

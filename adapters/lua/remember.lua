@@ -9,6 +9,6 @@ for at = 2, #ARGV, 5 do
   setOrClear('note:' .. ARGV[at], ARGV[at + 4])
 end
 local time = redis.call('TIME')
-redis.call('HSET', index, 'epoch', time[1] .. '.' .. time[2])
+redis.call('HSET', index, 'epoch', time[1] .. '.' .. time[2], 'history', history())
 changed()
 return { 'ok' }

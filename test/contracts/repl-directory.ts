@@ -249,3 +249,85 @@ export function describeReplDirectory(make: (readTruth: ReadTruth) => Promise<Un
     });
   });
 }
+
+interface ThatComesBackOlder {
+  /** The look-ups of one process, of as many as are asked for. */
+  directory(): ReplDirectory;
+  /** The server is lost after `meanwhile`, and comes back with what it knew before. */
+  comeBackOlder(meanwhile: () => Promise<void>): Promise<void>;
+}
+
+/** What the look-ups must do when their server comes back with less than it knew, in memory and on Redis alike. */
+export function describeOlderReplDirectory(make: (readTruth: ReadTruth) => Promise<ThatComesBackOlder>): void {
+  describe("ReplDirectory whose server comes back older", () => {
+    const truth = new Map<string, KnownRepl[]>();
+    let under: ThatComesBackOlder;
+    beforeAll(async () => {
+      under = await make(async (userId) => truth.get(userId) ?? []);
+    });
+
+    it("is filled again from the truth: what was made is listed and found, what was deleted stays so", async () => {
+      const directory = under.directory();
+      const owner = newUser();
+      const [kept, deleted, made] = [1, 2, 3].map((second) => newRecord({ owner, createdAt: at(second) })) as [
+        ReplRecord,
+        ReplRecord,
+        ReplRecord,
+      ];
+      const saved = { ...kept, lastSave: save };
+      truth.set(owner.id, [{ record: kept }, { record: deleted }]);
+      // Two that keep what they read: one for itself, one in each of its look-ups.
+      const other = under.directory();
+      for (const process of [directory, other]) expect(await process.list(owner.id)).toHaveLength(2);
+
+      const session = newSession(made);
+      const first = newSession(kept);
+      await under.comeBackOlder(async () => {
+        const place = await directory.reserve(made, session, limits, "creating");
+        truth.set(owner.id, [{ record: saved }, { record: made }]);
+        await directory.publish(session, url, made, place, limits);
+        await directory.withdraw(session, { repl: made });
+        const again = await directory.reserve(kept, first, limits, "starting");
+        await directory.publish(first, url, kept, again, limits);
+        await directory.withdraw(first, { repl: saved });
+        await directory.forget(owner.id, deleted.id);
+        expect((await directory.list(owner.id)).map(({ id }) => id)).toEqual([made.id, kept.id]);
+      });
+
+      for (const process of [other, directory, under.directory()])
+        expect(await process.list(owner.id)).toMatchObject([
+          { id: made.id, status: "stopped" },
+          { id: kept.id, status: "stopped", lastSave: save },
+        ]);
+      const opened = newSession(made);
+      await directory.publish(opened, url, made, await directory.reserve(made, opened, limits, "starting"), limits);
+      expect(await other.activeSession(owner.id, made.id)).toMatchObject({ id: opened.id });
+    });
+
+    it("applies a change to what it fills in first, and counts places again that were taken before", async () => {
+      const owner = newUser();
+      const directory = under.directory();
+      const [one, two, three] = Array.from({ length: 3 }, () => newRecord({ owner })) as [
+        ReplRecord,
+        ReplRecord,
+        ReplRecord,
+      ];
+      expect(await directory.list(owner.id)).toEqual([]);
+      const sessions = [one, two].map(newSession);
+      let place = { epoch: "", isCreating: true };
+      await under.comeBackOlder(async () => {
+        place = await directory.reserve(one, sessions[0] as Session, limits, "creating");
+        await directory.reserve(two, sessions[1] as Session, limits, "creating");
+        truth.set(
+          owner.id,
+          [two, three].map((record) => ({ record, session: { id: "s1", state: "running" as const, url } })),
+        );
+      });
+      await expect(directory.publish(sessions[0] as Session, url, one, place, limits)).rejects.toMatchObject({
+        code: "quota_exceeded",
+      });
+      await directory.forget(owner.id, three.id);
+      expect((await directory.list(owner.id)).map(({ id }) => id)).toEqual([two.id]);
+    });
+  });
+}

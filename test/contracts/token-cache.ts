@@ -40,3 +40,25 @@ export function describeTokenCache(make: () => TokenCache, makeOther = make): vo
     });
   });
 }
+
+/** `comeBackOlder` has the server lost after `meanwhile`; it comes back with what it remembered before. */
+export function describeOlderTokenCache(
+  make: () => TokenCache,
+  comeBackOlder: (meanwhile: () => Promise<void>) => Promise<void>,
+): void {
+  describe("TokenCache whose server comes back older", () => {
+    it("takes no token for good that was revoked meanwhile, and one for good again that is noted again", async () => {
+      const [revoked, good] = [randomUUID(), randomUUID()];
+      const cache = make();
+      for (const token of [revoked, good]) {
+        await cache.note(token, "good", 60);
+        expect(await cache.get(token)).toBe("good");
+      }
+      await comeBackOlder(() => cache.note(revoked, "revoked", 60));
+      const other = make();
+      expect([await other.get(revoked), await other.get(good)]).toEqual([undefined, undefined]);
+      await other.note(good, "good", 60);
+      expect(await other.get(good)).toBe("good");
+    });
+  });
+}

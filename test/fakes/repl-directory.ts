@@ -4,21 +4,27 @@ import { byCreation, replFrom, type KnownRepl, type Repl, type Session } from ".
 
 interface UserLookUps {
   readonly epoch: string;
+  /** Of the server that was filled: another one may know less than was known before. */
+  readonly history: number;
   readonly repls: Map<string, KnownRepl>;
   list?: readonly Repl[] | undefined;
 }
 
-/** The look-ups in memory. `flush` is what FLUSHALL does to the real ones. */
+/** The look-ups in memory. `flush` is what FLUSHALL does to the real ones, `dump` what their server can come back with. */
 export function createFakeReplDirectory(readTruth: ReadTruth = async () => []) {
   let users = new Map<string, UserLookUps>();
   let epochs = 0;
+  let history = 0;
+  const isKnown = (userId: string) => users.get(userId)?.history === history;
 
   async function lookUpsOf(userId: string): Promise<UserLookUps> {
-    if (!users.has(userId)) {
+    if (!isKnown(userId)) {
       const known = await readTruth(userId);
       // Somebody else may have filled them meanwhile.
-      if (!users.has(userId))
-        users.set(userId, { epoch: String(++epochs), repls: new Map(known.map((repl) => [repl.record.id, repl])) });
+      if (!isKnown(userId)) {
+        const repls = new Map(known.map((repl) => [repl.record.id, repl]));
+        users.set(userId, { epoch: String(++epochs), history, repls });
+      }
     }
     return users.get(userId) ?? lookUpsOf(userId);
   }
@@ -120,6 +126,14 @@ export function createFakeReplDirectory(readTruth: ReadTruth = async () => []) {
     report: (session: Session, report: SessionReport) => void reports.set(session.id, report),
     flush() {
       users = new Map();
+    },
+    /** The returned function has the server come back with what it knows now. */
+    dump(): () => void {
+      const dumped = structuredClone(users);
+      return () => {
+        users = structuredClone(dumped);
+        history++;
+      };
     },
   };
 }

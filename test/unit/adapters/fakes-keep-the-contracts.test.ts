@@ -4,7 +4,7 @@ import { saveContainer } from "../../../manifests/sync-container.ts";
 import { describeCluster } from "../../contracts/cluster.ts";
 import { describeObjectStore } from "../../contracts/object-store.ts";
 import { describeRegistry } from "../../contracts/registry.ts";
-import { describeReplDirectory } from "../../contracts/repl-directory.ts";
+import { describeOlderReplDirectory, describeReplDirectory } from "../../contracts/repl-directory.ts";
 import { describeReplEvents } from "../../contracts/repl-events.ts";
 import { describeTokenCache } from "../../contracts/token-cache.ts";
 import { createFakeCluster } from "../../fakes/cluster.ts";
@@ -22,6 +22,17 @@ describeTokenCache(() => tokens.cache);
 describeReplDirectory(async (readTruth) => {
   const { directory, flush } = createFakeReplDirectory(readTruth);
   return { directory, flush: async () => flush() };
+});
+describeOlderReplDirectory(async (readTruth) => {
+  const { directory, dump } = createFakeReplDirectory(readTruth);
+  return {
+    directory: () => directory,
+    async comeBackOlder(meanwhile) {
+      const comeBack = dump();
+      await meanwhile();
+      comeBack();
+    },
+  };
 });
 describeCluster(() => ({
   cluster: createFakeCluster().cluster,
