@@ -15,3 +15,9 @@ export function toFailure(error: unknown): unknown {
     ...cause,
   });
 }
+
+/** For what is told to the look-ups alone: while they are away, the truth has changed all the same. Throws any other error. */
+export function ifUnavailable(error: unknown): undefined {
+  if (error instanceof ReplError && error.code === "unavailable") return undefined;
+  throw error;
+}

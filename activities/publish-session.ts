@@ -1,7 +1,9 @@
 import { ReplError } from "../domain/errors.ts";
+import { Context } from "@temporalio/activity";
 import { accessUrl } from "../domain/naming.ts";
 import type { Place, ReplDirectory } from "../domain/ports.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
+import { ifUnavailable } from "./failure.ts";
 import type { SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -38,10 +40,27 @@ export async function adoptSession(
   await directory.publish(session, accessUrl(runnerUrl, session.replId), repl, noPlace, noLimits);
 }
 
-/** Takes the session out of the look-ups and tells them of its last save. Does nothing when it is another session's. May be repeated. */
-export function createWithdrawSession({ directory, registry }: Ports) {
-  return async ({ session }: SessionInput): Promise<void> => {
-    const repl = await registry.read(session.userId, session.replId);
-    await directory.withdraw(session, repl ? { repl } : {});
-  };
+/** Takes a session that has ended out of the look-ups, and tells them what the registry says since. */
+export async function withdrawEnded(
+  { directory, registry }: Pick<Ports, "directory" | "registry">,
+  session: Session,
+): Promise<void> {
+  const repl = await registry.read(session.userId, session.replId);
+  await directory.withdraw(session, repl ? { repl } : {});
+}
+
+/** These are over in three seconds. */
+const triesOfWithdrawal = 5;
+
+/**
+ * Takes the session out of the look-ups and tells them of its last save. Does nothing when it is another session's.
+ * Its pod is gone, so the close does not wait for look-ups that stay away: the reconciler tells them later.
+ * May be repeated.
+ */
+export function createWithdrawSession(ports: Ports) {
+  return ({ session }: SessionInput): Promise<void> =>
+    withdrawEnded(ports, session).catch((error: unknown) => {
+      if (Context.current().info.attempt < triesOfWithdrawal) throw error;
+      return ifUnavailable(error);
+    });
 }

@@ -4,6 +4,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { ReplId } from "../domain/repl.ts";
 import type { EndOfRepl, ReconcileInput, RemainsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
+import { withdrawEnded } from "./publish-session.ts";
 
 /** What has no Deployment now may be about to get one. */
 const graceMs = 10 * 60_000;
@@ -13,7 +14,8 @@ const graceMs = 10 * 60_000;
  * without a Deployment, which are removed, and look-ups of sessions that do not run, whose places in the quota are
  * freed, both only when they are older than ten minutes. A dry run changes nothing. May be repeated.
  */
-export function createReviewRemains({ registry, cluster, directory }: Ports) {
+export function createReviewRemains(ports: Ports) {
+  const { registry, cluster, directory } = ports;
   return async ({ userId, isDryRun }: ReconcileInput): Promise<RemainsReview> => {
     const context = Context.current();
     const findings: string[] = [];
@@ -41,7 +43,7 @@ export function createReviewRemains({ registry, cluster, directory }: Ports) {
         if (!isChosen(session) || running.has(session.replId) || (startedAt && !isOld(startedAt))) continue;
         // It may have been started since.
         if (await cluster.findSession(session.replId)) continue;
-        await attempt(`${session.replId}: taken for open, but nothing runs`, () => directory.withdraw(session, {}));
+        await attempt(`${session.replId}: taken for open, but nothing runs`, () => withdrawEnded(ports, session));
       }
     }
     return { findings, ...(ends.length > 0 ? { ends } : {}) };

@@ -483,6 +483,58 @@ describe("activities", () => {
     });
   });
 
+  describe("a close while the look-ups are away", () => {
+    const away = () => Promise.reject(new ReplError("unavailable", "the look-ups are away"));
+    let asked = 0;
+    const withoutLookUps = () => {
+      asked = 0;
+      const directory = new Proxy(fakes.ports.directory, { get: () => () => (asked++, away()) });
+      return createActivities({ ...fakes.ports, directory });
+    };
+    const open = async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await activities.reserveSession(input);
+      await activities.applyManifests(input);
+      return { ...input, replId: input.repl.id, owner: input.repl.owner };
+    };
+
+    it.each(["stopping", "deleting"] as const)("begins, when it is to become %s", async (state) => {
+      const input = await open();
+      expect(await run(withoutLookUps().findSession, { ...input, state })).toEqual(input.session);
+      expect(asked).toBe(1);
+      expect(await fakes.ports.cluster.listSessions(input.owner.id)).toMatchObject([{ ending: state }]);
+    });
+    it("has nothing to do when nothing runs", async () => {
+      const input = await open();
+      await activities.removeResources(input);
+      expect(await run(withoutLookUps().findSession, { ...input, state: "stopping" as const })).toBeUndefined();
+      expect(asked).toBe(1);
+    });
+    it("ends after some tries, and what the look-ups say then is mended by the reconciler", async () => {
+      const input = await open();
+      await activities.removeResources(input);
+      const saved = { generation: 7, version: "v7", files: 1, bytes: 1, savedAt: "2026-01-01T00:00:00.000Z" };
+      await fakes.ports.registry.update(input.owner.id, input.replId, (known) => ({ ...known, lastSave: saved }));
+      const { withdrawSession } = withoutLookUps();
+      const tryFor = (attempt: number) => new MockActivityEnvironment({ attempt }).run(withdrawSession, input);
+      await expect(tryFor(1)).rejects.toMatchObject({ code: "unavailable" });
+      await tryFor(5);
+      expect(asked).toBe(2);
+      expect(await find(input.repl)).toMatchObject({ status: "starting" });
+      await run(activities.reviewRemains, {});
+      expect(await find(input.repl)).toMatchObject({ status: "stopped", lastSave: saved });
+    });
+    it("is not said to have ended where something else fails", async () => {
+      const input = await open();
+      const broken = () => Promise.reject(new Error("broken"));
+      const directory = { ...fakes.ports.directory, withdraw: broken, setState: broken };
+      const { withdrawSession, findSession } = createActivities({ ...fakes.ports, directory });
+      await expect(new MockActivityEnvironment({ attempt: 9 }).run(withdrawSession, input)).rejects.toThrow("broken");
+      await expect(run(findSession, { ...input, state: "stopping" as const })).rejects.toThrow("broken");
+    });
+  });
+
   it("findSession trusts the cluster, and clears a mark that it does not bear out", async () => {
     const input = start();
     await activities.copyTemplate(input);
