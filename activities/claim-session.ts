@@ -17,7 +17,7 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
       cluster.findSession(repl.id),
       registry.findDeletion(repl.owner.id, repl.id),
     ]);
-    if (deletion) throw new ReplError("conflict", "This REPL is being deleted.");
+    if (deletion?.createdAt === seen.createdAt) throw new ReplError("conflict", "This REPL is being deleted.");
     if (running && running.userId !== session.userId)
       throw new ReplError("conflict", "The cluster runs this REPL for somebody else.");
     if (running && isSuperseded(seen, running.id))

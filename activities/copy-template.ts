@@ -140,13 +140,13 @@ export function createRemoveNewFiles({ store, registry }: Ports) {
  * and neither is another REPL of the same id. May be repeated.
  */
 export function createRemoveFiles({ store, registry }: Ports) {
-  return async ({ replId, owner }: ReplInput): Promise<void> => {
+  return async ({ replId, owner, createdAt }: ReplInput): Promise<void> => {
     const noted = await registry.findDeletion(owner.id, replId);
-    if (!noted) return;
-    const record = await registry.read(owner.id, replId);
-    const createdAt = noted.createdAt ?? record?.createdAt;
-    const isOther = createdAt !== undefined && !(await registry.bury({ replId, owner, createdAt }));
-    if (!isOther) await purgeFiles(store, { replId, owner });
+    if (!noted || (createdAt && noted.createdAt !== createdAt)) return;
+    const isThis = noted.createdAt
+      ? await registry.bury({ replId, owner, createdAt: noted.createdAt })
+      : !(await registry.read(owner.id, replId));
+    if (isThis) await purgeFiles(store, { replId, owner });
     await registry.endDeletion(owner.id, replId);
   };
 }

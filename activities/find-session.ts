@@ -17,22 +17,27 @@ export function createFindSession(ports: Ports) {
     if (marked) await withdrawEnded(ports, { id: marked.id, replId, userId: owner.id });
   }
 
-  async function noteDeletion({ replId, owner }: ReplInput): Promise<void> {
+  /** False where the REPL is another one by now: what was asked for is done already. */
+  async function noteDeletion({ replId, owner, createdAt }: ReplInput): Promise<boolean> {
     const record = await registry.read(owner.id, replId);
+    if (record && createdAt && record.createdAt !== createdAt) return false;
     const noted = await registry.findDeletion(owner.id, replId);
     // Of an earlier REPL of this id, whose removal was interrupted.
-    if (record && noted?.createdAt && noted.createdAt !== record.createdAt)
-      await registry.endDeletion(owner.id, replId);
-    await registry.noteDeletion({ replId, owner, ...(record ? { createdAt: record.createdAt } : {}) });
+    if (record && noted && noted.createdAt !== record.createdAt) await registry.endDeletion(owner.id, replId);
+    const about = record?.createdAt ?? createdAt;
+    await registry.noteDeletion({ replId, owner, ...(about ? { createdAt: about } : {}) });
+    return true;
   }
 
   return async ({
     replId,
     owner,
+    createdAt,
     state,
     reason,
   }: ReplInput & { readonly state: SessionState; readonly reason?: string }): Promise<Session | undefined> => {
-    if (state === "deleting") await noteDeletion({ replId, owner });
+    const repl = { replId, owner, ...(createdAt ? { createdAt } : {}) };
+    if (state === "deleting" && !(await noteDeletion(repl))) return undefined;
     const running = await cluster.findSession(replId);
     if (running) {
       const session = { id: running.id, replId, userId: running.userId };

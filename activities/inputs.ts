@@ -32,6 +32,8 @@ export interface StartInput extends SessionInput {
 export interface ReplInput {
   readonly replId: string;
   readonly owner: User;
+  /** Of the REPL that is meant, where another one may come to have its id. */
+  readonly createdAt?: string;
 }
 
 export interface RestoreSaveInput extends ReplInput {

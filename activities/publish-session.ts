@@ -40,13 +40,17 @@ export async function adoptSession(
   await directory.publish(session, accessUrl(runnerUrl, session.replId), repl, noPlace, noLimits);
 }
 
-/** Takes a session that has ended out of the look-ups, and tells them what the registry says since. */
+/**
+ * Takes a session that has ended out of the look-ups, and tells them what the registry says since. A REPL that the
+ * registry does not have was never made, or is gone: nothing of it stays listed.
+ */
 export async function withdrawEnded(
   { directory, registry }: Pick<Ports, "directory" | "registry">,
   session: Session,
 ): Promise<void> {
   const repl = await registry.read(session.userId, session.replId);
   await directory.withdraw(session, repl ? { repl } : {});
+  if (!repl) await directory.forget(session.userId, session.replId);
 }
 
 /** These are over in three seconds. */

@@ -51,7 +51,13 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
     await store.remove(gone);
     const session = { id: sessionId, replId, userId: owner.id };
     const details = { writer: { session }, kind: "restored", leftOut: [], inMotion: [] } as const;
-    const save = await commitSave(place, record, entries, details);
+    const save = await commitSave(place, record, entries, details).catch(async (error: unknown) => {
+      const { sessionId: writer, endedSession } = (await registry.read(owner.id, replId)) ?? {};
+      const isOurs = writer === sessionId && endedSession !== sessionId;
+      if (!(error instanceof ReplError && error.code === "conflict" && isOurs)) throw error;
+      // What it has made is found by the next attempt.
+      throw new ReplError("unavailable", "Another attempt of this restore was faster.", { cause: error });
+    });
     await directory.withdraw(session, { repl: { ...record, lastSave: save } });
     return save;
   };

@@ -27,11 +27,18 @@ export function createReviewRemains(ports: Ports) {
       context.heartbeat();
       if (!isDryRun) await mend().catch((error: unknown) => findings.push(`${finding}: ${messageOf(error)}`));
     };
-    for (const { replId, owner } of await registry.deletions()) {
+    for (const deletion of await registry.deletions()) {
+      const { replId, owner, createdAt } = deletion;
       if (!isChosen({ userId: owner.id })) continue;
+      const record = await registry.read(owner.id, replId);
+      // Noted late, by an attempt that was slower than the deletion and the create of another REPL of this id.
+      if (record && record.createdAt !== createdAt) {
+        await attempt(`${replId}: a note of an earlier deletion`, () => registry.endDeletion(owner.id, replId));
+        continue;
+      }
       const reason = "its deletion was interrupted";
       findings.push(`${replId}: delete, ${reason}`);
-      if (!isDryRun) ends.push({ workflow: "delete", replId, owner, reason });
+      if (!isDryRun) ends.push({ workflow: "delete", replId, owner, reason, ...(createdAt ? { createdAt } : {}) });
     }
     for (const left of await cluster.remains()) {
       if (!isChosen(left) || !isOld(left.createdAt)) continue;

@@ -21,8 +21,11 @@ if isLost or not current then
 end
 redis.call('ZADD', repls, ARGV[4], id)
 redis.call(earlier == '' and 'HSETNX' or 'HSET', index, 'record:' .. id, ARGV[7])
-redis.call('HSET', index, 'session:' .. id, ARGV[8])
+-- A taking that comes again, or late, changes nothing of a session that has gone on since.
+if not current or not ARGV[8]:find('"state":"starting"', 1, true) then
+  redis.call('HSET', index, 'session:' .. id, ARGV[8])
+  setOrClear('note:' .. id, ARGV[9])
+end
 if not current then redis.call('HDEL', index, 'unsaved:' .. id) end
-setOrClear('note:' .. id, ARGV[9])
 changed()
 return { 'ok', epoch }

@@ -195,7 +195,7 @@ export function replCommands(options: ReplCommandsOptions) {
     })
     .openapi(removeRoute, async (c) => {
       const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
-      await workflows.remove({ replId: repl.id, owner: repl.owner }, repl);
+      await workflows.remove({ replId: repl.id, owner: repl.owner, createdAt: repl.createdAt }, repl);
       return c.json({ replId: repl.id, message: "Deleted." }, 200);
     });
 }

@@ -104,6 +104,7 @@ export function createFakeCluster({
         await restore(session);
         return onProgress("ready");
       }
+      signal.throwIfAborted();
       await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
     },
     async runInPod(session, containerFor, _signal, onProgress, mayHoldWork) {

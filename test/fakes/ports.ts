@@ -7,18 +7,22 @@ import { createFakeObjectStore } from "./object-store.ts";
 import { testSettings } from "./records.ts";
 import { createFakeReplDirectory } from "./repl-directory.ts";
 
+/** The three that the activities reach over the network: what stands before each call of theirs. */
+export type Outside = <Port extends object>(name: "store" | "cluster" | "directory", port: Port) => Port;
+
 /** Everything the activities speak to, in memory. */
-export function createFakePorts(programs?: Partial<FakePodPrograms>) {
+export function createFakePorts(programs?: Partial<FakePodPrograms>, outside: Outside = (_name, port) => port) {
   const objects = createFakeObjectStore();
-  const registry = createObjectStoreRegistry(objects.store);
+  const store = outside("store", objects.store);
+  const registry = createObjectStoreRegistry(store);
   const machines = createFakeCluster(programs);
   const lookUps = createFakeReplDirectory(createReadTruth(registry, machines.cluster, testSettings.runnerUrl));
   const told: { readonly replId: string; readonly event: ReplEvent }[] = [];
   const ports: Ports = {
-    store: objects.store,
+    store,
     registry,
-    cluster: machines.cluster,
-    directory: lookUps.directory,
+    cluster: outside("cluster", machines.cluster),
+    directory: outside("directory", lookUps.directory),
     events: { publish: (replId, event) => told.push({ replId, event }) },
     credentials: { issue: async () => ({ accessKey: "AK", secretKey: "SK" }) },
     runnerTokenFor: ({ id }) => `token of ${id}`,

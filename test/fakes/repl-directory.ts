@@ -53,11 +53,12 @@ export function createFakeReplDirectory(readTruth: ReadTruth = async () => []) {
       const active = [...repls.values()].filter((repl) => repl.session && repl.record.id !== record.id).length;
       if (!known?.session && active >= limits.maxActive)
         throw new ReplError("quota_exceeded", `You have ${limits.maxActive} REPLs open`);
-      repls.set(record.id, {
-        record: known?.record ?? record,
-        session: { id: session.id, state: "starting" },
-        isCreating,
-      });
+      if (!known?.session)
+        repls.set(record.id, {
+          record: known?.record ?? record,
+          session: { id: session.id, state: "starting" },
+          isCreating,
+        });
       lookUps.list = undefined;
       return { epoch, isCreating };
     },

@@ -10,7 +10,7 @@ import { readSave } from "../../domain/read-save.ts";
 import type { SavedRepl, Session, User } from "../../domain/repl.ts";
 import { createSavePointer } from "../../domain/save-pointer.ts";
 import { createManifest, writeSaveManifest, type SaveEntry } from "../../domain/save.ts";
-import { createFakePorts } from "../fakes/ports.ts";
+import { createFakePorts, type Outside } from "../fakes/ports.ts";
 import { nodeTemplate } from "../fakes/records.ts";
 
 /** How an attempt of an activity can go wrong. */
@@ -36,10 +36,10 @@ const workFile = "work.txt";
  * A whole system in memory: the real activities on fake ports, whose pods hold one file that people write into and
  * that restores and saves carry, with the real code of the registry and of saves. Faults come by plan.
  */
-export function createWorld() {
+export function createWorld(outside?: Outside) {
   /** What the workspace of a session holds; a session without one was never restored. */
   const workspaces = new Map<string, string>();
-  const fakes = createFakePorts({ restore, save });
+  const fakes = createFakePorts({ restore, save }, outside);
   const { objects, machines, lookUps } = fakes;
   const ports: Ports = { ...fakes.ports, probe: async (url) => isRestored(url) };
   const { store, registry } = ports;
@@ -65,7 +65,15 @@ export function createWorld() {
     workspaces.set(session.id, await contentOf(await pointer.claim(session, session.id)));
   }
 
-  async function save(_name: string, session: Session) {
+  /** One save at a time in a pod, as its lock has it. */
+  const locks = new Map<string, Promise<unknown>>();
+  function save(_name: string, session: Session) {
+    const saved = (locks.get(session.id) ?? Promise.resolve()).then(() => saveOf(session));
+    locks.set(session.id, saved);
+    return saved;
+  }
+
+  async function saveOf(session: Session) {
     const content = workspaces.get(session.id);
     if (content === undefined) return { exitCode: 4, message: "" };
     try {

@@ -181,7 +181,11 @@ describe("activities", () => {
     it("refuse a REPL whose deletion has begun", async () => {
       const input = start();
       await activities.copyTemplate(input);
-      await fakes.ports.registry.noteDeletion({ replId: input.repl.id, owner: input.repl.owner });
+      await fakes.ports.registry.noteDeletion({
+        replId: input.repl.id,
+        owner: input.repl.owner,
+        createdAt: input.repl.createdAt,
+      });
       await expect(activities.claimSession(input)).rejects.toMatchObject({ code: "conflict" });
     });
     it("say so when the REPL is gone", async () => {
