@@ -1,199 +1,140 @@
-import {
-  CreateBucketCommand,
-  DeleteObjectsCommand,
-  GetObjectCommand,
-  HeadBucketCommand,
-  ListObjectVersionsCommand,
-  ListObjectsV2Command,
-  type DeleteMarkerEntry,
-  type ObjectVersion,
-  PutBucketVersioningCommand,
-  S3Client,
-  S3ServiceException,
-} from "@aws-sdk/client-s3";
+import { createHash } from "node:crypto";
 import { defaultProvider } from "@aws-sdk/credential-provider-node";
+import { errorOf, isAbsence, requireSentinel } from "../domain/absence.ts";
 import { ReplError } from "../domain/errors.ts";
+import { objectKey } from "../domain/naming.ts";
 import type { ListedVersion, ObjectStore } from "../domain/ports.ts";
-import { createS3FileStore } from "./s3-file-store.ts";
-import { fixedKeys, type S3Options } from "./s3-requests.ts";
+import { refusalOf, storedOf } from "./s3-answers.ts";
+import { deleteObjects } from "./s3-deletion.ts";
+import { createFileStoreOver } from "./s3-file-store.ts";
+import { listPages, versionPages } from "./s3-listing.ts";
+import { createS3Requests, type S3Options } from "./s3-requests.ts";
+import { withinTime } from "./within-time.ts";
 
-/** S3 deletes at most this many keys in one request. */
-const deleteBatch = 1000;
+const checkPatienceMs = 2000;
+/** Where AWS puts a bucket that names no place. */
+const defaultRegion = "us-east-1";
 
 /**
- * The whole object store: the SDK's client for what is done to buckets and listings, signed requests for files and
- * texts. Without keys in the options those of the machine's role are used, which the SDK finds and renews.
+ * The whole object store. Without keys in the options those of the machine's role are used, which the SDK finds and
+ * renews.
  */
 export function createS3ObjectStore(options: S3Options): ObjectStore {
-  const bucket = options.bucket;
-  const currentKeys = options.accessKey ? undefined : defaultProvider();
-  const client = new S3Client({
-    region: options.region,
-    ...(options.endpoint ? { endpoint: options.endpoint, forcePathStyle: true } : {}),
-    credentials: currentKeys ?? fixedKeys(options),
-    maxAttempts: 3,
-    requestChecksumCalculation: "WHEN_REQUIRED",
-    responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: {
-      connectionTimeout: 3000,
-      requestTimeout: 60_000,
-      httpsAgent: { maxSockets: 64 },
-      httpAgent: { maxSockets: 64, keepAlive: true },
-    },
-  });
+  const s3 = createS3Requests({ connections: 64, ...options }, options.accessKey ? undefined : defaultProvider());
+  const files = createFileStoreOver(s3);
 
-  /** Translates the SDK's errors at the border; `missing` is the answer where nothing being there is no error. */
-  async function attempt<T>(what: string, call: () => Promise<T>, missing?: { value: T }): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      if (error instanceof S3ServiceException) {
-        const status = error.$metadata.httpStatusCode;
-        if (missing && (status === 404 || isUnknownVersion(error))) return missing.value;
-        if (status === 404) throw new ReplError("not_found", `${what}: nothing there`, { cause: error });
-        if (status === 412 || status === 409)
-          throw new ReplError("conflict", `${what}: changed by somebody else`, { cause: error });
-        if (status === 403)
-          throw new ReplError("unavailable", `${what}: the object store refuses our keys (${error.name})`, {
-            cause: error,
-          });
-      }
-      throw new ReplError("unavailable", `${what}: the object store does not answer (${reasonOf(error)})`, {
-        cause: error,
-      });
-    }
+  /** Only the store's own word that there is no bucket is one. */
+  async function bucketExists(): Promise<boolean> {
+    const { status, text } = await s3.ask({ method: "GET", key: "", query: { "list-type": "2", "max-keys": "1" } });
+    if (status === 404 && refusalOf(status, text).code === "NoSuchBucket") return false;
+    await requireBucket();
+    return true;
   }
 
-  /** Keys under a prefix and, with a delimiter, the prefixes that stand for all keys below them. */
-  async function* pages(prefix: string, delimiter?: "/"): AsyncGenerator<{ keys: string[]; prefixes: string[] }> {
-    let token: string | undefined;
-    do {
-      const page = await attempt(`list ${prefix}`, () =>
-        client.send(
-          new ListObjectsV2Command({
-            Bucket: bucket,
-            Prefix: prefix,
-            ...(delimiter ? { Delimiter: delimiter } : {}),
-            ...(token ? { ContinuationToken: token } : {}),
-          }),
-        ),
-      );
-      yield {
-        keys: (page.Contents ?? []).flatMap((object) => object.Key ?? []),
-        prefixes: (page.CommonPrefixes ?? []).flatMap((common) => common.Prefix ?? []),
-      };
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-    } while (token);
+  async function requireBucket(): Promise<void> {
+    await listPages(s3, objectKey.registryHome).next();
   }
 
-  async function deleteObjects(objects: { Key: string; VersionId?: string }[]): Promise<void> {
-    for (let start = 0; start < objects.length; start += deleteBatch) {
-      const batch = objects.slice(start, start + deleteBatch);
-      const answer = await attempt("delete objects", () =>
-        client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: batch, Quiet: true } })),
-      );
-      const failed = answer.Errors?.find((error) => error.Code !== "NoSuchKey" && error.Code !== "NoSuchVersion");
-      if (failed) throw new ReplError("unavailable", `delete ${failed.Key}: ${failed.Code}`);
-    }
+  async function createBucket(): Promise<void> {
+    const body =
+      s3.region === defaultRegion
+        ? ""
+        : `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>${s3.region}</LocationConstraint></CreateBucketConfiguration>`;
+    await configure("create the bucket", {}, body).catch(ignoreConflict);
+  }
+
+  /** Done is answered by no words at all. */
+  async function configure(what: string, query: Readonly<Record<string, string>>, body: string): Promise<void> {
+    const { text } = await s3.expect({ method: "PUT", key: "", query, ...signedBody(body) }, 200);
+    if (text.trim() !== "") throw errorOf(what, refusalOf(200, text));
   }
 
   async function* listVersions(prefix: string): AsyncGenerator<readonly ListedVersion[]> {
-    let marker: { KeyMarker?: string; VersionIdMarker?: string } | undefined = {};
-    while (marker) {
-      const current: { KeyMarker?: string; VersionIdMarker?: string } = marker;
-      const page = await attempt(`list ${prefix}`, () =>
-        client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...current })),
-      );
-      const listed = (isMarker: boolean) => (entry: ObjectVersion | DeleteMarkerEntry) => {
-        const { Key: key, VersionId: version = "null", LastModified: modifiedAt = new Date() } = entry;
-        return key === undefined ? [] : [{ key, version, modifiedAt, isMarker }];
-      };
-      yield [...(page.Versions ?? []).flatMap(listed(false)), ...(page.DeleteMarkers ?? []).flatMap(listed(true))];
-      marker =
-        page.IsTruncated && page.NextKeyMarker
-          ? {
-              KeyMarker: page.NextKeyMarker,
-              ...(page.NextVersionIdMarker ? { VersionIdMarker: page.NextVersionIdMarker } : {}),
-            }
-          : undefined;
+    let isEmpty = true;
+    for await (const page of versionPages(s3, prefix)) {
+      isEmpty &&= page.length === 0;
+      yield page;
     }
+    if (isEmpty) await requireSentinel(files, prefix);
   }
 
   return {
-    ...createS3FileStore(options, currentKeys),
+    ...files,
 
-    async prepare() {
-      const exists = await attempt(
-        "find the bucket",
-        () => client.send(new HeadBucketCommand({ Bucket: bucket })).then(() => true),
-        { value: false },
-      );
-      if (!exists)
-        await attempt("create the bucket", () => client.send(new CreateBucketCommand({ Bucket: bucket }))).catch(
-          ignoreConflict,
-        );
-      await attempt("switch versioning on", () =>
-        client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: "Enabled" } })),
-      );
+    async prepare({ mayCreate = true } = {}) {
+      if (!(await bucketExists())) {
+        if (!mayCreate)
+          throw new ReplError(
+            "unavailable",
+            `the bucket ${s3.bucket} does not exist, and there are sessions: is it the right one, and is its disk there?`,
+          );
+        await createBucket();
+      }
+      const body = `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>`;
+      await configure("switch versioning on", { versioning: "" }, body);
     },
 
-    async list(prefix) {
+    async list(prefix, { unproven = false } = {}) {
       const keys: string[] = [];
-      for await (const page of pages(prefix)) keys.push(...page.keys);
+      for await (const page of listPages(s3, prefix)) keys.push(...page.keys);
+      if (keys.length === 0 && !unproven) await requireSentinel(files, prefix);
       return keys;
     },
 
     async folders(prefix) {
       const folders: string[] = [];
-      for await (const page of pages(prefix, "/")) folders.push(...page.prefixes);
+      let isEmpty = true;
+      for await (const page of listPages(s3, prefix, "/")) {
+        folders.push(...page.prefixes);
+        isEmpty &&= page.keys.length + page.prefixes.length === 0;
+      }
+      if (isEmpty) await requireSentinel(files, prefix);
       return folders;
     },
 
-    getHead: (key, bytes) =>
-      attempt(
-        `read ${key}`,
-        async () => {
-          const range = `bytes=0-${bytes - 1}`;
-          const answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: range }));
-          return answer.Body?.transformToString();
-        },
-        { value: undefined },
-      ),
+    async getHead(key, bytes) {
+      const what = `GET ${key}`;
+      const answer = await s3.ask({ method: "GET", key, headers: { range: `bytes=0-${bytes - 1}` } });
+      if (answer.status === 200 || answer.status === 206) {
+        storedOf(what, answer);
+        return answer.text;
+      }
+      const refusal = refusalOf(answer.status, answer.text);
+      if (!isAbsence(refusal)) throw errorOf(what, refusal);
+      return undefined;
+    },
 
     listVersions,
 
-    removeVersions: (versions) => deleteObjects(versions.map(({ key, version }) => ({ Key: key, VersionId: version }))),
+    removeVersions: (versions) =>
+      deleteObjects(
+        s3,
+        versions.map(({ key, version }) => ({ key, version })),
+      ),
 
     async purge(prefix) {
       // Gathered before they are deleted: deleting while paging would move the pages.
       const versions: ListedVersion[] = [];
       for await (const page of listVersions(prefix)) versions.push(...page);
-      await deleteObjects(versions.map(({ key, version }) => ({ Key: key, VersionId: version })));
+      await deleteObjects(
+        s3,
+        versions.map(({ key, version }) => ({ key, version })),
+      );
     },
 
     async check() {
-      await attempt("find the bucket", () =>
-        client.send(new HeadBucketCommand({ Bucket: bucket }), { requestTimeout: 2000 }),
-      );
+      const late = () => Promise.reject(new ReplError("unavailable", "the object store does not answer in time"));
+      await withinTime(checkPatienceMs, requireBucket, late);
     },
   };
 }
 
-/** A version id that no version ever had is, to some stores, an invalid argument. */
-function isUnknownVersion(error: S3ServiceException): boolean {
-  return error.name === "NoSuchVersion" || (error.name === "InvalidArgument" && /version/i.test(error.message));
+function signedBody(body: string) {
+  const digest = createHash("sha256").update(body).digest();
+  const headers = { "content-type": "application/xml", "x-amz-checksum-sha256": digest.toString("base64") };
+  return { headers, body, sha256: digest.toString("hex") };
 }
 
 function ignoreConflict(error: unknown): void {
   if (!(error instanceof ReplError && error.code === "conflict")) throw error;
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = (error as { code?: unknown }).code;
-  return typeof code === "string"
-    ? code
-    : error.name === "AggregateError"
-      ? "no connection"
-      : error.message.split("\n")[0] || error.name;
 }

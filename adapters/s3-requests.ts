@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { errorOf } from "../domain/absence.ts";
 import { ReplError } from "../domain/errors.ts";
 import { createHttpClient, type HttpAnswer } from "./http-client.ts";
+import { refusalOf } from "./s3-answers.ts";
 import { createS3Signer } from "./s3-signer.ts";
 
 export interface S3Options {
@@ -23,6 +25,7 @@ export interface AccessKeys {
 
 export interface S3Request {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  /** Empty for the bucket itself. */
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -67,59 +70,59 @@ export function createS3Requests(options: S3Options, currentKeys?: () => Promise
     return http({ method, path, headers: signedHeaders, body });
   }
 
-  /** The answer, whatever its status, but for those that another try may turn into a good one. */
-  async function send(request: S3Request): Promise<HttpAnswer> {
+  /** What `read` makes of the answer, whatever its status, but for those that another try may turn into a good one. */
+  async function retried<T>(request: S3Request, read: (answer: HttpAnswer) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const last = attempt === maximumAttempts;
       try {
         const answer = await once(request);
-        if (answer.status < 500 && answer.status !== 429) return answer;
-        if (last) return answer;
+        if (last || (answer.status < 500 && answer.status !== 429)) return await read(answer);
         await answer.dump();
       } catch (error) {
-        if (last)
-          throw new ReplError(
-            "unavailable",
-            `${request.method} ${request.key}: the object store does not answer (${reasonOf(error)})`,
-            {
-              cause: error,
-            },
-          );
+        if (last) throw brokenOff(whatOf(request), error);
       }
       await delay(firstPauseMs * 2 ** (attempt - 1) * (0.5 + Math.random()));
     }
   }
 
+  const ask = (request: S3Request): Promise<WholeAnswer> =>
+    retried(request, async ({ status, header, text }) => ({ status, header, text: await text() }));
+
   return {
-    send,
+    bucket: options.bucket,
+    region: options.region,
+
+    /** The answer before its body has come; whoever reads that has to expect it to break off. */
+    begin: (request: S3Request): Promise<HttpAnswer> => retried(request, async (answer) => answer),
+
+    /** The whole answer, whatever its status. */
+    ask,
+
+    /** The whole answer when its status is one of those; otherwise throws what it means. */
+    async expect(request: S3Request, ...good: readonly number[]): Promise<WholeAnswer> {
+      const answer = await ask(request);
+      if (good.includes(answer.status)) return answer;
+      throw errorOf(whatOf(request), refusalOf(answer.status, answer.text));
+    },
 
     /** Bucket and key of an object, as a copy's source names it. */
     pathOf: (key: string) => `/${options.bucket}/${encodeKey(key)}`,
-
-    /** The answer when its status is one of those; otherwise throws what the status means. */
-    async expect(request: S3Request, ...good: readonly number[]): Promise<HttpAnswer> {
-      const answer = await send(request);
-      if (good.includes(answer.status)) return answer;
-      throw await meaningOf(request, answer);
-    },
   };
 }
 
-async function meaningOf({ method, key }: S3Request, answer: HttpAnswer): Promise<ReplError> {
-  const text = await answer.text().catch(() => "");
-  const code = textOf(text, "Code") ?? `status ${answer.status}`;
-  const what = `${method} ${key}`;
-  if (answer.status === 404) return new ReplError("not_found", `${what}: nothing there`);
-  if (answer.status === 412 || answer.status === 409)
-    return new ReplError("conflict", `${what}: changed by somebody else`);
-  if (answer.status === 403)
-    return new ReplError("unavailable", `${what}: the object store refuses our keys (${code})`);
-  return new ReplError("unavailable", `${what}: the object store answers ${code}`);
+export type S3Requests = ReturnType<typeof createS3Requests>;
+
+export interface WholeAnswer extends Pick<HttpAnswer, "status" | "header"> {
+  readonly text: string;
 }
 
-/** What an element of a small XML answer holds. */
-export function textOf(xml: string, element: string): string | undefined {
-  return new RegExp(`<${element}>([^<]*)</${element}>`).exec(xml)?.[1];
+const whatOf = ({ method, key }: S3Request): string => `${method} ${key || "the bucket"}`;
+
+/** Of a connection that could not be had, or that broke. */
+export function brokenOff(what: string, error: unknown): ReplError {
+  return new ReplError("unavailable", `${what}: the object store does not answer (${reasonOf(error)})`, {
+    cause: error,
+  });
 }
 
 const encodeKey = (key: string): string => key.split("/").map(encode).join("/");

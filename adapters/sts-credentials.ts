@@ -4,7 +4,7 @@ import { messageOf, ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
 import type { Credentials, SyncCredentials } from "../domain/ports.ts";
 import type { ReplRecord } from "../domain/repl.ts";
-import { textOf } from "./s3-requests.ts";
+import { textOf } from "./s3-answers.ts";
 
 export interface StsOptions {
   readonly endpoint: string;

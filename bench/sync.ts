@@ -10,6 +10,7 @@ import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
 import { loadConfig } from "../config/config.ts";
 import { objectStoreOptions } from "../config/settings.ts";
 import { createObjectStoreRecords } from "../domain/object-store-registry.ts";
+import { openBucket } from "../domain/open-bucket.ts";
 import { bunBinary } from "../tools/bun.ts";
 import { bundle } from "../tools/image-contents.ts";
 import { buildRclone, rcloneEnvironment, rcloneFlags } from "./rclone.ts";
@@ -41,7 +42,7 @@ export async function benchSync({ environment, rounds }: BenchOptions, print: (r
   const store = objectStoreOptions(loadConfig(environment));
   const work = mkdtempSync(join(process.env["DEVEX_BENCH_FOLDER"] ?? tmpdir(), "devex-bench-"));
   try {
-    await createS3ObjectStore(store).prepare();
+    await openBucket(createS3ObjectStore(store), "bucket", { hasSessions: false });
     const rclone = await buildRclone();
     const program = join(work, "sync.mjs");
     await bundle(fileURLToPath(new URL("../tools/sync-program.ts", import.meta.url)), program);

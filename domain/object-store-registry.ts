@@ -1,5 +1,6 @@
+import { besideSentinel } from "./absence.ts";
 import type { SavePlace } from "./commit-save.ts";
-import { ReplError } from "./errors.ts";
+import { messageOf, ReplError } from "./errors.ts";
 import { nameOfRecord, objectKey } from "./naming.ts";
 import type { Deletion, FileStore, ObjectStore, PutCondition, Registry } from "./ports.ts";
 import { purge } from "./purge.ts";
@@ -21,8 +22,9 @@ type TextStore = Pick<FileStore, "getText" | "putText">;
 export function createObjectStoreRecords(store: TextStore): Records {
   return {
     async read(userId, replId) {
-      const object = await store.getText(objectKey.record(userId, replId));
-      return object && readPlace(JSON.parse(object.text) as object).record;
+      const key = objectKey.record(userId, replId);
+      const object = await store.getText(key);
+      return object && readPlace(parsed(key, object.text)).record;
     },
 
     async create(record) {
@@ -49,7 +51,7 @@ async function changePlace(
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const object = await store.getText(key);
-    const next = decide(object ? readPlace(JSON.parse(object.text) as object) : { tombstones: [] });
+    const next = decide(object ? readPlace(parsed(key, object.text)) : { tombstones: [] });
     if (!next) return;
     const condition: PutCondition = object ? { ifMatch: object.etag } : { ifNoneMatch: true };
     try {
@@ -61,11 +63,17 @@ async function changePlace(
   }
 }
 
-/** The registry in the bucket itself, beside the files: nothing else has to be run for it. */
+/**
+ * The registry in the bucket itself, beside the files: nothing else has to be run for it. No record is taken for absent
+ * unless the bucket shows its sentinel.
+ */
 export function createObjectStoreRegistry(store: ObjectStore): Registry {
+  const records = besideSentinel(store);
+
   async function readAll<T>(prefix: string): Promise<T[]> {
-    const objects = await Promise.all((await store.list(prefix)).map((key) => store.getText(key)));
-    return objects.flatMap((object) => (object ? [JSON.parse(object.text) as T] : []));
+    const read = async (key: string) => ({ key, object: await store.getText(key) });
+    const objects = await Promise.all((await store.list(prefix)).map(read));
+    return objects.flatMap(({ key, object }) => (object ? [parsed(key, object.text) as T] : []));
   }
 
   async function versionsOf(key: string) {
@@ -76,7 +84,7 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
 
   return {
     home: "bucket",
-    ...createObjectStoreRecords(store),
+    ...createObjectStoreRecords(records),
     async list(userId) {
       const places = (await readAll<object>(objectKey.records(userId))).map(readPlace);
       return places.flatMap(({ record }) => record ?? []);
@@ -87,7 +95,7 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
       // Listed before the tombstone is written: what comes after it is not for this burial to remove.
       const before = await versionsOf(key);
       let isBuried = false;
-      await changePlace(store, key, (place) => {
+      await changePlace(records, key, (place) => {
         const next = buryIn(place, burial, mayBury, new Date());
         isBuried = next !== undefined;
         return next;
@@ -98,7 +106,7 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
     async forgetTombstones(userId, replId) {
       const key = objectKey.record(userId, replId);
       const object = await store.getText(key);
-      if (object && isForgettable(readPlace(JSON.parse(object.text) as object), new Date()))
+      if (object && isForgettable(readPlace(parsed(key, object.text)), new Date()))
         await store.removeVersions([{ key, version: object.version }]);
     },
     remove: (userId, replId) => purge(store, objectKey.record(userId, replId)),
@@ -118,6 +126,14 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
     endDeletion: (userId, replId) => purge(store, objectKey.deletion(userId, replId)),
     check: () => store.check(),
   };
+}
+
+function parsed(key: string, text: string): object {
+  try {
+    return JSON.parse(text) as object;
+  } catch (error) {
+    throw new ReplError("unavailable", `${key} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Saves whose pointer is kept beside them. */

@@ -29,6 +29,9 @@ export type PutCondition = { readonly ifNoneMatch: true } | { readonly ifMatch: 
 /**
  * What saves and restores need of a versioned bucket. Every call may be repeated. Codes: `conflict` when a
  * condition does not hold, `unavailable` when the store cannot answer or what it stored is not what it was given.
+ *
+ * Undefined and `not_found` mean that the store itself has said that there is no such object or version; whatever else
+ * looks like it (no bucket, a proxy's page) is `unavailable`: the rule for absence, in absence.ts.
  */
 export interface FileStore {
   putText(key: string, text: string, condition?: PutCondition): Promise<StoredObject>;
@@ -79,12 +82,18 @@ export interface ListedVersion {
   readonly isMarker: boolean;
 }
 
-/** A versioned bucket, whole. */
+/**
+ * A versioned bucket, whole. A list that is empty was believed beside the bucket's sentinel, which reads; without that
+ * `list`, `folders`, `listVersions` and `purge` throw `unavailable` where they find nothing (absence.ts).
+ */
 export interface ObjectStore extends FileStore {
-  /** Creates the bucket and switches versioning on, unless both are so. */
-  prepare(): Promise<void>;
-  /** Keys of all current objects under a prefix, in the store's order. */
-  list(prefix: string): Promise<string[]>;
+  /**
+   * Creates the bucket and switches versioning on, unless both are so. Throws `unavailable` where there is no bucket
+   * and none may be created.
+   */
+  prepare(options?: { readonly mayCreate?: boolean }): Promise<void>;
+  /** Keys of all current objects under a prefix, in the store's order. `unproven` takes an empty list without the sentinel: for whoever makes that. */
+  list(prefix: string, options?: { readonly unproven?: boolean }): Promise<string[]>;
   /** Prefixes one level below this one, each with its "/", that something current lies under. */
   folders(prefix: string): Promise<string[]>;
   /** The first bytes of an object as text; undefined when there is none. */

@@ -1,3 +1,4 @@
+import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
 import type { ObjectStore, RegistryHome } from "./ports.ts";
 
@@ -7,26 +8,51 @@ type HomeStore = Pick<ObjectStore, "getText" | "putText" | "list">;
 
 /**
  * What keeps this bucket from being served with its records in `home`, in words; undefined when nothing does. A bucket
- * says where its records are, so that nobody serves it with an empty registry and takes its files for nobody's.
+ * says where its records are, so that nobody serves it with an empty registry and takes its files for nobody's. The note
+ * is also the sentinel by which an empty bucket is told from a wrong one, so `beginning` is for the worker alone: where
+ * nothing is noted, that notes it, but not in an empty bucket while sessions run. Without it, an unnoted home throws
+ * `unavailable`: a worker has yet to start.
  */
-export async function registryProblem(store: HomeStore, home: RegistryHome): Promise<string | undefined> {
-  const noted = await readRegistryHome(store);
-  if (noted === home) return undefined;
-  // Of a release that knew no other place, or of nobody yet.
-  const known = noted ?? ((await store.list(objectKey.allRecords)).length > 0 ? "bucket" : home);
-  if (known === home) {
-    await noteRegistryHome(store, home);
-    return undefined;
-  }
+export async function registryProblem(
+  store: HomeStore,
+  home: RegistryHome,
+  beginning?: { readonly hasSessions: boolean },
+): Promise<string | undefined> {
+  const known = (await readRegistryHome(store)) ?? (await firstHome(store, home, beginning));
+  if (known === home) return undefined;
+  if (known === undefined)
+    return (
+      `The bucket holds no records and no note of where they are (${objectKey.registryHome}), and yet sessions run: ` +
+      "is it the right bucket, and is its disk there? Nothing was changed in it. If it is right, close the sessions, " +
+      `or put "${home}" into ${objectKey.registryHome} yourself.`
+    );
   return (
     `The records of this bucket's REPLs are in ${names[known]}, and the configuration says ${names[home]}: ` +
     `${known === "postgres" ? "set DATABASE_URL" : "leave DATABASE_URL out"}, or move them (npm run registry -- --help).`
   );
 }
 
+/** Of a release that knew no other place, or of nobody yet. */
+async function firstHome(
+  store: HomeStore,
+  home: RegistryHome,
+  beginning: { readonly hasSessions: boolean } | undefined,
+): Promise<RegistryHome | undefined> {
+  if (!beginning)
+    throw new ReplError(
+      "unavailable",
+      "Nobody has noted yet where this bucket's records are: a worker does at its start.",
+    );
+  const hasRecords = (await store.list(objectKey.allRecords, { unproven: true })).length > 0;
+  if (!hasRecords && beginning.hasSessions) return undefined;
+  const first = hasRecords ? "bucket" : home;
+  if (first === home) await noteRegistryHome(store, home);
+  return first;
+}
+
 /** Undefined where nobody has noted it. */
 export async function readRegistryHome(store: Pick<ObjectStore, "getText">): Promise<RegistryHome | undefined> {
-  const text = (await store.getText(objectKey.registryHome))?.text;
+  const text = (await store.getText(objectKey.registryHome))?.text.trim();
   return text === "bucket" || text === "postgres" ? text : undefined;
 }
 

@@ -20,7 +20,7 @@ import { startTracing } from "../config/tracing.ts";
 import { loadTemplates } from "../config/templates.ts";
 import { version } from "../config/version.ts";
 import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
-import { registryProblem } from "../domain/registry-home.ts";
+import { openBucket } from "../domain/open-bucket.ts";
 import { createReadTruth } from "../domain/truth.ts";
 import { imageOf } from "../manifests/deployment.ts";
 import { networkPolicyManifests } from "../manifests/network-policies.ts";
@@ -68,8 +68,10 @@ await runMain(async () => {
   const lookUps = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
   const directory = announceChanges(lookUps, events);
 
-  await untilAvailable(logger, "object store", () => store.prepare());
-  const problem = await untilAvailable(logger, "object store", () => registryProblem(store, registry.home));
+  const { sessions } = await untilAvailable(logger, "cluster", () => cluster.pageOfSessions());
+  const problem = await untilAvailable(logger, "object store", () =>
+    openBucket(store, registry.home, { hasSessions: sessions.length > 0 }),
+  );
   if (problem) throw new ConfigError(problem);
   if (database) await untilAvailable(logger, "database", () => database.migrate());
   const settings = clusterSettings(config);

@@ -1,8 +1,7 @@
 import { createCopyTemplate } from "../../activities/copy-template.ts";
 import { createKubernetesCluster } from "../../adapters/kubernetes-cluster.ts";
-import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
 import { loadConfig } from "../../config/config.ts";
-import { clusterSettings, objectStoreOptions, storeKeys } from "../../config/settings.ts";
+import { clusterSettings, storeKeys } from "../../config/settings.ts";
 import { loadTemplates } from "../../config/templates.ts";
 import { createObjectStoreRegistry } from "../../domain/object-store-registry.ts";
 import { sessionObjects } from "../../manifests/session-objects.ts";
@@ -11,6 +10,7 @@ import { publishTemplate } from "../../worker/publish-templates.ts";
 import { describe, expect, inject, it } from "vitest";
 import { createTickets } from "../../api/tickets.ts";
 import { newRecord, newStart } from "../fakes/records.ts";
+import { openStackBucket } from "../setup/stack-bucket.ts";
 import { describeCluster } from "./cluster.ts";
 
 const config = loadConfig(inject("stack"));
@@ -21,10 +21,9 @@ const cluster = createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespa
 
 /** A new REPL whose files can be restored, and the objects of a session of it. */
 async function prepare() {
-  const store = createS3ObjectStore(objectStoreOptions(config));
   const [template] = loadTemplates();
   if (!template) throw new Error("there is no template");
-  await store.prepare();
+  const store = await openStackBucket();
   await publishTemplate(store, template);
   const { publicKey } = await createTickets(["a secret for tests that is long enough"], 60);
   const start = newStart({ repl: newRecord({ template: template.name }), template, ticketKey: publicKey });

@@ -11,6 +11,7 @@ import { createObjectStoreRecords, createSavePlace } from "../../domain/object-s
 import { restoreWorkspace } from "../../sync/restore.ts";
 import { saveWorkspace } from "../../sync/save.ts";
 import { newRecord, newSession } from "../fakes/records.ts";
+import { openStackBucket } from "../setup/stack-bucket.ts";
 import { stackObjectStore, stackVariable } from "../setup/stack-variables.ts";
 import { describeTree, newFolder, removeFolders } from "../setup/trees.ts";
 
@@ -28,7 +29,7 @@ describe("short-lived keys of one REPL", () => {
     durationSeconds: 3600,
   };
   const store: ObjectStore = createS3ObjectStore(options);
-  beforeAll(() => store.prepare());
+  beforeAll(() => openStackBucket());
   afterAll(removeFolders);
   /** A REPL, and the object store as its sync containers see it. */
   async function newRepl() {

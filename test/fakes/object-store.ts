@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
+import { requireSentinel } from "../../domain/absence.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { readPlace } from "../../domain/record-place.ts";
+import { objectKey } from "../../domain/naming.ts";
 import type { ObjectStore, PutCondition, StoredObject } from "../../domain/ports.ts";
 
 interface Version extends StoredObject {
@@ -13,8 +15,8 @@ interface Version extends StoredObject {
   readonly isMarker: boolean;
 }
 
-/** A versioned bucket in memory. `fail` makes the next calls that match throw. */
-export function createFakeObjectStore() {
+/** A versioned bucket in memory, which has its sentinel unless it is new. `failWhen` makes calls that match throw. */
+export function createFakeObjectStore({ isNew = false } = {}) {
   const objects = new Map<string, Version[]>();
   let counter = 0;
   let loss: ((operation: string, key: string) => boolean) | undefined;
@@ -46,6 +48,9 @@ export function createFakeObjectStore() {
     if (loss?.("put", key)) throw new ReplError("unavailable", `${key}: the answer was lost`);
     return stored;
   }
+
+  const keysUnder = (prefix: string) =>
+    [...objects.keys()].filter((key) => key.startsWith(prefix) && current(key)).sort();
 
   const store: ObjectStore = {
     async prepare() {},
@@ -96,9 +101,11 @@ export function createFakeObjectStore() {
         throw new ReplError("unavailable", `copy ${fromKey}: checksum differs`);
       return put(toKey, object.body, undefined, object.sha256);
     },
-    async list(prefix) {
+    async list(prefix, { unproven = false } = {}) {
       check("list", prefix);
-      return [...objects.keys()].filter((key) => key.startsWith(prefix) && current(key)).sort();
+      const keys = keysUnder(prefix);
+      if (keys.length === 0 && !unproven) await requireSentinel(store, prefix);
+      return keys;
     },
     async folders(prefix) {
       const below = (await this.list(prefix)).map((key) => key.slice(prefix.length));
@@ -120,11 +127,13 @@ export function createFakeObjectStore() {
     },
     async *listVersions(prefix) {
       check("list", prefix);
-      yield [...objects].flatMap(([key, versions]) =>
+      const all = [...objects].flatMap(([key, versions]) =>
         key.startsWith(prefix)
           ? versions.map(({ version, modifiedAt, isMarker }) => ({ key, version, modifiedAt, isMarker }))
           : [],
       );
+      if (all.length === 0) await requireSentinel(store, prefix);
+      yield all;
     },
     async removeVersions(versions) {
       for (const { key, version } of versions) {
@@ -136,10 +145,13 @@ export function createFakeObjectStore() {
     },
     async purge(prefix) {
       check("purge", prefix);
-      for (const key of objects.keys()) if (key.startsWith(prefix)) objects.delete(key);
+      const keys = [...objects.keys()].filter((key) => key.startsWith(prefix));
+      if (keys.length === 0) await requireSentinel(store, prefix);
+      for (const key of keys) objects.delete(key);
     },
     async check() {},
   };
+  if (!isNew) put(objectKey.registryHome, Buffer.from("bucket"));
   return {
     store,
     /** Every key that holds anything, deleted ones with older versions included. */

@@ -1,12 +1,10 @@
-import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
 import { createObjectStoreRecords } from "../../domain/object-store-registry.ts";
 import { newRecord, newSession } from "../fakes/records.ts";
-import { stackObjectStore } from "./stack-variables.ts";
+import { openStackBucket } from "./stack-bucket.ts";
 
 /** A REPL in the registry of the stack's bucket, with the session that may save it; it has no pod. */
 export async function newReplOnStack() {
-  const store = createS3ObjectStore(stackObjectStore());
-  await store.prepare();
+  const store = await openStackBucket();
   const record = newRecord();
   const session = newSession(record);
   await createObjectStoreRecords(store).create({ ...record, sessionId: session.id });

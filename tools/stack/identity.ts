@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import aws4 from "aws4";
-import { textOf } from "../../adapters/s3-requests.ts";
+import { textOf } from "../../adapters/s3-answers.ts";
 import { issuerDocuments } from "../../adapters/sts-credentials.ts";
 import { serverBinary } from "./build-servers.ts";
 import { run, runQuietly } from "./commands.ts";

@@ -1,0 +1,63 @@
+import { ReplError } from "./errors.ts";
+import { objectKey } from "./naming.ts";
+import type { FileStore } from "./ports.ts";
+
+/**
+ * **The rule for absence.** What a store does not show is either absent or out of sight, and only the first may have
+ * consequences. An object or version is absent when the store itself says so, by its own code. An empty list is
+ * believed beside a sign of the same moment that it is the right bucket: its sentinel, `.devex/registry`, reads.
+ * Anything else is `unavailable`: a bucket that does not exist, a page of a proxy, an answer that is cut off.
+ */
+
+/** What a store, or something in its place, answered that did not do what it was asked for. */
+export interface Refusal {
+  readonly status: number;
+  /** The store's own word for it; undefined where the answer is not an error of an object store. */
+  readonly code?: string | undefined;
+  /** The store's sentence, or in words what came in place of one. */
+  readonly message: string;
+}
+
+export function isAbsence({ status, code, message }: Refusal): boolean {
+  if (status === 404) return code === "NoSuchKey" || code === "NoSuchVersion";
+  // A version id that no version ever had is, to some stores, an invalid argument.
+  return status === 400 && code === "InvalidArgument" && /version/i.test(message);
+}
+
+/** What a refusal means to whoever asked. */
+export function errorOf(what: string, refusal: Refusal): ReplError {
+  const { status, code, message } = refusal;
+  if (isAbsence(refusal)) return new ReplError("not_found", `${what}: nothing there`);
+  if (status === 403)
+    return new ReplError("unavailable", `${what}: the object store refuses our keys (${code ?? message})`);
+  if (code === undefined)
+    return new ReplError(
+      "unavailable",
+      `${what}: status ${status} came with ${message}, not with an error of the object store: does something else answer in its place?`,
+    );
+  if (status === 412 || status === 409) return new ReplError("conflict", `${what}: changed by somebody else`);
+  if (code === "NoSuchBucket")
+    return new ReplError("unavailable", `${what}: the object store says that the bucket does not exist`);
+  return new ReplError("unavailable", `${what}: the object store answers ${code}`);
+}
+
+/** To be asked after nothing was found. Throws `unavailable` unless the bucket shows its sentinel. */
+export async function requireSentinel(store: Pick<FileStore, "getText">, soughtFor: string): Promise<void> {
+  if (await store.getText(objectKey.registryHome)) return;
+  throw new ReplError(
+    "unavailable",
+    `the bucket shows neither ${soughtFor} nor its sentinel (${objectKey.registryHome}): is the right bucket there?`,
+  );
+}
+
+/** The same store, of which nothing is taken for absent without the sentinel. */
+export function besideSentinel(store: Pick<FileStore, "getText" | "putText">): Pick<FileStore, "getText" | "putText"> {
+  return {
+    async getText(key, version) {
+      const object = await store.getText(key, version);
+      if (!object) await requireSentinel(store, key);
+      return object;
+    },
+    putText: (...put) => store.putText(...put),
+  };
+}
