@@ -36,6 +36,8 @@ export function errorOf(what: string, refusal: Refusal): ReplError {
       `${what}: status ${status} came with ${message}, not with an error of the object store: does something else answer in its place?`,
     );
   if (status === 412 || status === 409) return new ReplError("conflict", `${what}: changed by somebody else`);
+  // MinIO's word for a key that lies below another object's.
+  if (code === "XMinioParentIsObject") return new ReplError("conflict", `${what}: a part of the key is an object`);
   if (code === "NoSuchBucket")
     return new ReplError("unavailable", `${what}: the object store says that the bucket does not exist`);
   return new ReplError("unavailable", `${what}: the object store answers ${code}`);

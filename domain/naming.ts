@@ -25,6 +25,9 @@ export const objectKey = {
   record: (userId: string, replId: ReplId) => `${internalPrefix}repls/${userId}/${replId}.json`,
   /** Says where the records are. */
   registryHome: `${internalPrefix}registry`,
+  trials: `${internalPrefix}trial/`,
+  /** Where a store is tried; nothing there is kept. */
+  trial: (id: string) => `${internalPrefix}trial/${id}/`,
   deletions: `${internalPrefix}deletions/`,
   /** Names a REPL from when its deletion begins until nothing of it is left. */
   deletion: (userId: string, replId: ReplId) => `${internalPrefix}deletions/${userId}/${replId}.json`,

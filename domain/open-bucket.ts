@@ -1,9 +1,10 @@
 import type { ObjectStore, RegistryHome } from "./ports.ts";
 import { registryProblem } from "./registry-home.ts";
+import { missingAbility } from "./try-store.ts";
 
 /**
- * Makes a bucket ready to be served with its records in `home`: it exists and keeps versions, and last, it has its
- * sentinel. What keeps it from being served is returned in words. May be repeated.
+ * Makes a bucket ready to be served with its records in `home`: it exists, its store has shown what it can, and
+ * last, it has its sentinel. What keeps it from being served is returned in words. May be repeated.
  */
 export async function openBucket(
   store: ObjectStore,
@@ -11,5 +12,7 @@ export async function openBucket(
   { hasSessions }: { readonly hasSessions: boolean },
 ): Promise<string | undefined> {
   await store.prepare({ mayCreate: !hasSessions });
+  const lack = await missingAbility(store);
+  if (lack !== undefined) return lack;
   return registryProblem(store, home, { hasSessions });
 }

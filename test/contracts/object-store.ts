@@ -155,6 +155,29 @@ export function describeObjectStore(makeStore: () => ObjectStore): void {
       expect(await store.getText(`${prefix}wrong`)).toBeUndefined();
     });
 
+    it("refuses a file of which one part is not what its checksum says, and keeps nothing of it", async () => {
+      const [first, last] = [Buffer.alloc(partBytes, "x"), Buffer.from("end")];
+      const parts = async function* () {
+        yield { bytes: first, sha256: sha256(first) };
+        yield { bytes: last, sha256: sha256(first) };
+      };
+      await expect(store.putParts(`${prefix}wrong-part`, parts())).rejects.toMatchObject({ code: "unavailable" });
+      expect(await store.getText(`${prefix}wrong-part`)).toBeUndefined();
+    });
+
+    it("copies a file that came in parts", async () => {
+      const whole = Buffer.alloc(partBytes + 3, "x");
+      const parts = async function* () {
+        for (const bytes of [whole.subarray(0, partBytes), whole.subarray(partBytes)])
+          yield { bytes, sha256: sha256(bytes) };
+      };
+      const { version } = await store.putParts(`${prefix}parts to copy`, parts());
+      const options = { version, sha256: sha256(whole) };
+      const copied = await store.copy(`${prefix}parts to copy`, `${prefix}copy of parts`, options);
+      const stream = await store.getStream(`${prefix}copy of parts`, copied.version);
+      expect((await bytesOf(stream))?.equals(whole)).toBe(true);
+    });
+
     it("copies, and says so where there is nothing to copy", async () => {
       await store.putText(`${prefix}source ü`, "content");
       const copied = await store.copy(`${prefix}source ü`, `${prefix}target`);

@@ -60,7 +60,11 @@ export function createFakeObjectStore({ isNew = false } = {}) {
     },
     async putParts(key, parts) {
       const bytes: Buffer[] = [];
-      for await (const part of parts) bytes.push(Buffer.from(part.bytes));
+      for await (const part of parts) {
+        if (createHash("sha256").update(part.bytes).digest("hex") !== part.sha256)
+          throw new ReplError("unavailable", `${key}: checksum of a part differs`);
+        bytes.push(Buffer.from(part.bytes));
+      }
       check("put", key);
       return put(key, Buffer.concat(bytes));
     },

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { ReplError } from "../../domain/errors.ts";
 import { createFakeObjectStore } from "./object-store.ts";
@@ -32,6 +33,7 @@ export async function startS3Server() {
   let exists = true;
   let lieTo: ((asked: Asked) => Lie | undefined) | undefined;
   let copiesKeepParts = false;
+  const ignored = new Set<string>();
   const uploads = new Map<string, Map<number, Buffer>>();
   const ofParts = new Map<string, string>();
 
@@ -103,17 +105,22 @@ export async function startS3Server() {
     if (ifMatch !== undefined && !(await fake.store.head(key))) return refused(404, "NoSuchKey");
     const { etag, version } = isConditional
       ? await fake.store.putText(key, body.toString(), condition)
-      : await fake.store.putFile(key, body, sha256.toString("hex"));
+      : await putWhole(key, body);
     return done({ etag, "x-amz-version-id": version, [checksumHeader]: sha256.toString("base64") }, "");
   }
+
+  const putWhole = (key: string, body: Buffer) => fake.store.putFile(key, body, sha256Of(body).toString("hex"));
 
   async function copy({ key, headers }: Asked): Promise<Answer> {
     const [source = "", version] = String(headers["x-amz-copy-source"]).split("?versionId=");
     const from = decodeURIComponent(source).slice(bucket.length + 2);
     const found = await fake.store.head(from, version && decodeURIComponent(version));
     if (!found) return refused(404, "NoSuchKey");
-    const copied = await fake.store.copy(from, key, { version: found.version });
     const parts = ofParts.get(found.version);
+    const copied =
+      parts === undefined || copiesKeepParts
+        ? await fake.store.copy(from, key, { version: found.version })
+        : await putWhole(key, await buffer((await fake.store.getStream(from, found.version)) ?? Readable.from([])));
     if (parts !== undefined && copiesKeepParts) ofParts.set(copied.version, parts);
     const checksum = ofParts.get(copied.version) ?? base64Of((await fake.store.head(key, copied.version))?.sha256);
     const claim = checksum === undefined ? "" : `<ChecksumSHA256>${checksum}</ChecksumSHA256>`;
@@ -165,7 +172,7 @@ export async function startS3Server() {
     const stored = await fake.store.putParts(
       key,
       (async function* () {
-        for (const bytes of ordered) yield { bytes, sha256: "" };
+        for (const bytes of ordered) yield { bytes, sha256: sha256Of(bytes).toString("hex") };
       })(),
     );
     const checksum = `${sha256Of(Buffer.concat(ordered.map(sha256Of))).toString("base64")}-${ordered.length}`;
@@ -181,7 +188,8 @@ export async function startS3Server() {
     void (async () => {
       const url = new URL(request.url ?? "", "http://store");
       const key = decodeURIComponent(url.pathname.slice(bucket.length + 2));
-      const { method = "", headers } = request;
+      const { method = "" } = request;
+      const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !ignored.has(name)));
       const asked = { method, key, query: url.searchParams, headers, body: await buffer(request) };
       const honest = await answerTo(asked).catch((error: unknown) =>
         error instanceof ReplError && error.code === "conflict"
@@ -221,6 +229,9 @@ export async function startS3Server() {
     },
     hasBucket: () => exists,
     uploadsUnderWay: () => uploads.size,
+    ignoreHeader(name: string) {
+      ignored.add(name);
+    },
     keepPartsInCopies() {
       copiesKeepParts = true;
     },

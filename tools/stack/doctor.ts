@@ -8,6 +8,9 @@ import { ownServers } from "./environment.ts";
 import { missingPackages } from "./packages.ts";
 import { isRunning, logFile } from "./processes.ts";
 import { cacheFolder, portOf, type StackSettings } from "./settings.ts";
+import { createS3ObjectStore } from "../../adapters/s3-object-store.ts";
+import { messageOf } from "../../domain/errors.ts";
+import { missingAbility } from "../../domain/try-store.ts";
 import { accepts } from "../accepts.ts";
 
 /** One thing looked at; `advice` says what to do when it is not well. */
@@ -107,6 +110,23 @@ export async function inspectStack(stack: StackSettings): Promise<Finding[]> {
   }
   findings.push(await inspectNode(stack));
   return findings;
+}
+
+/** Whether the object store can do what saves rest upon. It is tried, below a key of its own. */
+export async function inspectStore(environment: Readonly<Record<string, string | undefined>>): Promise<Finding> {
+  const subject = "object store's abilities";
+  const { S3_ENDPOINT: endpoint, S3_REGION: region = "us-east-1", S3_BUCKET: bucket = "" } = environment;
+  const { S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey } = environment;
+  const store = createS3ObjectStore({ endpoint, region, bucket, accessKey, secretKey });
+  try {
+    await store.prepare();
+    const lack = await missingAbility(store);
+    if (lack === undefined)
+      return { subject, ok: true, detail: "conditional writes, versions, checksums, listing, delete" };
+    return { subject, ok: false, detail: lack, advice: "use another store, or another release of it" };
+  } catch (error) {
+    return { subject, ok: false, detail: messageOf(error), advice: "the object store must answer first" };
+  }
 }
 
 async function inspectNode(stack: StackSettings): Promise<Finding> {

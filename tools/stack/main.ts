@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { deploy, undeploy } from "./deploy.ts";
-import { inspectMachine, inspectStack, type Finding } from "./doctor.ts";
+import { inspectMachine, inspectStack, inspectStore, type Finding } from "./doctor.ts";
 import { takeDown } from "./down.ts";
 import { stackEnvironment } from "./environment.ts";
 import { listServers, tailLog } from "./processes.ts";
@@ -18,7 +18,7 @@ The local stack: Kubernetes with a kubelet, Temporal with its UI, Redis, an S3 s
   status   what runs and where
   logs     the end of each log, or: logs SERVER [--lines N]
   env      addresses and keys of the stack as KEY=value lines
-  doctor   what the machine lacks or what is unhealthy, and what to do
+  doctor   what the machine lacks or what is unhealthy, and what to do; tries what the object store can
   list     the stacks on this machine
 
   --name   which stack (default: $DEVEX_STACK or dev); stacks of different names run side by side
@@ -73,7 +73,10 @@ const commands: Record<string, () => Promise<void>> = {
   },
   async doctor() {
     const stack = readSettings(values.name);
-    report([...(await inspectMachine()), ...(stack ? await inspectStack(stack) : [])]);
+    const ofStack = stack
+      ? [...(await inspectStack(stack)), await inspectStore(stackEnvironment(stack, undefined))]
+      : [];
+    report([...(await inspectMachine()), ...ofStack]);
     if (!stack) print(`there is no stack "${values.name}" yet: npm run stack -- up`);
   },
   async list() {

@@ -205,6 +205,18 @@ describe("the adapter for S3 where nothing is", () => {
     expect(server.hasBucket()).toBe(true);
   });
 
+  it("hears that a key cannot be held beside another, however the store says it", async () => {
+    for (const [status, code] of [
+      [409, "ObjectParentIsFile"],
+      [400, "XMinioParentIsObject"],
+    ] as const) {
+      server.lieWhen(() => () => refused(status, code));
+      await expect(store.putFile("user/repl/file/inside", bytes, sha256(bytes))).rejects.toMatchObject({
+        code: "conflict",
+      });
+    }
+  });
+
   it("takes no part of a list for the whole", async () => {
     const withoutNext: Lie = (honest) => ({
       ...honest,
