@@ -24,6 +24,17 @@ export function isAbsence({ status, code, message }: Refusal): boolean {
   return status === 400 && code === "InvalidArgument" && /version/i.test(message);
 }
 
+/** Of this name or this size, whenever it is asked: another name may do. */
+const refusesName: ReadonlySet<string> = new Set([
+  "KeyTooLongError",
+  "InvalidURI",
+  "InvalidObjectName",
+  "EntityTooLarge",
+  "XMinioInvalidObjectName",
+  "XMinioParentIsObject",
+  "XMinioObjectExistsAsDirectory",
+]);
+
 /** What a refusal means to whoever asked. */
 export function errorOf(what: string, refusal: Refusal): ReplError {
   const { status, code, message } = refusal;
@@ -36,8 +47,7 @@ export function errorOf(what: string, refusal: Refusal): ReplError {
       `${what}: status ${status} came with ${message}, not with an error of the object store: does something else answer in its place?`,
     );
   if (status === 412 || status === 409) return new ReplError("conflict", `${what}: changed by somebody else`);
-  // MinIO's word for a key that lies below another object's.
-  if (code === "XMinioParentIsObject") return new ReplError("conflict", `${what}: a part of the key is an object`);
+  if (refusesName.has(code)) return new ReplError("invalid", `${what}: the object store answers ${code}`);
   if (code === "NoSuchBucket")
     return new ReplError("unavailable", `${what}: the object store says that the bucket does not exist`);
   return new ReplError("unavailable", `${what}: the object store answers ${code}`);

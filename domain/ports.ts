@@ -28,7 +28,8 @@ export type PutCondition = { readonly ifNoneMatch: true } | { readonly ifMatch: 
 
 /**
  * What saves and restores need of a versioned bucket. Every call may be repeated. Codes: `conflict` when a
- * condition does not hold, `unavailable` when the store cannot answer or what it stored is not what it was given.
+ * condition does not hold, `invalid` when the store takes nothing of that name or size, `unavailable` when it cannot
+ * answer or what it stored is not what it was given.
  *
  * Undefined and `not_found` mean that the store itself has said that there is no such object or version; whatever else
  * looks like it (no bucket, a proxy's page) is `unavailable`: the rule for absence, in absence.ts.

@@ -205,16 +205,14 @@ describe("the adapter for S3 where nothing is", () => {
     expect(server.hasBucket()).toBe(true);
   });
 
-  it("hears that a key cannot be held beside another, however the store says it", async () => {
-    for (const [status, code] of [
-      [409, "ObjectParentIsFile"],
-      [400, "XMinioParentIsObject"],
-    ] as const) {
-      server.lieWhen(() => () => refused(status, code));
-      await expect(store.putFile("user/repl/file/inside", bytes, sha256(bytes))).rejects.toMatchObject({
-        code: "conflict",
-      });
-    }
+  it.each([
+    [409, "ObjectParentIsFile", "conflict"],
+    [400, "XMinioParentIsObject", "invalid"],
+    [400, "KeyTooLongError", "invalid"],
+    [400, "ExpiredToken", "unavailable"],
+  ])("tells a key that it does not take (%i %s) from its own trouble", async (status, answered, code) => {
+    server.lieWhen(() => () => refused(status, answered));
+    await expect(store.putFile("user/repl/file/inside", bytes, sha256(bytes))).rejects.toMatchObject({ code });
   });
 
   it("takes no part of a list for the whole", async () => {
