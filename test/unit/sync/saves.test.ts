@@ -35,6 +35,7 @@ describe("save and restore on a store that breaks", () => {
       root: target,
       knownFolder: newFolder(),
       pod: "pod",
+      patience: { tries: 2, firstPauseMs: 1 },
     });
     return target;
   };
