@@ -11,6 +11,8 @@ import { findWork } from "./find-work.ts";
 import { createdAtOf, runningSession, sessionOf } from "./session-objects.ts";
 import { describePod, hopelessReason, isReady, isStartedUnready, livePod, nameOf } from "./pod-state.ts";
 import { runSave } from "./run-save.ts";
+import { nextSaveName } from "./save-containers.ts";
+import { withinTime } from "./within-time.ts";
 
 export interface KubernetesOptions {
   /** Path of a kubeconfig; the pod's own service account when absent. */
@@ -52,6 +54,10 @@ interface Page {
   readonly items: readonly k8s.KubernetesObject[];
   readonly metadata?: k8s.V1ListMeta;
 }
+
+/** The node is asked for logs; one that is dead answers nothing. */
+const logTimeoutMs = 5000;
+const logLines = 10;
 
 /** A pod that can be made is there within a second. */
 const refusalLookMs = 3000;
@@ -267,7 +273,10 @@ export function createKubernetesCluster(
       };
       const watch = <Answer>(end: AbortSignal, visit: (now: readonly k8s.V1Pod[]) => Answer | undefined) =>
         attempt("wait for the save", () => watchPods(config, namespace, podsOf(session), end, visit), end);
-      return runSave({ pod, add, watch }, signal, onProgress);
+      const { image } = containerFor(nextSaveName(pod));
+      const readLog = (container: string) =>
+        withinTime(logTimeoutMs, () => core.readNamespacedPodLog({ name, namespace, container, tailLines: logLines }));
+      return runSave({ pod, image, add, watch, readLog }, signal, onProgress);
     },
 
     async remove(session) {

@@ -2,7 +2,7 @@ import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 import { failureReported } from "../domain/save.ts";
 
 /** Reasons with which a waiting container will not start by itself. */
-const hopeless = new Set([
+export const hopeless: ReadonlySet<string> = new Set([
   "ImagePullBackOff",
   "ErrImageNeverPull",
   "InvalidImageName",
@@ -119,42 +119,6 @@ export function describePod(pod: V1Pod | undefined): string {
   const runner = pod.status?.containerStatuses?.find(({ name }) => name === "runner");
   if (runner?.state?.waiting?.reason) return `runner waits: ${runner.state.waiting.reason}`;
   return isReady(pod) ? "ready" : "runner starts";
-}
-
-/** Names of save containers are used once: the next one after the newest. */
-export function nextSaveName(pod: V1Pod): string {
-  return `sync-${newestSave(pod) + 1}`;
-}
-
-/** Its number; 0 when there is none. */
-function newestSave(pod: V1Pod): number {
-  const numbers = (pod.spec?.ephemeralContainers ?? []).map(({ name }) => Number(/^sync-(\d+)$/.exec(name)?.[1] ?? 0));
-  return Math.max(0, ...numbers);
-}
-
-/** The save container of an earlier attempt that may still end well; undefined when there is none. Those before the newest were given up. */
-export function runningSave(pod: V1Pod): string | undefined {
-  const number = newestSave(pod);
-  const state = statusOf(pod, `sync-${number}`)?.state;
-  const hasEnded = number === 0 || state?.terminated || hopeless.has(state?.waiting?.reason ?? "");
-  return hasEnded ? undefined : `sync-${number}`;
-}
-
-/** Whether the node has made the container and not started it. */
-export function isMadeOnly(pod: V1Pod, ephemeralContainer: string): boolean {
-  const status = statusOf(pod, ephemeralContainer);
-  return Boolean(status?.containerID) && !status?.state?.running && !status?.state?.terminated;
-}
-
-export function statusOf(pod: V1Pod, ephemeralContainer: string): V1ContainerStatus | undefined {
-  return pod.status?.ephemeralContainerStatuses?.find(({ name }) => name === ephemeralContainer);
-}
-
-export function hopelessContainer(status: V1ContainerStatus | undefined): string | undefined {
-  const waiting = status?.state?.waiting;
-  return waiting?.reason && hopeless.has(waiting.reason)
-    ? `${waiting.reason}${waiting.message ? ` (${waiting.message})` : ""}`
-    : undefined;
 }
 
 function restoreStatus(pod: V1Pod): V1ContainerStatus | undefined {

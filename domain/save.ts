@@ -158,6 +158,22 @@ export function failureReported(message: string): string {
   return wordsOf<{ error?: string }>(message)?.error ?? (message.trim().slice(0, 500) || "it left no word");
 }
 
+/** A try of a save container that failed; it makes another one. */
+export interface FailedTry {
+  readonly event: "save failed";
+  /** Counts up from 1. */
+  readonly try: number;
+  readonly reason: string;
+}
+
+/** The newest failed try that the last lines of a save container's log tell of. */
+export function lastFailedTry(lines: string): FailedTry | undefined {
+  return lines
+    .split("\n")
+    .map((line) => wordsOf<FailedTry>(line))
+    .findLast((words): words is FailedTry => words?.event === "save failed" && typeof words.try === "number");
+}
+
 /** What a save container that ended well reported; undefined when it left no such words. */
 export function saveReported(message: string): SaveReport | undefined {
   const report = wordsOf<SaveReport>(message);

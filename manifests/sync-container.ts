@@ -14,7 +14,7 @@ export const stateVolume = "state";
 /** Only the sync containers mount it. */
 export const syncVolume = "sync";
 
-/** The checkpoints mount it, because the kubelet keeps a volume up to date and an environment not. */
+/** The saves mount it, because the kubelet keeps a volume up to date and an environment not. */
 export const keysVolume = "keys";
 
 const syncMounts: V1VolumeMount[] = [
@@ -22,6 +22,8 @@ const syncMounts: V1VolumeMount[] = [
   { name: stateVolume, mountPath: stateFolder },
   { name: syncVolume, mountPath: syncFolder },
 ];
+
+const keysMount: V1VolumeMount = { name: keysVolume, mountPath: keysFolder, readOnly: true };
 
 /** What the restricted Pod Security level asks of every container. */
 export const restrictedContainer: V1SecurityContext = {
@@ -100,13 +102,16 @@ export function checkpointContainer(session: Session, settings: ClusterSettings)
       ...apiEnvironment(session, settings),
       { name: "CHECKPOINT_SECONDS", value: String(settings.checkpointSeconds) },
     ],
-    volumeMounts: [...syncMounts, { name: keysVolume, mountPath: keysFolder, readOnly: true }],
+    volumeMounts: [...syncMounts, keysMount],
     resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { memory: "1Gi" } },
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
   };
 }
 
-/** The ephemeral container that makes the last save. Its name is used once: one can be added, never changed. */
+/**
+ * The ephemeral container that makes the last save, however long the store is away: the folder has the keys that are
+ * renewed meanwhile. Its name is used once: one can be added, never changed.
+ */
 export function saveContainer(session: Session, settings: ClusterSettings, name: string): V1EphemeralContainer {
   return {
     name,
@@ -114,7 +119,7 @@ export function saveContainer(session: Session, settings: ClusterSettings, name:
     imagePullPolicy: "IfNotPresent",
     args: ["save"],
     env: [...syncEnvironment(session, settings), ...keysEnvironment(session, settings)],
-    volumeMounts: syncMounts,
+    volumeMounts: [...syncMounts, keysMount],
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
   };
 }

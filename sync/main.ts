@@ -4,11 +4,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createS3FileStore } from "../adapters/s3-file-store.ts";
 import type { SavePlace } from "../domain/commit-save.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
-import { closingMarker, restoredMarker, saveStatusFile, syncFolder, workspaceFolder } from "../domain/naming.ts";
+import {
+  closingMarker,
+  keysFolder,
+  restoredMarker,
+  saveStatusFile,
+  syncFolder,
+  workspaceFolder,
+} from "../domain/naming.ts";
 import { createSavePlace } from "../domain/object-store-registry.ts";
 import type { SaveReport, SaveStatus } from "../domain/save.ts";
 import { createApiSavePointer } from "./api-save-pointer.ts";
 import { tryLock } from "./native.ts";
+import { saveInTries } from "./patient-save.ts";
 import { startReporting } from "./report.ts";
 import { restoreWorkspace, type RestoreProgress } from "./restore.ts";
 import { isSaved, saveWorkspace } from "./save.ts";
@@ -132,28 +140,32 @@ async function save(): Promise<number> {
   writeFileSync(closingMarker, "");
   const session = sessionOf();
   const notStopped = await stopPrograms(session.replId);
-  for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
-    if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
-  const report: SaveReport = await saveWorkspace(openPlace(), session, { ...here, kind: "close" });
+  const report: SaveReport = await saveInTries(async (attempt) => {
+    for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
+      if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
+    // The environment has the keys of this container's start; the folder has new ones a minute after they were renewed.
+    const keys = attempt % 2 === 1 ? undefined : keysFolder;
+    return saveWorkspace(openPlace(keys), session, { ...here, kind: "close" });
+  });
   const durationMs = Math.round(performance.now() - started);
   lastWords({ ...report, ...(notStopped ? { notStopped } : {}), durationMs });
   return exitCodes.done;
 }
 
 /** Where the files go, and who keeps the pointer to the newest save: the bucket too, or a database behind the API. */
-function openPlace(): SavePlace {
-  const store = openStore();
+function openPlace(folderOfKeys = process.env["S3_KEYS_FOLDER"]): SavePlace {
+  const store = openStore(folderOfKeys);
   if (process.env["SAVE_POINTER"] !== "api") return createSavePlace(store);
   const [apiUrl, token] = [required("DEVEX_API_URL"), required("DEVEX_RUNNER_TOKEN")];
   return { store, pointer: createApiSavePointer({ apiUrl, token }) };
 }
 
-function openStore() {
+function openStore(folderOfKeys: string | undefined) {
   return createS3FileStore({
     endpoint: process.env["S3_ENDPOINT"],
     region: required("S3_REGION"),
     bucket: required("S3_BUCKET"),
-    ...storeKeys(process.env["S3_KEYS_FOLDER"]),
+    ...storeKeys(folderOfKeys),
   });
 }
 
@@ -173,10 +185,13 @@ function sessionOf() {
   return { id: required("SESSION_ID"), replId: required("REPL_ID"), userId: required("USER_ID") };
 }
 
-/** One save at a time in a pod: held until this process ends, however it ends. */
+let lockFile: number | undefined;
+
+/** One save at a time in a pod: held until this process ends, however it ends. May be repeated. */
 function lock(): boolean {
   mkdirSync(syncFolder, { recursive: true });
-  return tryLock(openSync(`${syncFolder}/lock`, "w"));
+  lockFile ??= openSync(`${syncFolder}/lock`, "w");
+  return tryLock(lockFile);
 }
 
 function readStatus(): SaveStatus {

@@ -1,16 +1,6 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
-import {
-  isMadeOnly,
-  describePod,
-  failureOf,
-  hasRun,
-  hopelessReason,
-  isReady,
-  livePod,
-  nextSaveName,
-  runningSave,
-} from "../../../adapters/pod-state.ts";
+import { describePod, failureOf, hasRun, hopelessReason, isReady, livePod } from "../../../adapters/pod-state.ts";
 
 const pod = (status: V1Pod["status"], spec?: Partial<V1Pod["spec"]>): V1Pod => ({
   metadata: { name: "p" },
@@ -83,45 +73,5 @@ describe("pod state", () => {
       "not scheduled: no room",
     );
     expect(describePod(pod({ initContainerStatuses: [container("restore", { running: {} })] }))).toBe("runner starts");
-  });
-  it("uses each save container's name once", () => {
-    expect(nextSaveName(pod({}))).toBe("sync-1");
-    expect(
-      nextSaveName(pod({}, { ephemeralContainers: [{ name: "sync-1" }, { name: "sync-9" }, { name: "debugger" }] })),
-    ).toBe("sync-10");
-  });
-  it("knows a container that was made and never started, as a kubelet that crashed in between leaves it", () => {
-    const statuses = (state: object, containerID?: string) =>
-      pod({ ephemeralContainerStatuses: [container("sync-1", state, containerID ? { containerID } : {})] });
-    expect(isMadeOnly(statuses({ waiting: {} }, "containerd://a"), "sync-1")).toBe(true);
-    expect(isMadeOnly(statuses({ waiting: { reason: "PodInitializing" } }), "sync-1")).toBe(false);
-    expect(isMadeOnly(statuses({ running: {} }, "containerd://a"), "sync-1")).toBe(false);
-    expect(isMadeOnly(statuses({ terminated: { exitCode: 0 } }, "containerd://a"), "sync-1")).toBe(false);
-    expect(isMadeOnly(pod({}), "sync-1")).toBe(false);
-  });
-  it("goes back to no save that was given up for a newer one", () => {
-    const spec = { ephemeralContainers: [{ name: "sync-1" }, { name: "sync-2" }] };
-    const [stuck, ended] = [
-      container("sync-1", { waiting: {} }, { containerID: "containerd://a" }),
-      container("sync-2", { terminated: { exitCode: 1 } }),
-    ];
-    expect(runningSave(pod({ ephemeralContainerStatuses: [stuck, ended] }, spec))).toBeUndefined();
-    expect(runningSave(pod({ ephemeralContainerStatuses: [stuck] }, spec))).toBe("sync-2");
-  });
-  it("waits for a save that still runs rather than begin another", () => {
-    const spec = { ephemeralContainers: [{ name: "sync-1" }, { name: "sync-2" }] };
-    const ended = container("sync-1", { terminated: { exitCode: 1 } });
-    expect(runningSave(pod({ ephemeralContainerStatuses: [ended, container("sync-2", { running: {} })] }, spec))).toBe(
-      "sync-2",
-    );
-    expect(runningSave(pod({ ephemeralContainerStatuses: [ended] }, spec))).toBe("sync-2");
-    expect(
-      runningSave(
-        pod(
-          { ephemeralContainerStatuses: [ended, container("sync-2", { waiting: { reason: "ErrImageNeverPull" } })] },
-          spec,
-        ),
-      ),
-    ).toBeUndefined();
   });
 });

@@ -15,6 +15,7 @@ const resources: Readonly<Record<string, string>> = {
   Ingress: "ingresses",
   Pod: "pods",
   PodEphemeralcontainers: "pods/ephemeralcontainers",
+  PodLog: "pods/log",
 };
 const verbs: Readonly<Record<string, string>> = {
   list: "list",

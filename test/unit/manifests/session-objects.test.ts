@@ -1,4 +1,4 @@
-import type { V1Deployment, V1Ingress, V1Secret, V1Service } from "@kubernetes/client-node";
+import type { V1Container, V1Deployment, V1Ingress, V1Secret, V1Service } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import { previewUrl } from "../../../domain/naming.ts";
 import { imageOf } from "../../../manifests/deployment.ts";
@@ -64,12 +64,14 @@ describe("the objects of a session", () => {
     expect(checkpoint).toMatchObject({ name: "checkpoint", restartPolicy: "Always" });
     expect(checkpoint?.env).toContainEqual({ name: "CHECKPOINT_SECONDS", value: "10" });
     const runner = pod?.containers.find(({ name }) => name === "runner");
-    const mounts = (container: typeof runner) =>
+    const mounts = (container: Pick<V1Container, "volumeMounts"> | undefined) =>
       Object.fromEntries((container?.volumeMounts ?? []).map((mount) => [mount.name, mount.readOnly ?? false]));
     expect(mounts(runner)).toEqual({ workspace: false, state: true, home: false, tmp: false });
     const shared = { workspace: false, state: false, sync: false };
     expect(mounts(restore)).toEqual(shared);
     expect(mounts(checkpoint)).toEqual({ ...shared, keys: true });
+    // It may try for longer than the keys that it began with are good.
+    expect(mounts(saveContainer(plan.session, settings, "sync-1"))).toEqual({ ...shared, keys: true });
   });
 
   it("give the object store's keys to the restore and save containers only, and never in plain sight", () => {
