@@ -41,6 +41,15 @@ const knownTreeLimit = "256Mi";
  */
 const evictionFactor = 2;
 
+/** Of its limit: so much of the disk most REPLs take, and the scheduler counts it, so that a node is not filled unseen. */
+const diskRequested = 1 / 5;
+
+/** Autoscalers end no node, to save one, on which somebody works. A drain by a person still moves the pod. */
+const stayAnnotations = {
+  "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+  "karpenter.sh/do-not-disrupt": "true",
+} as const;
+
 /** What of the session's Secret opens the object store; the rest is the runner's. */
 const storeKeys = ["accessKey", "secretKey", "sessionToken"].map((key) => ({ key, path: key }));
 
@@ -77,7 +86,7 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
       strategy: { type: "Recreate" },
       selector: { matchLabels: podSelector(session) },
       template: {
-        metadata: { labels },
+        metadata: { labels, annotations: { ...stayAnnotations } },
         spec: {
           automountServiceAccountToken: false,
           enableServiceLinks: false,
@@ -128,7 +137,11 @@ export function deploymentManifest(plan: SessionPlan, settings: ClusterSettings)
                 ...Object.entries(scratchFolders).map(([name, mountPath]) => ({ name, mountPath })),
               ],
               resources: {
-                requests: { cpu: resources.cpuRequest, memory: resources.memoryRequest },
+                requests: {
+                  cpu: resources.cpuRequest,
+                  memory: resources.memoryRequest,
+                  "ephemeral-storage": String(Math.ceil(diskBytes * diskRequested)),
+                },
                 limits: { cpu: resources.cpuLimit, memory: resources.memoryLimit },
               },
               securityContext: { ...restrictedContainer, readOnlyRootFilesystem: !template.writableRoot },

@@ -96,7 +96,7 @@ describe("the objects of a session", () => {
 
   it("bound what one REPL can take", () => {
     expect(pod?.containers[0]?.resources).toEqual({
-      requests: { cpu: "100m", memory: "128Mi" },
+      requests: { cpu: "100m", memory: "128Mi", "ephemeral-storage": String(2 ** 30) },
       limits: { cpu: "1", memory: "1Gi" },
     });
     expect(pod?.volumes?.find(({ name }) => name === "workspace")).toEqual({
@@ -105,6 +105,14 @@ describe("the objects of a session", () => {
     });
     expect(pod?.containers[0]?.env).toContainEqual({ name: "DEVEX_DISK_BYTES", value: String(5 * 2 ** 30) });
     expect(deployment.spec).toMatchObject({ replicas: 1, strategy: { type: "Recreate" } });
+  });
+
+  it("stay where they are while nobody drains their node", () => {
+    expect(deployment.spec?.template.metadata?.annotations).toEqual({
+      "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+      "karpenter.sh/do-not-disrupt": "true",
+    });
+    expect(pod?.terminationGracePeriodSeconds).toBe(30);
   });
 
   it("route the base path without any controller's annotations, with a host only where the URL has one", () => {
