@@ -55,6 +55,9 @@ interface Page {
   readonly metadata?: k8s.V1ListMeta;
 }
 
+/** The client itself would wait for five minutes. */
+const readTimeoutMs = 30_000;
+
 /** The node is asked for logs; one that is dead answers nothing. */
 const logTimeoutMs = 5000;
 const logLines = 10;
@@ -84,6 +87,9 @@ export function createKubernetesCluster(
     }
   }
 
+  /** Reads something of which no call takes long. */
+  const ask = <T>(what: string, call: () => Promise<T>) => attempt(what, () => withinTime(readTimeoutMs, call));
+
   const podsOf = (session: Session) => `${label.replId}=${session.replId},${label.sessionId}=${session.id}`;
 
   const partFrom = (cursor: string | undefined): Part => ({
@@ -98,7 +104,7 @@ export function createKubernetesCluster(
     let next: string | undefined;
     do {
       const part = partFrom(next);
-      const { items, metadata } = await attempt("list what is left of sessions", () => list(part));
+      const { items, metadata } = await ask("list what is left of sessions", () => list(part));
       yield items;
       next = metadata?._continue;
     } while (next);
@@ -161,7 +167,7 @@ export function createKubernetesCluster(
     },
 
     async findSession(replId) {
-      const deployments = await attempt("find the session", () =>
+      const deployments = await ask("find the session", () =>
         apps.listNamespacedDeployment({ namespace, labelSelector: `${label.replId}=${replId}` }),
       );
       const labels = deployments.items.find((deployment) => !deployment.metadata?.deletionTimestamp)?.metadata?.labels;
@@ -169,14 +175,14 @@ export function createKubernetesCluster(
     },
 
     async listSessions(userId) {
-      const deployments = await attempt("list sessions", () =>
+      const deployments = await ask("list sessions", () =>
         apps.listNamespacedDeployment({ namespace, labelSelector: `${label.userId}=${userId}` }),
       );
       return deployments.items.flatMap(runningSession);
     },
 
     async pageOfSessions(cursor) {
-      const { items, metadata } = await attempt("list sessions", () => apps.listNamespacedDeployment(partFrom(cursor)));
+      const { items, metadata } = await ask("list sessions", () => apps.listNamespacedDeployment(partFrom(cursor)));
       return { sessions: items.flatMap(runningSession), ...(metadata?._continue ? { next: metadata._continue } : {}) };
     },
 
@@ -258,7 +264,7 @@ export function createKubernetesCluster(
     },
 
     async runInPod(session, containerFor, signal, onProgress, mayHoldWork) {
-      const pods = await attempt("find the pod", () =>
+      const pods = await ask("find the pod", () =>
         core.listNamespacedPod({ namespace, labelSelector: podsOf(session) }),
       );
       const found = findWork(pods.items, mayHoldWork);
@@ -315,7 +321,7 @@ export function createKubernetesCluster(
     },
 
     async check() {
-      await attempt("ask the API server", () => core.readNamespace({ name: namespace }));
+      await ask("ask the API server", () => core.readNamespace({ name: namespace }));
     },
   };
 }

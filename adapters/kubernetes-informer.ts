@@ -1,11 +1,13 @@
 import * as k8s from "@kubernetes/client-node";
 import { label } from "../domain/naming.ts";
 import type { PodNews } from "../domain/ports.ts";
+import { withinTime } from "./within-time.ts";
 import { isOver, isReady, nameOf, troubleOf } from "./pod-state.ts";
 
 /** A watch can go silent without ending: it is begun again from a list this often. */
 const restartEveryMs = 5 * 60_000;
 const retryAfterMs = 2000;
+const listTimeoutMs = 30_000;
 
 interface Seen {
   readonly isReady: boolean;
@@ -25,7 +27,7 @@ export async function informOfPods(
 ): Promise<void> {
   const core = config.makeApiClient(k8s.CoreV1Api);
   const labelSelector = `${label.name}=devex-repl`;
-  const list = () => core.listNamespacedPod({ namespace, labelSelector });
+  const list = () => withinTime(listTimeoutMs, () => core.listNamespacedPod({ namespace, labelSelector }));
   const informer = k8s.makeInformer(config, `/api/v1/namespaces/${namespace}/pods`, list, labelSelector);
   const seen = new Map<string, Seen>();
   let isListed = false;

@@ -85,7 +85,7 @@ export async function runSave(
       });
       return true;
     } catch (error) {
-      if (!late.aborted || signal.aborted) throw error;
+      if (signal.aborted || error !== late.reason) throw error;
       return false;
     }
   }
