@@ -7,6 +7,7 @@ import { applyOfSession, type ObjectsOfSessions } from "./kubernetes-apply.ts";
 import { informOfPods } from "./kubernetes-informer.ts";
 import { translateError } from "./kubernetes-errors.ts";
 import { watchPods } from "./kubernetes-watch.ts";
+import { createImagePatience } from "./image-patience.ts";
 import { findWork } from "./find-work.ts";
 import { createdAtOf, runningSession, sessionOf } from "./session-objects.ts";
 import { describePod, hopelessReason, isReady, isStartedUnready, livePod, nameOf } from "./pod-state.ts";
@@ -227,6 +228,7 @@ export function createKubernetesCluster(
 
     async waitForPod(session, signal, onProgress) {
       let last = describePod(undefined);
+      const isWithoutImage = createImagePatience();
       let reminder: NodeJS.Timeout | undefined;
       /** Changes the pod, so that the kubelet looks at it again. */
       const remind = (name: string) => {
@@ -251,7 +253,7 @@ export function createKubernetesCluster(
         if (pod && isStartedUnready(pod)) reminder ??= setTimeout(remind, readinessDueMs, pod.metadata?.name ?? "");
         const state = describePod(pod);
         if (state !== last) onProgress((last = state));
-        const reason = pod && hopelessReason(pod);
+        const reason = pod && (hopelessReason(pod) ?? isWithoutImage(pod));
         if (reason) throw new ReplError("unavailable", reason);
         return pod && isReady(pod) ? true : undefined;
       };

@@ -3,7 +3,6 @@ import { failureReported } from "../domain/save.ts";
 
 /** Reasons with which a waiting container will not start by itself. */
 export const hopeless: ReadonlySet<string> = new Set([
-  "ImagePullBackOff",
   "ErrImageNeverPull",
   "InvalidImageName",
   "CreateContainerConfigError",
@@ -11,6 +10,8 @@ export const hopeless: ReadonlySet<string> = new Set([
   "CreateContainerError",
   "StartError",
 ]);
+/** The node goes on asking for the image by itself: a registry may be away for a moment. */
+export const pullsFail: ReadonlySet<string> = new Set(["ErrImagePull", "ImagePullBackOff"]);
 /** A restore that failed this often fails for good: kubelet's back-off would hide the reason for minutes. */
 const maximumRestoreFailures = 2;
 
@@ -91,13 +92,27 @@ export function isStartedUnready(pod: V1Pod): boolean {
   );
 }
 
+/** Which container waits with one of these reasons, in words. */
+function waitingFor(reasons: ReadonlySet<string>, pod: V1Pod): string | undefined {
+  const found = statusesOf(pod).find(({ state }) => reasons.has(state?.waiting?.reason ?? ""));
+  return found && `container ${found.name} cannot start: ${waitingWords(found)}`;
+}
+
+/** Why a container waits: its reason, and what the node says of it. */
+export function waitingWords({ state }: V1ContainerStatus): string {
+  const { reason = "", message } = state?.waiting ?? {};
+  return message ? `${reason} (${message})` : reason;
+}
+
+/** Which image cannot be pulled now. */
+export function imageTroubleOf(pod: V1Pod): string | undefined {
+  return waitingFor(pullsFail, pod);
+}
+
 /** Why this pod can never become ready; undefined while it still may. */
 export function hopelessReason(pod: V1Pod): string | undefined {
-  for (const { name, state } of statusesOf(pod)) {
-    const reason = state?.waiting?.reason;
-    if (reason && hopeless.has(reason))
-      return `container ${name} cannot start: ${reason}${state.waiting?.message ? ` (${state.waiting.message})` : ""}`;
-  }
+  const waiting = waitingFor(hopeless, pod);
+  if (waiting) return waiting;
   const restore = restoreStatus(pod);
   if (restore && restore.restartCount >= maximumRestoreFailures)
     return `the workspace cannot be restored: ${lastWords(restore)}`;
@@ -111,6 +126,8 @@ export function describePod(pod: V1Pod | undefined): string {
     (condition) => condition.type === "PodScheduled" && condition.status === "False",
   );
   if (unscheduled) return `not scheduled: ${unscheduled.message ?? unscheduled.reason ?? ""}`;
+  const withoutImage = imageTroubleOf(pod);
+  if (withoutImage) return withoutImage;
   const restore = restoreStatus(pod);
   if (!restore?.state?.running) {
     const failed = restore?.lastState?.terminated ? `, after it failed: ${lastWords(restore)}` : "";

@@ -1,11 +1,11 @@
 import type { V1ContainerStatus, V1EphemeralContainer, V1Pod } from "@kubernetes/client-node";
 import { failureReported } from "../domain/save.ts";
-import { hopeless } from "./pod-state.ts";
+import { hopeless, pullsFail, waitingWords } from "./pod-state.ts";
 
 /** Save containers of a pod: `sync-1`, `sync-2` and so on. One can be added, never changed or removed. */
 
 /** The node has no image for it yet; it goes on asking for one by itself. */
-const waitsForImage = new Set(["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"]);
+const waitsForImage = new Set([...pullsFail, "ErrImageNeverPull"]);
 
 /** So many come at once: what ended them may have been a moment's trouble. */
 const withoutPause = 3;
@@ -62,10 +62,8 @@ export function statusOf(pod: V1Pod, container: string): V1ContainerStatus | und
 }
 
 export function hopelessContainer(status: V1ContainerStatus | undefined): string | undefined {
-  const waiting = status?.state?.waiting;
-  return waiting?.reason && hopeless.has(waiting.reason)
-    ? `${waiting.reason}${waiting.message ? ` (${waiting.message})` : ""}`
-    : undefined;
+  const reason = status?.state?.waiting?.reason ?? "";
+  return status && (hopeless.has(reason) || pullsFail.has(reason)) ? waitingWords(status) : undefined;
 }
 
 function savesOf(pod: V1Pod): readonly V1EphemeralContainer[] {
