@@ -126,8 +126,8 @@ export function describePod(pod: V1Pod | undefined): string {
     (condition) => condition.type === "PodScheduled" && condition.status === "False",
   );
   if (unscheduled) return `not scheduled: ${unscheduled.message ?? unscheduled.reason ?? ""}`;
-  const withoutImage = imageTroubleOf(pod);
-  if (withoutImage) return withoutImage;
+  const withoutImage = statusesOf(pod).find(({ state }) => pullsFail.has(state?.waiting?.reason ?? ""));
+  if (withoutImage) return `${withoutImage.name} waits: ${waitingWords(withoutImage)}`;
   const restore = restoreStatus(pod);
   if (!restore?.state?.running) {
     const failed = restore?.lastState?.terminated ? `, after it failed: ${lastWords(restore)}` : "";

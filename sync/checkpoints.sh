@@ -32,7 +32,12 @@ while :; do
   fi
   # One that runs when the end comes may have looked at a file already that changes after it.
   last=$ending
-  task=${last:+hand-over}
-  if [ -e "$state/restored" ] && [ ! -e "$state/closing" ]; then checkpoint "${task:-checkpoint}"; fi
+  if [ -n "$last" ]; then
+    # A close that has not saved yet finds nothing to save when this pod has ended.
+    task=hand-over done=$state/saved
+  else
+    task=checkpoint done=$state/closing
+  fi
+  if [ -e "$state/restored" ] && [ ! -e "$done" ]; then checkpoint "$task"; fi
   [ -z "$last" ] || exit 0
 done

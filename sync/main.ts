@@ -8,6 +8,7 @@ import {
   closingMarker,
   keysFolder,
   restoredMarker,
+  savedMarker,
   saveStatusFile,
   syncFolder,
   workspaceFolder,
@@ -39,6 +40,8 @@ const maximumWords = 1000;
 /** A checkpoint makes way as soon as it has stored the files that it is at. */
 const lockTimeoutMs = 120_000;
 const lockPauseMs = 20;
+/** The grace of a pod is 30 s, less the time that its runner takes to end. */
+const handOverLimits = { patienceMs: 25_000, firstPauseMs: 200, longestPauseMs: 2000 };
 const progressEveryMs = 1000;
 
 const here = { root: workspaceFolder, knownFolder: syncFolder, pod: hostname() };
@@ -75,30 +78,26 @@ async function restore(): Promise<number> {
 }
 
 async function checkpoint(): Promise<number> {
-  return whileReporting(async () => {
-    if (lock()) await saveWhatChanged();
-    return exitCodes.done;
-  });
-}
-
-/** The pod ends, and nothing is written any more: its successor waits for this, and misses nothing then. */
-async function handOver(): Promise<number> {
-  return whileReporting(async () => {
-    if (!lock()) return exitCodes.done;
-    await saveWhatChanged();
-    await openPlace().pointer.release({ session: sessionOf(), pod: here.pod });
-    console.log(JSON.stringify({ event: "released" }));
-    return exitCodes.done;
-  });
-}
-
-async function whileReporting(work: () => Promise<number>): Promise<number> {
   const reports = reportSession();
   try {
-    return await work();
+    return await saveWhatChanged();
   } finally {
     await reports?.finish();
   }
+}
+
+/**
+ * The pod ends, and nothing is written any more: its successor waits for this, and misses nothing then. A save container
+ * that is at work goes on until the pod's end; whether it has saved is for the close to say.
+ */
+async function handOver(): Promise<number> {
+  if (!lock()) return exitCodes.done;
+  return saveInTries(async () => {
+    await saveWhatChanged({ isLast: true });
+    await openPlace().pointer.release({ session: sessionOf(), pod: here.pod });
+    console.log(JSON.stringify({ event: "released" }));
+    return exitCodes.done;
+  }, handOverLimits);
 }
 
 /** Tells the API of this session, where there is one to tell. */
@@ -113,20 +112,21 @@ function reportSession() {
   });
 }
 
-async function saveWhatChanged(): Promise<void> {
-  if (isSaved(here)) return;
+async function saveWhatChanged({ isLast = false } = {}): Promise<number> {
+  if (!lock() || isSaved(here)) return exitCodes.done;
   const since = readStatus().unsaved?.since ?? new Date().toISOString();
   let unsaved = { files: 0, bytes: 0, since };
   try {
     const report = await saveWorkspace(openPlace(), sessionOf(), {
       ...here,
       kind: "checkpoint",
-      giveUpMarker: closingMarker,
+      ...(isLast ? {} : { giveUpMarker: closingMarker }),
       onUnsaved: (changes) => writeStatus({ ...readStatus(), unsaved: (unsaved = { ...changes, since }) }),
     });
     const { generation, savedAt } = report;
     writeStatus({ lastSave: { generation, savedAt } });
     console.log(JSON.stringify({ event: "checkpoint", ...report }));
+    return exitCodes.done;
   } catch (error) {
     writeStatus({ ...readStatus(), unsaved: { ...unsaved, reason: messageOf(error).slice(0, maximumWords) } });
     throw error;
@@ -147,6 +147,7 @@ async function save(): Promise<number> {
     const keys = attempt % 2 === 1 ? undefined : keysFolder;
     return saveWorkspace(openPlace(keys), session, { ...here, kind: "close" });
   });
+  writeFileSync(savedMarker, "");
   const durationMs = Math.round(performance.now() - started);
   lastWords({ ...report, ...(notStopped ? { notStopped } : {}), durationMs });
   return exitCodes.done;

@@ -30,7 +30,7 @@ describe("a pod whose image cannot be pulled", () => {
     for (const reason of ["ErrImagePull", "ImagePullBackOff", "ErrImagePull"]) {
       expect(isWithoutImage(podThatWaits(reason))).toBeUndefined();
       expect(hopelessReason(podThatWaits(reason))).toBeUndefined();
-      expect(describePod(podThatWaits(reason))).toBe(`container restore cannot start: ${reason} (no such host)`);
+      expect(describePod(podThatWaits(reason))).toBe(`restore waits: ${reason} (no such host)`);
       now += 19_000;
     }
     now += 3000;

@@ -12,7 +12,7 @@ const script = fileURLToPath(new URL("../../../sync/checkpoints.sh", import.meta
 describe("the loop of checkpoints", () => {
   let loop: ChildProcess | undefined;
   afterEach(async () => {
-    if (loop?.exitCode === null) {
+    if (loop?.exitCode === null && loop.signalCode === null) {
       loop.kill("SIGTERM");
       await once(loop, "exit");
     }
@@ -39,6 +39,14 @@ describe("the loop of checkpoints", () => {
     });
     return state;
   }
+  /** Ends the loop as a node does, once it listens: it sleeps then. */
+  async function end(): Promise<void> {
+    const children = `/proc/${loop?.pid}/task/${loop?.pid}/children`;
+    await until(() => expect(readFileSync(children, "utf8")).not.toBe(""));
+    loop?.kill("SIGTERM");
+    if (loop) await once(loop, "exit");
+    expect(loop?.exitCode).toBe(0);
+  }
   const tasks = (state: string) =>
     existsSync(join(state, "ran")) ? readFileSync(join(state, "ran"), "utf8").trim().split(" ") : [];
   const runs = (state: string) => tasks(state).length;
@@ -59,29 +67,31 @@ describe("the loop of checkpoints", () => {
   });
 
   it("makes a last one when the pod ends, and none before the files are there or while it is closed", async () => {
-    const closing = start("", "restored", "closing");
-    loop?.kill("SIGTERM");
-    if (loop) await once(loop, "exit");
-    expect(runs(closing)).toBe(0);
+    const closed = start("", "restored", "closing", "saved");
+    await end();
+    expect(runs(closed)).toBe(0);
     const early = start("");
-    loop?.kill("SIGTERM");
-    if (loop) await once(loop, "exit");
+    await end();
     expect(runs(early)).toBe(0);
     const state = start("", "restored");
     await until(() => expect(runs(state)).toBeGreaterThan(0));
     const before = runs(state);
-    loop?.kill("SIGTERM");
-    if (loop) await once(loop, "exit");
+    await end();
     expect(runs(state)).toBeGreaterThan(before);
     expect(tasks(state).indexOf("hand-over")).toBe(runs(state) - 1);
     expect(new Set(tasks(state))).toEqual(new Set(["checkpoint", "hand-over"]));
   });
 
+  it("makes a last one when the pod ends in the middle of a close that has not saved yet, and none before", async () => {
+    const state = start("", "restored", "closing");
+    await end();
+    expect(tasks(state)).toEqual(["hand-over"]);
+  });
+
   it("makes a last one also when the pod ends in the middle of one, which may have looked already", async () => {
     const state = start("await new Promise((resolve) => setTimeout(resolve, 500));", "restored");
     await until(() => expect(runs(state)).toBe(1));
-    loop?.kill("SIGTERM");
-    if (loop) await once(loop, "exit");
+    await end();
     expect(tasks(state)).toEqual(["checkpoint", "hand-over"]);
   });
 });
