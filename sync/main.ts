@@ -144,7 +144,7 @@ async function save(): Promise<number> {
     for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
       if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
     // The environment has the keys of this container's start; the folder has new ones a minute after they were renewed.
-    const keys = attempt % 2 === 1 ? undefined : keysFolder;
+    const keys = attempt % 2 === 0 && existsSync(keysFolder) ? keysFolder : undefined;
     return saveWorkspace(openPlace(keys), session, { ...here, kind: "close" });
   });
   writeFileSync(savedMarker, "");
