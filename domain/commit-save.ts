@@ -1,7 +1,7 @@
 import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
 import type { FileStore, SavePointer, Writer } from "./ports.ts";
-import type { SavedRepl } from "./repl.ts";
+import type { ReplId, SavedRepl } from "./repl.ts";
 import {
   createManifest,
   summarize,
@@ -12,16 +12,13 @@ import {
   type SaveSummary,
 } from "./save.ts";
 
-/** Manifests that never became saves may stand in the way: their numbers are passed over, but not for ever. */
-const maximumNumbersPassed = 50;
-
 /** Where saves are made. */
 export interface SavePlace {
   readonly store: FileStore;
   readonly pointer: SavePointer;
 }
 
-export interface CommitDetails extends Pick<SaveHeader, "kind" | "leftOut" | "inMotion"> {
+export interface CommitDetails extends Pick<SaveHeader, "kind" | "leftOut" | "inMotion" | "notSaved"> {
   readonly writer: Writer;
 }
 
@@ -34,24 +31,37 @@ export async function commitSave(
   { store, pointer }: SavePlace,
   record: SavedRepl,
   entries: readonly SaveEntry[],
-  { writer, kind, leftOut, inMotion }: CommitDetails,
+  { writer, ...details }: CommitDetails,
 ): Promise<SaveSummary> {
   const replId = record.id;
   const parent = record.lastSave?.generation ?? 0;
   const sessionId = writer.session.id;
   const createdAt = new Date().toISOString();
-  for (let generation = parent + 1; generation <= parent + maximumNumbersPassed; generation++) {
-    const manifest = createManifest(
-      { replId, generation, parent, createdAt, sessionId, kind, leftOut, inMotion },
-      entries,
-    );
+  for (let generation = parent + 1; ; generation = await numberAfterRow(store, replId, generation)) {
+    const manifest = createManifest({ replId, generation, parent, createdAt, sessionId, ...details }, entries);
     const version = await writeManifest(store, manifest);
     if (version === undefined) continue;
     const summary = summarize(manifest, version);
     await pointer.move(writer, parent, summary);
     return summary;
   }
-  throw new ReplError("unavailable", `${replId}: too many manifests that never became a save`);
+}
+
+/**
+ * The number after a row of manifests, however long. Each attempt took the next free one, so that a row has no gap and
+ * its end is found in a few looks; they are not written over, because a pointer on its way may name one of them.
+ */
+async function numberAfterRow(store: FileStore, replId: ReplId, first: number): Promise<number> {
+  const isTaken = async (number: number) => (await store.getText(objectKey.save(replId, number))) !== undefined;
+  let [taken, step] = [first, 1];
+  for (; await isTaken(taken + step); step *= 2) taken += step;
+  let free = taken + step;
+  while (free - taken > 1) {
+    const middle = Math.floor((taken + free) / 2);
+    if (await isTaken(middle)) taken = middle;
+    else free = middle;
+  }
+  return free;
 }
 
 /** Undefined when there is another manifest of that number already. */

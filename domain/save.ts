@@ -24,7 +24,26 @@ export interface SaveHeader {
   readonly leftOut: readonly string[];
   /** What changed while it was read, in every pass: their content is that of some moment, not of the save's. */
   readonly inMotion: readonly string[];
+  /** Absent when everything else could be read and stored. */
+  readonly notSaved?: NotSaved;
 }
+
+/** Paths that are there and could not be saved as they are. */
+export interface NotSaved {
+  readonly count: number;
+  /** Some of them. */
+  readonly first: readonly NotSavedPath[];
+}
+
+export interface NotSavedPath {
+  readonly path: string;
+  /** In words for the owner. */
+  readonly why: string;
+  /** The save has what the save before it had of the path. */
+  readonly isKept: boolean;
+}
+
+const maximumPathsDescribed = 3;
 
 /** Why a save was made. */
 export type SaveKind = "template" | "checkpoint" | "close" | "restored" | "copy";
@@ -79,6 +98,10 @@ export interface SaveReport extends SaveSummary {
   readonly leftOut: number;
   /** At most a few of them: the manifest has them all. */
   readonly inMotion: readonly string[];
+  /** Absent when everything could be saved. */
+  readonly notSaved?: NotSaved;
+  /** Big files whose upload goes on, in a checkpoint: the save has what the one before had of them. */
+  readonly underWay?: { readonly files: number; readonly bytes: number };
   /** Why the REPL's programs could not be ended before it. */
   readonly notStopped?: string;
 }
@@ -97,6 +120,17 @@ export interface UnsavedWork {
   readonly since: string;
   /** Why the last checkpoint failed. */
   readonly reason?: string | undefined;
+}
+
+/** For the owner; undefined when everything was saved. */
+export function describeNotSaved(notSaved: NotSaved | undefined): string | undefined {
+  if (!notSaved) return undefined;
+  const { count, first } = notSaved;
+  const named = first.slice(0, maximumPathsDescribed).map(({ path, why, isKept }) => {
+    return `${path}: ${why}${isKept ? ", and stays as it was saved before" : ""}`;
+  });
+  const rest = count > named.length ? `; and ${count - named.length} more` : "";
+  return `${count === 1 ? "1 path" : `${count} paths`} cannot be saved. ${named.join("; ")}${rest}`;
 }
 
 /** Files and bytes are counted here and nowhere else. */

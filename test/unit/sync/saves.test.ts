@@ -1,6 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ReplError } from "../../../domain/errors.ts";
+import type { ReplRecord } from "../../../domain/repl.ts";
+import { listSaves } from "../../../domain/save-history.ts";
 import { createObjectStoreRecords, createSavePlace } from "../../../domain/object-store-registry.ts";
 import { readSave } from "../../../domain/read-save.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
@@ -87,6 +90,31 @@ describe("save and restore on a store that breaks", () => {
     await expect(save()).rejects.toThrow("lost");
     expect(await save()).toMatchObject({ files: 1 });
     expect((await createObjectStoreRecords(fake.store).read(record.owner.id, record.id))?.lastSave?.generation).toBe(1);
+  });
+
+  it("goes on after any number of manifests that never became saves, and those are no saves", async () => {
+    writeFileSync(join(root, "a"), "a");
+    await save();
+    fake.failWhen((operation, key) =>
+      operation === "put" && key.startsWith(".devex/repls/") ? new ReplError("unavailable", "no record") : undefined,
+    );
+    writeFileSync(join(root, "a"), "b");
+    for (let attempt = 0; attempt < 200; attempt++) await expect(save()).rejects.toThrow("no record");
+    let reads = 0;
+    fake.failWhen((operation, key) => void (operation === "get" && key.startsWith(".devex/saves/") && reads++));
+    expect(await save()).toMatchObject({ generation: 202 });
+    expect(reads).toBeLessThan(25);
+    writeFileSync(join(root, "a"), "c");
+    expect(await save()).toMatchObject({ generation: 203 });
+    fake.failWhen(undefined);
+    const now = await createObjectStoreRecords(fake.store).read(record.owner.id, record.id);
+    const { saves } = await listSaves(fake.store, now as ReplRecord, { limit: 300 });
+    expect(saves.map(({ generation, parent }) => [generation, parent])).toEqual([
+      [203, 202],
+      [202, 1],
+      [1, 0],
+    ]);
+    expect(describeTree(await restored())).toEqual(describeTree(root));
   });
 
   it("refuses to restore less than everything, and names the file", async () => {
