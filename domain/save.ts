@@ -148,6 +148,20 @@ export function summarize(manifest: SaveManifest, version: string): SaveSummary 
   return { generation, version, files, bytes, savedAt: createdAt };
 }
 
+/** What a date can say, a hundred million days around 1970. */
+const furthestMs = 8_640_000_000_000_000;
+
+/** When an entry was changed, as near as can be said: a file system can have any time. */
+export function modifiedAt(
+  { mtimeNs }: SaveEntry,
+  {
+    earliestMs = -furthestMs,
+    latestMs = furthestMs,
+  }: { readonly earliestMs?: number; readonly latestMs?: number } = {},
+): Date {
+  return new Date(Math.min(latestMs, Math.max(earliestMs, Number(BigInt(mtimeNs) / 1_000_000n))));
+}
+
 /** True when both describe the same tree, whoever saved it and when. */
 export function sameTree(a: readonly SaveEntry[], b: readonly SaveEntry[]): boolean {
   if (a.length !== b.length) return false;

@@ -19,6 +19,8 @@ const buffersInTurn = 2;
 /** S3 takes 10,000 of one file; a store on a file system notes them in the 4 KB that a file has for its attributes. */
 const maximumParts = 512;
 const mebibyte = 2 ** 20;
+/** Two parts of a file of this size take a quarter of the memory that the checkpoints have. */
+export const maximumFileBytes = maximumParts * 128 * mebibyte;
 
 /** A file opened for saving. Nothing is followed and nothing is waited for: it may have become a link or a pipe. */
 export interface OpenFile {
@@ -26,6 +28,8 @@ export interface OpenFile {
   stats(): BigIntStats;
   close(): void;
   readonly descriptor: number;
+  /** Nobody could read it: it was made readable for a moment, which moved its change time. */
+  readonly wasMadeReadable: boolean;
 }
 
 /**
@@ -34,6 +38,7 @@ export interface OpenFile {
  */
 export function openFile({ absolute, mode }: FileNode): OpenFile | undefined {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  let wasMadeReadable = false;
   const descriptor = unlessMissing(() => {
     try {
       return openSync(absolute, flags);
@@ -42,6 +47,7 @@ export function openFile({ absolute, mode }: FileNode): OpenFile | undefined {
       if (code === "ELOOP" || code === "ENXIO") return undefined;
       if (code !== "EACCES") throw error;
       chmodSync(absolute, mode | 0o400);
+      wasMadeReadable = true;
       try {
         return openSync(absolute, flags);
       } finally {
@@ -57,6 +63,7 @@ export function openFile({ absolute, mode }: FileNode): OpenFile | undefined {
   cleanPages(descriptor);
   return {
     descriptor,
+    wasMadeReadable,
     stats: () => fstatSync(descriptor, { bigint: true }),
     close: () => closeSync(descriptor),
   };
@@ -82,27 +89,36 @@ export async function withWhole<Result>(
   }
 }
 
-/** Hash and size of a big file, without keeping it. */
-export async function hashParts(file: OpenFile): Promise<{ sha256: string; sizeBytes: number }> {
+/** True when a file is empty or holds nothing but zeros. */
+export async function holdsNothing(file: OpenFile): Promise<boolean> {
+  const zeros = Buffer.alloc(partBytes);
+  for await (const bytes of partsOf(file, partBytes, () => {}))
+    if (!bytes.equals(zeros.subarray(0, bytes.byteLength))) return false;
+  return true;
+}
+
+/** Hash and size of a big file, without keeping it. `giveUp` throws when it is to end. */
+export async function hashParts(file: OpenFile, giveUp: () => void): Promise<{ sha256: string; sizeBytes: number }> {
   const whole = createHash("sha256");
   let sizeBytes = 0;
-  for await (const bytes of partsOf(file, partBytes)) {
+  for await (const bytes of partsOf(file, partBytes, giveUp)) {
     whole.update(bytes);
     sizeBytes += bytes.byteLength;
   }
   return { sha256: whole.digest("hex"), sizeBytes };
 }
 
-/** Stores a big file in parts while it is read, once. */
+/** Stores a big file in parts while it is read, once. `giveUp` throws when it is to end. */
 export async function storeParts(
   store: FileStore,
   key: string,
   file: OpenFile,
+  giveUp: () => void,
 ): Promise<StoredObject & { readonly sha256: string; readonly sizeBytes: number }> {
   const whole = createHash("sha256");
   let sizeBytes = 0;
   const parts = async function* (): AsyncGenerator<FilePart> {
-    for await (const bytes of partsOf(file, partBytesOf(Number(file.stats().size)))) {
+    for await (const bytes of partsOf(file, partBytesOf(Number(file.stats().size)), giveUp)) {
       whole.update(bytes);
       sizeBytes += bytes.byteLength;
       yield { bytes, sha256: hash("sha256", bytes) };
@@ -118,10 +134,11 @@ export function partBytesOf(sizeBytes: number): number {
 }
 
 /** Buffers are used in turn, so that a file takes the memory of two parts, however many it has. */
-async function* partsOf({ descriptor }: OpenFile, bytesOfPart: number): AsyncGenerator<Buffer> {
+async function* partsOf({ descriptor }: OpenFile, bytesOfPart: number, giveUp: () => void): AsyncGenerator<Buffer> {
   const buffers = Array.from({ length: buffersInTurn }, () => takeBuffer(bytesOfPart));
   try {
     for (let number = 0, position = 0; ; number++) {
+      giveUp();
       const buffer = (buffers[number % buffersInTurn] as Buffer).subarray(0, bytesOfPart);
       const length = readFully(descriptor, buffer, position);
       if (length > 0) yield buffer.subarray(0, length);

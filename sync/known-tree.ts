@@ -1,11 +1,14 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
-import { stampOf, type Tree } from "./walk.ts";
+import type { FileEntry, NotSaved, SaveEntry, SaveSummary } from "../domain/save.ts";
+import { bootId } from "./boot.ts";
+import { clockTickMs, stampOf, type FileNode, type Tree } from "./walk.ts";
 
 /** A file of a save, with the stamp that it had on this disk; without one its content has to be looked at. */
 export interface KnownFile {
   readonly entry: FileEntry;
   readonly stamp?: string | undefined;
+  /** Why the entry is not what lies on the disk under that stamp. */
+  readonly why?: string | undefined;
 }
 
 /** A file that was stored by a save that did not come to its end. */
@@ -23,6 +26,10 @@ export interface KnownTree {
   isUnchanged(tree: Tree): boolean;
   /** The save it describes. */
   readonly save: SaveSummary;
+  /** What of the tree is not in it. */
+  readonly notSaved: NotSaved | undefined;
+  /** Of the machine, when the tree was seen. */
+  readonly boot: string | undefined;
   /** Undefined when the list was not written to its end. */
   files(): Map<string, KnownFile> | undefined;
 }
@@ -30,13 +37,29 @@ export interface KnownTree {
 const looseForMs = 3600_000;
 
 /** A clock tick: a file that changed within one before it was read may change again with the same times. */
-const tickNs = 20_000_000n;
+const tickNs = BigInt(clockTickMs) * 1_000_000n;
 
 interface SummaryFile {
   readonly save: SaveSummary;
   /** Empty when a file changed so shortly before it was read that its times may not show the next change. */
   readonly stamp: string;
+  readonly notSaved?: NotSaved | undefined;
+  readonly boot?: string | undefined;
 }
+
+/** What a save knows of its files beyond their entries. */
+export interface SaveNotes {
+  /** Why an entry is not what lies on the disk, and will stay so until the file changes. */
+  readonly settled: ReadonlyMap<string, string>;
+  /** Files to look at again, whatever their stamp. */
+  readonly unsettled: ReadonlySet<string>;
+  /** Files that were read long enough after their last change. */
+  readonly touched: ReadonlySet<string>;
+  /** False when the upload of a file goes on. */
+  readonly isComplete: boolean;
+}
+
+const nothingToNote: SaveNotes = { settled: new Map(), unsettled: new Set(), touched: new Set(), isComplete: true };
 
 interface FilesFile {
   /** Version of the save's manifest: the two files are written one after the other. */
@@ -49,6 +72,8 @@ export function readKnownTree(folder: string): KnownTree | undefined {
   if (!summary) return undefined;
   return {
     save: summary.save,
+    notSaved: summary.notSaved,
+    boot: summary.boot,
     isUnchanged: ({ stamp }) => summary.stamp !== "" && summary.stamp === stamp,
     files: () => {
       const files = readJson(`${folder}/files.json`) as FilesFile | undefined;
@@ -65,21 +90,45 @@ export function writeKnownTree(
   tree: Tree,
   entries: readonly SaveEntry[],
   readAtNs: bigint,
+  notes: SaveNotes = nothingToNote,
+  notSaved?: NotSaved,
 ): void {
   mkdirSync(folder, { recursive: true });
-  const stamps = new Map<string, string>();
-  let isSettled = true;
-  for (const node of tree.nodes) {
-    if (node.type !== "file") continue;
-    if (node.ctimeNs + tickNs <= readAtNs) stamps.set(node.path, stampOf(node));
-    else isSettled = false;
-  }
-  const files = entries.flatMap((entry): KnownFile[] =>
-    entry.type === "file" ? [{ entry, stamp: stamps.get(entry.path) }] : [],
-  );
-  writeJson(`${folder}/files.json`, { version: save.version, files } satisfies FilesFile);
-  writeJson(`${folder}/tree.json`, { save, stamp: isSettled ? tree.stamp : "" } satisfies SummaryFile);
+  const files = knownFiles(tree, entries, readAtNs, notes);
+  const isSettled =
+    notes.isComplete && tree.nodes.every((node) => node.type !== "file" || isAtRest(node, readAtNs, notes));
+  writeJson(`${folder}/files.json`, { version: save.version, files: [...files.values()] } satisfies FilesFile);
+  writeJson(`${folder}/tree.json`, {
+    save,
+    stamp: isSettled ? tree.stamp : "",
+    notSaved,
+    boot: bootId(),
+  } satisfies SummaryFile);
   writeJson(`${folder}/loose.json`, []);
+}
+
+/** What a save has read, for the next look: only what changed since then is read again. */
+export function knownFiles(
+  { nodes }: Tree,
+  entries: readonly SaveEntry[],
+  readAtNs: bigint,
+  notes: SaveNotes,
+): Map<string, KnownFile> {
+  const stamps = new Map<string, string>();
+  for (const node of nodes)
+    if (node.type === "file" && isAtRest(node, readAtNs, notes) && !notes.unsettled.has(node.path))
+      stamps.set(node.path, stampOf(node));
+  const files = entries.filter((entry) => entry.type === "file");
+  return new Map(
+    files.map((entry) => {
+      const { path } = entry;
+      return [path, { entry, stamp: stamps.get(path), why: notes.settled.get(path) }];
+    }),
+  );
+}
+
+function isAtRest({ path, ctimeNs }: FileNode, readAtNs: bigint, { touched }: SaveNotes): boolean {
+  return ctimeNs + tickNs <= readAtNs || touched.has(path);
 }
 
 /** What earlier attempts have stored and no save names yet, by path; old ones may be cleaned away at any time. */

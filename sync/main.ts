@@ -16,11 +16,15 @@ import {
 import { createSavePlace } from "../domain/object-store-registry.ts";
 import type { SaveReport, SaveStatus } from "../domain/save.ts";
 import { createApiSavePointer } from "./api-save-pointer.ts";
-import { tryLock } from "./native.ts";
+import { bootId, bootOfMarker } from "./boot.ts";
+import { checkpointWorkspace } from "./checkpoint.ts";
+import { readKnownTree } from "./known-tree.ts";
+import { tryLock, writeToDisk } from "./native.ts";
 import { saveInTries } from "./patient-save.ts";
 import { startReporting } from "./report.ts";
 import { restoreWorkspace, type RestoreProgress } from "./restore.ts";
 import { isSaved, saveWorkspace } from "./save.ts";
+import { unsavedAfter } from "./save-report.ts";
 import { stopPrograms } from "./stop-programs.ts";
 
 /** Exit codes tell the workflow whether another attempt can help. */
@@ -44,7 +48,13 @@ const lockPauseMs = 20;
 const handOverLimits = { patienceMs: 25_000, firstPauseMs: 200, longestPauseMs: 2000 };
 const progressEveryMs = 1000;
 
-const here = { root: workspaceFolder, knownFolder: syncFolder, pod: hostname() };
+const here = {
+  root: workspaceFolder,
+  knownFolder: syncFolder,
+  pod: hostname(),
+  restoredInBoot: bootOfMarker(restoredMarker),
+  maximumHoleBytes: Number(process.env["DEVEX_MAXIMUM_HOLE_BYTES"]) || undefined,
+};
 const commands = { restore, checkpoint, "hand-over": handOver, save } as const;
 
 async function main(): Promise<number> {
@@ -73,7 +83,9 @@ async function restore(): Promise<number> {
   };
   const restored = await restoreWorkspace(openPlace(), sessionOf(), { ...here, onProgress: tell });
   console.log(JSON.stringify({ event: "restored", ...restored, durationMs: Math.round(performance.now() - started) }));
-  writeFileSync(restoredMarker, JSON.stringify(restored));
+  writeFileSync(restoredMarker, JSON.stringify({ ...restored, boot: bootId() }));
+  // Nobody waits for it: what a crash takes before that, the next save notices.
+  writeToDisk(workspaceFolder);
   return idle();
 }
 
@@ -113,19 +125,27 @@ function reportSession() {
 }
 
 async function saveWhatChanged({ isLast = false } = {}): Promise<number> {
-  if (!lock() || isSaved(here)) return exitCodes.done;
-  const since = readStatus().unsaved?.since ?? new Date().toISOString();
+  if (!lock()) return exitCodes.done;
+  const { lastSave, unsaved: before } = readStatus();
+  const since = before?.since ?? new Date().toISOString();
+  if (isSaved(here)) {
+    // What an earlier checkpoint could not save, or say, may have gone away by itself.
+    const unsaved = unsavedAfter({ notSaved: readKnownTree(syncFolder)?.notSaved }, since);
+    if (before || unsaved) writeStatus({ lastSave, unsaved });
+    return exitCodes.done;
+  }
   let unsaved = { files: 0, bytes: 0, since };
   try {
-    const report = await saveWorkspace(openPlace(), sessionOf(), {
+    await checkpointWorkspace(openPlace(), sessionOf(), {
       ...here,
-      kind: "checkpoint",
       ...(isLast ? {} : { giveUpMarker: closingMarker }),
       onUnsaved: (changes) => writeStatus({ ...readStatus(), unsaved: (unsaved = { ...changes, since }) }),
+      onSave: (report) => {
+        const { generation, savedAt } = report;
+        writeStatus({ lastSave: { generation, savedAt }, unsaved: unsavedAfter(report, since) });
+        console.log(JSON.stringify({ event: "checkpoint", ...report }));
+      },
     });
-    const { generation, savedAt } = report;
-    writeStatus({ lastSave: { generation, savedAt } });
-    console.log(JSON.stringify({ event: "checkpoint", ...report }));
     return exitCodes.done;
   } catch (error) {
     writeStatus({ ...readStatus(), unsaved: { ...unsaved, reason: messageOf(error).slice(0, maximumWords) } });

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { closeSync, openSync } from "node:fs";
 import type Koffi from "koffi";
 
 /** Calls of the C library that Node lacks or rounds. */
@@ -9,6 +10,7 @@ const koffi = createRequire(import.meta.url)(binary) as typeof Koffi;
 const libc = koffi.load(null);
 const utimensat = libc.func("int utimensat(int folder, const void *path, const int64_t *times, int flags)");
 const flock = libc.func("int flock(int file, int operation)");
+const syncfs = libc.func("int syncfs(int file)");
 const syncFileRange = libc.func("int sync_file_range(int file, int64_t offset, int64_t bytes, unsigned int flags)");
 
 const currentFolder = -100;
@@ -39,4 +41,11 @@ export function tryLock(file: number): boolean {
  */
 export function cleanPages(file: number): void {
   syncFileRange(file, 0, 0, waitBefore | write);
+}
+
+/** Waits until everything on a folder's file system is on its disk, so that a crash of the machine cannot take it. */
+export function writeToDisk(folder: string): void {
+  const file = openSync(folder, "r");
+  syncfs(file);
+  closeSync(file);
 }

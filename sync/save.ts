@@ -1,21 +1,24 @@
 import { existsSync } from "node:fs";
 import { commitSave, type SavePlace } from "../domain/commit-save.ts";
 import { ReplError } from "../domain/errors.ts";
-import { partBytes } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { Session } from "../domain/repl.ts";
+import type { FileEntry, SaveEntry, SaveKind, SaveManifest, SaveReport } from "../domain/save.ts";
+import type { BigFiles } from "./big-files.ts";
+import { bootId } from "./boot.ts";
+import { hidersIn } from "./kept-entries.ts";
 import {
-  sameTree,
-  type FileEntry,
-  type SaveEntry,
-  type SaveKind,
-  type SaveReport,
-  type SaveSummary,
-} from "../domain/save.ts";
-import { mapConcurrently } from "../domain/concurrency.ts";
-import { readKnownTree, readLooseUploads, writeKnownTree, writeLooseUploads, type KnownFile } from "./known-tree.ts";
-import { fileEntry, saveFile } from "./save-file.ts";
-import { stampOf, walk, type Tree, type TreeNode } from "./walk.ts";
+  knownFiles,
+  readKnownTree,
+  readLooseUploads,
+  writeKnownTree,
+  writeLooseUploads,
+  type KnownFile,
+  type KnownTree,
+} from "./known-tree.ts";
+import { saveNodes } from "./save-nodes.ts";
+import { isSameSave, notSavedOf, pathsWithoutContent, reportOf } from "./save-report.ts";
+import { stampOf, walk, type Tree } from "./walk.ts";
 
 export interface SaveOptions {
   readonly root: string;
@@ -27,16 +30,21 @@ export interface SaveOptions {
   readonly concurrentFiles?: number;
   /** While this path exists a save gives up; nothing of it is visible then. */
   readonly giveUpMarker?: string;
+  /** What all holes of sparse files may be together: a save stores them as the zeros that programs read. */
+  readonly maximumHoleBytes?: number | undefined;
+  /** Where big files are uploaded beside the others, over several saves; without it a save waits for them. */
+  readonly bigFiles?: BigFiles;
+  /** The machine's start in which the workspace was restored, for a pod that has lost what it knew. */
+  readonly restoredInBoot?: string | undefined;
   /** Hears what is to be saved, before it is. */
   readonly onUnsaved?: (unsaved: { readonly files: number; readonly bytes: number }) => void;
 }
 
 const standardConcurrentFiles = 24;
-const maximumBytesInMemory = 16 * 1024 * 1024;
+/** As many zeros as an open can fetch in its time. */
+const standardMaximumHoleBytes = 16 * 2 ** 30;
 /** A tree that changes while it is saved is walked again for what changed. */
 const maximumPasses = 3;
-const maximumPathsReported = 10;
-const maximumPathShown = 150;
 
 /**
  * Saves a workspace: stores what changed, writes the manifest, reads it back and moves the record's pointer to
@@ -45,85 +53,80 @@ const maximumPathShown = 150;
  * May be repeated: what an attempt has stored the next one does not store again.
  */
 export async function saveWorkspace(place: SavePlace, session: Session, options: SaveOptions): Promise<SaveReport> {
-  const { root, knownFolder, pod, kind, concurrentFiles = standardConcurrentFiles } = options;
+  const { root, knownFolder, pod, kind, bigFiles } = options;
   const { store } = place;
   const writer = { session, pod };
   const record = await place.pointer.read(writer);
   const { lastSave } = record;
   const uploads: FileEntry[] = [];
-  const loose = readLooseUploads(knownFolder);
-  const fileOptions = { store, record, loose, onUpload: (entry: FileEntry) => void uploads.push(entry) };
   let deleted = 0;
-
-  /** Stores what is new of one walk, and hides what is gone. */
-  async function savePass(tree: Tree, files: ReadonlyMap<string, KnownFile>): Promise<SaveEntry[]> {
-    const types = new Map(tree.nodes.map((node) => [node.path, node.type]));
-    const gone = [...files.values()].filter(({ entry }) => types.get(entry.path) !== "file");
-    giveUpIfTold(options);
-    // A key that must make room comes first: some stores cannot hold "a" and "a/b" at once.
-    await store.remove(gone.map(({ entry }) => entry.key));
-    deleted += gone.length;
-    const limits = { items: concurrentFiles, weightOf: bytesInMemory, weight: maximumBytesInMemory };
-    const saved = await mapConcurrently(tree.nodes, limits, (node) => saveNode(node, files.get(node.path)));
-    return withHardLinks(tree, saved);
-  }
-
-  async function saveNode(node: TreeNode, known: KnownFile | undefined): Promise<SaveEntry | undefined> {
-    const { path, mode } = node;
-    const mtimeNs = String(node.mtimeNs);
-    if (node.type === "folder") return { type: "folder", path, mode, mtimeNs };
-    if (node.type === "link") return { type: "link", path, mode, mtimeNs, target: node.target };
-    if (node.type === "other") return undefined;
-    if (known?.stamp !== undefined && known.stamp === stampOf(node)) return fileEntry(node, known.entry);
-    giveUpIfTold(options);
-    return saveFile(node, known?.entry, fileOptions);
-  }
-
-  const report = (summary: SaveSummary, leftOut: number, inMotion: readonly string[]): SaveReport => ({
-    ...summary,
-    uploaded: uploads.length,
-    uploadedBytes: uploads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    deleted,
-    leftOut,
-    inMotion: inMotion.slice(0, maximumPathsReported).map((path) => path.slice(0, maximumPathShown)),
-  });
+  const counts = () => ({ uploads, deleted });
 
   const known = readKnownTree(knownFolder);
   const isCurrent = known !== undefined && known.save.version === lastSave?.version;
   let readAtNs = nanosecondsNow();
   let tree = walk(root);
-  if (isCurrent && lastSave && known.isUnchanged(tree)) {
+  // What could not be read may be readable now: the last save of a session looks once more.
+  if (isCurrent && lastSave && known.isUnchanged(tree) && !(kind === "close" && known.notSaved)) {
     tree.close();
-    return report(lastSave, 0, []);
+    return reportOf(lastSave, tree, counts(), { notSaved: known.notSaved });
   }
-  let before: readonly SaveEntry[] | undefined;
-  const readBefore = async () => (before ??= lastSave ? (await readSave(store, session.replId, lastSave)).entries : []);
+  let manifest: SaveManifest | undefined;
+  const readBefore = async () =>
+    lastSave ? (manifest ??= await readSave(store, session.replId, lastSave)) : undefined;
   let files = isCurrent ? known.files() : undefined;
-  files ??= filesOf(await readBefore());
+  files ??= filesOf((await readBefore())?.entries ?? []);
   options.onUnsaved?.(changesIn(tree, files));
+  const nodesOptions = {
+    store,
+    record,
+    loose: readLooseUploads(knownFolder),
+    onUpload: (entry: FileEntry) => void uploads.push(entry),
+    giveUp: () => giveUpIfTold(options),
+    isAfterCrash: isAfterCrash(known, options),
+    concurrentFiles: options.concurrentFiles ?? standardConcurrentFiles,
+    maximumHoleBytes: options.maximumHoleBytes ?? standardMaximumHoleBytes,
+    bigFiles,
+    readBefore: async () => (await readBefore())?.entries ?? [],
+  };
 
   try {
     for (let pass = 1; ; pass++) {
-      const entries = await savePass(tree, files).finally(tree.close);
+      const gone = filesGone(tree, files);
+      giveUpIfTold(options);
+      // A key that must make room comes first: some stores cannot hold "a" and "a/b" at once.
+      await store.remove(gone.map(({ key }) => key));
+      deleted += gone.length;
+      const saved = await saveNodes(tree, files, nodesOptions).finally(tree.close);
+      // What was uploaded beside the others may have been read before this pass began.
+      if (bigFiles && bigFiles.count > 0) readAtNs = bigFiles.startedAtNs;
       const readAgainAtNs = nanosecondsNow();
       const again = walk(root);
-      const inMotion = again.stamp === tree.stamp ? [] : pathsThatDiffer(tree, again);
-      if (inMotion.length > 0 && pass < maximumPasses) {
-        files = withStamps(entries, tree);
+      const inMotion = again.stamp === saved.tree.stamp ? [] : pathsThatDiffer(saved.tree, again);
+      const hasMoreToSave = inMotion.some((path) => !bigFiles?.has(path));
+      if (hasMoreToSave && pass < maximumPasses) {
+        files = knownFiles(saved.tree, saved.entries, readAtNs, saved.notes);
         readAtNs = readAgainAtNs;
         tree = again;
         continue;
       }
       again.close();
-      const leftOut = tree.nodes.flatMap((node) => (node.type === "other" ? [node.path] : []));
       giveUpIfTold(options);
+      const { entries, underWay } = saved;
+      const notSaved = notSavedOf(saved.notSaved);
       const mayBeSame = lastSave && uploads.length + deleted + inMotion.length === 0;
-      const summary =
-        mayBeSame && sameTree(await readBefore(), entries)
-          ? lastSave
-          : await commitSave(place, record, entries, { writer, kind, leftOut, inMotion });
-      writeKnownTree(knownFolder, summary, tree, entries, readAtNs);
-      return report(summary, leftOut.length, inMotion);
+      const isSame = mayBeSame && isSameSave(await readBefore(), entries, notSaved);
+      const moving = [...new Set([...inMotion, ...underWay.map(({ path }) => path)])];
+      const details = {
+        writer,
+        kind,
+        leftOut: pathsWithoutContent(tree),
+        inMotion: moving,
+        ...(notSaved ? { notSaved } : {}),
+      };
+      const summary = isSame ? lastSave : await commitSave(place, record, entries, details);
+      writeKnownTree(knownFolder, summary, saved.tree, entries, readAtNs, saved.notes, notSaved);
+      return reportOf(summary, tree, counts(), { inMotion, notSaved, underWay });
     }
   } catch (error) {
     writeLooseUploads(knownFolder, uploads);
@@ -144,27 +147,22 @@ function giveUpIfTold({ giveUpMarker }: SaveOptions): void {
   if (giveUpMarker && existsSync(giveUpMarker)) throw new ReplError("unavailable", "told to make way for another save");
 }
 
-/** Names that share an inode are one file: all but the first say so. */
-function withHardLinks(tree: Tree, saved: readonly (SaveEntry | undefined)[]): SaveEntry[] {
-  const first = new Map<bigint, FileEntry>();
-  return saved.flatMap((entry, index): SaveEntry[] => {
-    const node = tree.nodes[index];
-    if (!entry) return [];
-    if (entry.type !== "file" || node?.type !== "file" || node.links < 2) return [entry];
-    const other = first.get(node.inode);
-    if (!other) first.set(node.inode, entry);
-    return [other?.sha256 === entry.sha256 ? { ...entry, sameAs: other.path } : entry];
-  });
+/** Whether the machine went down, and came back with what its disk had, since the tree was seen last. */
+function isAfterCrash(known: KnownTree | undefined, { restoredInBoot }: SaveOptions): boolean {
+  const boot = known?.boot ?? restoredInBoot;
+  return boot !== undefined && boot !== bootId();
+}
+
+/** Files that are not there any more; of what cannot be seen nobody knows. */
+function filesGone(tree: Tree, files: ReadonlyMap<string, KnownFile>): FileEntry[] {
+  const types = new Map(tree.nodes.map((node) => [node.path, node.type]));
+  const gone = [...files.values()].flatMap(({ entry }) => (types.get(entry.path) === "file" ? [] : [entry]));
+  const hiderOf = hidersIn(tree.nodes);
+  return gone.filter(({ path }) => hiderOf(path) === undefined);
 }
 
 function filesOf(entries: readonly SaveEntry[]): Map<string, KnownFile> {
   return new Map(entries.flatMap((entry) => (entry.type === "file" ? [[entry.path, { entry }] as const] : [])));
-}
-
-/** What a pass has read, for the next one: only what changed since its walk is looked at again. */
-function withStamps(entries: readonly SaveEntry[], tree: Tree): Map<string, KnownFile> {
-  const stamps = stampsOf(tree);
-  return new Map([...filesOf(entries)].map(([path, { entry }]) => [path, { entry, stamp: stamps.get(path) }]));
 }
 
 function stampsOf({ nodes }: Tree): Map<string, string> {
@@ -181,12 +179,6 @@ function changesIn(tree: Tree, files: ReadonlyMap<string, KnownFile>): { files: 
     .filter((node) => node.type === "file")
     .filter((node) => files.get(node.path)?.stamp !== stampOf(node));
   return { files: changed.length, bytes: changed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
-}
-
-/** A file in parts uses all of the memory that there is for it. */
-function bytesInMemory(node: TreeNode): number {
-  if (node.type !== "file") return 0;
-  return node.sizeBytes < partBytes ? node.sizeBytes : maximumBytesInMemory;
 }
 
 function nanosecondsNow(): bigint {

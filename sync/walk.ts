@@ -1,6 +1,7 @@
 import { chmodSync, lstatSync, readdirSync, readlinkSync, realpathSync, type BigIntStats } from "node:fs";
 import { createHash } from "node:crypto";
 import { encodePath } from "./paths.ts";
+import { troubleOf, type Trouble } from "./trouble.ts";
 
 /** A path as it is on disk. Sizes and times are those of this moment. */
 export type TreeNode = {
@@ -15,16 +16,24 @@ export type TreeNode = {
       readonly sizeBytes: number;
       readonly inode: bigint;
       readonly links: number;
-      readonly isSparse: boolean;
+      /** Zeros that take no room on the disk. */
+      readonly holeBytes: number;
     }
-  | { readonly type: "folder" }
+  /** With trouble when what is in it cannot be listed. */
+  | { readonly type: "folder"; readonly trouble?: Trouble }
   | { readonly type: "link"; readonly target: string }
+  /** A socket, a FIFO or a device. */
   | { readonly type: "other" }
+  /** There is something, and nobody can tell what. */
+  | { readonly type: "unreadable"; readonly trouble: Trouble }
 );
 
 /** Smaller files may have no blocks for other reasons. */
 const sparseFromBytes = 65_536n;
 const bytesOfBlock = 512n;
+
+/** More than the kernel's clock takes for a step: two changes of a file within one have the same times. */
+export const clockTickMs = 20;
 
 export type FileNode = TreeNode & { type: "file" };
 
@@ -36,7 +45,14 @@ export interface Tree {
   readonly close: () => void;
 }
 
-/** Every path below a folder, parents before children, in the order of their bytes. */
+/** What the runner writes beside a file while it is uploaded or edited: no file yet. */
+const temporary = /^\.[0-9a-f]{12}\.devex-tmp$/;
+const temporaryBytes = 23;
+
+/**
+ * Every path below a folder, parents before children, in the order of their bytes. What cannot be looked at is
+ * among them, with the trouble that there is; only trouble of the machine, or of the folder itself, is thrown.
+ */
 export function walk(workspace: string): Tree {
   // Files are told by their real places when they are opened.
   const root = realpathSync(workspace);
@@ -44,15 +60,24 @@ export function walk(workspace: string): Tree {
   const opened: { readonly folder: Buffer; readonly mode: number }[] = [];
   const hash = createHash("sha256");
 
-  const visit = (folder: Buffer, relative: Buffer, mode: number): void => {
-    for (const name of namesIn(folder, mode)) {
+  const visit = (folder: Buffer, relative: Buffer, names: readonly Buffer[]): void => {
+    for (const name of names) {
+      if (name.length === temporaryBytes && temporary.test(name.toString("latin1"))) continue;
       const absolute = Buffer.concat([folder, Buffer.from("/"), name]);
       const path = relative.length === 0 ? name : Buffer.concat([relative, Buffer.from("/"), name]);
-      const node = describe(absolute, encodePath(path));
-      if (!node) continue;
+      const found = describe(absolute, encodePath(path));
+      if (!found) continue;
+      const { node, names: below } = found.type === "folder" ? lookInto(found) : { node: found };
       nodes.push(node);
-      hash.update(`${node.path}\0${stampOf(node)}\n`);
-      if (node.type === "folder") visit(absolute, path, node.mode);
+      hash.update(lineOf(node));
+      if (below) visit(absolute, path, below);
+    }
+  };
+  const lookInto = (node: TreeNode & { type: "folder" }): { node: TreeNode; names?: readonly Buffer[] } => {
+    try {
+      return { node, names: namesIn(node.absolute, node.mode) };
+    } catch (error) {
+      return { node: { ...node, trouble: troubleOf(error) } };
     }
   };
   const namesIn = (folder: Buffer, mode: number): Buffer[] => {
@@ -65,7 +90,7 @@ export function walk(workspace: string): Tree {
       names = openUp(folder, mode);
     }
     // Listed but not to be entered: its files could not even be looked at.
-    if ((mode & 0o100) === 0 && names.length > 0 && process.getuid?.() !== 0) openUp(folder, mode);
+    if ((mode & 0o100) === 0 && names.length > 0 && process.geteuid?.() !== 0) openUp(folder, mode);
     return names.sort(Buffer.compare);
   };
   const openUp = (folder: Buffer, mode: number): Buffer[] => {
@@ -74,23 +99,42 @@ export function walk(workspace: string): Tree {
     return readdirSync(folder, { encoding: "buffer" });
   };
 
-  visit(Buffer.from(root), Buffer.alloc(0), 0o700);
+  visit(Buffer.from(root), Buffer.alloc(0), namesIn(Buffer.from(root), 0o700));
   const close = () => {
     for (const { folder, mode } of opened.toReversed()) unlessMissing(() => chmodSync(folder, mode));
   };
   return { nodes, stamp: hash.digest("hex"), close };
 }
 
+/** The tree as it is now that some of its files were touched by whoever looked at them. */
+export function withNodes(tree: Tree, touched: ReadonlyMap<string, TreeNode>): Tree {
+  if (touched.size === 0) return tree;
+  const nodes = tree.nodes.map((node) => touched.get(node.path) ?? node);
+  const hash = createHash("sha256");
+  for (const node of nodes) hash.update(lineOf(node));
+  return { ...tree, nodes, stamp: hash.digest("hex") };
+}
+
+function lineOf(node: TreeNode): string {
+  return `${node.path}\0${stampOf(node)}\n`;
+}
+
 /** Says whether a path is still what it was. A file's inode time moves with every change of it, and nobody can set it. */
 export function stampOf(node: TreeNode): string {
   const common = `${node.type}:${node.mode}:${node.mtimeNs}`;
   if (node.type === "file") return `${common}:${node.inode}:${node.sizeBytes}:${node.ctimeNs}`;
-  return node.type === "link" ? `${common}:${node.target}` : common;
+  if (node.type === "link") return `${common}:${node.target}`;
+  return "trouble" in node ? `${common}:${node.trouble?.why}` : common;
 }
 
 function describe(absolute: Buffer, path: string): TreeNode | undefined {
-  const stats = unlessMissing(() => lstatSync(absolute, { bigint: true }));
-  return stats && nodeOf(absolute, path, stats);
+  try {
+    const stats = unlessMissing(() => lstatSync(absolute, { bigint: true }));
+    return stats && nodeOf(absolute, path, stats);
+  } catch (error) {
+    const trouble = troubleOf(error);
+    return { type: "unreadable", path, absolute, mode: 0, mtimeNs: 0n, ctimeNs: 0n, trouble };
+  }
 }
 
 export function nodeOf(absolute: Buffer, path: string, stats: BigIntStats): TreeNode | undefined {
@@ -99,8 +143,9 @@ export function nodeOf(absolute: Buffer, path: string, stats: BigIntStats): Tree
   const { mtimeNs, ctimeNs } = stats;
   const common = { path, absolute, mode: Number(stats.mode & kept), mtimeNs, ctimeNs };
   if (stats.isFile()) {
-    const isSparse = stats.size >= sparseFromBytes && stats.blocks * bytesOfBlock < stats.size;
-    const sizes = { sizeBytes: Number(stats.size), isSparse };
+    const onDisk = stats.blocks * bytesOfBlock;
+    const holeBytes = stats.size >= sparseFromBytes && onDisk < stats.size ? Number(stats.size - onDisk) : 0;
+    const sizes = { sizeBytes: Number(stats.size), holeBytes };
     return { ...common, type: "file", ...sizes, inode: stats.ino, links: Number(stats.nlink) };
   }
   if (stats.isDirectory()) return { ...common, type: "folder" };
