@@ -4,7 +4,7 @@ import { pack, type Header, type Pack } from "tar-stream";
 import yazl from "yazl";
 import { ReplError } from "../domain/errors.ts";
 import type { FileStore } from "../domain/ports.ts";
-import type { FileEntry, SaveEntry } from "../domain/save.ts";
+import { modifiedAt, type FileEntry, type SaveEntry } from "../domain/save.ts";
 
 /** Formats of a whole save, and their content types. */
 export const archiveFormats = { tar: "application/x-tar", zip: "application/zip" } as const;
@@ -14,6 +14,8 @@ type Store = Pick<FileStore, "getStream">;
 const symbolicLink = 0o120000;
 /** Dates of a zip begin with this. */
 const zipEpoch = Date.UTC(1980, 0, 1);
+/** What tar-stream can write, in 31 bits of seconds. */
+const tarDates = { earliestMs: 0, latestMs: 0x7fffffff * 1000 };
 
 /** A save as one archive, made while it is read: one file at a time, whatever their sizes. */
 export function streamArchive(
@@ -41,7 +43,11 @@ function tarOf(entries: readonly SaveEntry[], store: Store, signal: AbortSignal)
 }
 
 async function addToTar(archive: Pack, entry: SaveEntry, store: Store): Promise<void> {
-  const header: Partial<Header> & Pick<Header, "name"> = { name: entry.path, mode: entry.mode, mtime: dateOf(entry) };
+  const header: Partial<Header> & Pick<Header, "name"> = {
+    name: entry.path,
+    mode: entry.mode,
+    mtime: modifiedAt(entry, tarDates),
+  };
   if (entry.type === "folder") return void archive.entry({ ...header, name: `${entry.path}/`, type: "directory" });
   if (entry.type === "link") return void archive.entry({ ...header, type: "symlink", linkname: entry.target });
   if (entry.sameAs !== undefined) return void archive.entry({ ...header, type: "link", linkname: entry.sameAs });
@@ -55,7 +61,7 @@ function zipOf(entries: readonly SaveEntry[], store: Store): Readable {
   archive.on("error", (error: Error) => output.destroy(error));
   for (const entry of entries) {
     const name = zipNameOf(entry.path);
-    const mtime = new Date(Math.max(dateOf(entry).getTime(), zipEpoch));
+    const mtime = modifiedAt(entry, { earliestMs: zipEpoch });
     const options = { mtime, mode: entry.mode };
     if (entry.type === "folder") archive.addEmptyDirectory(name, options);
     else if (entry.type === "link")
@@ -81,8 +87,4 @@ async function contentOf(entry: FileEntry, store: Store): Promise<Readable> {
   const bytes = await store.getStream(entry.key, entry.version);
   if (!bytes) throw new ReplError("unavailable", `${entry.path} is not in the object store any more.`);
   return Readable.from(bytes, { objectMode: false });
-}
-
-function dateOf({ mtimeNs }: SaveEntry): Date {
-  return new Date(Number(BigInt(mtimeNs) / 1_000_000n));
 }

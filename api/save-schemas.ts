@@ -27,11 +27,25 @@ export const savesSchema = z
           description: "What it was made for: a new REPL, while people worked, at a close, by going back, as a copy",
         }),
         isNewest: z.boolean(),
+        notSaved: z.int().optional().openapi({ description: "How many paths could not be saved, if any" }),
       }),
     ),
     before: z.int().optional().openapi({ description: "Send it as `before` for the next page; absent on the last" }),
   })
   .openapi("Saves");
+
+const notSavedSchema = z
+  .object({
+    count: z.int(),
+    first: z.array(
+      z.object({
+        path: z.string(),
+        why: z.string(),
+        isKept: z.boolean().openapi({ description: "The save has what the save before it had of the path" }),
+      }),
+    ),
+  })
+  .openapi("NotSaved", { description: "Paths that could not be read or stored; some of them by name" });
 
 export const saveFilesSchema = z
   .object({
@@ -49,6 +63,7 @@ export const saveFilesSchema = z
     ),
     leftOut: z.array(z.string()).openapi({ description: "Sockets and the like, which have no content" }),
     inMotion: z.array(z.string()).openapi({ description: "What changed while it was saved" }),
+    notSaved: notSavedSchema.optional(),
   })
   .openapi("SaveFiles");
 

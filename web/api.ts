@@ -13,6 +13,10 @@ export type Room = Extract<
   { readonly ticket: string }
 >;
 export type Save = InferResponseType<ApiClient["api"]["repl"][":id"]["saves"]["$get"], 200>["saves"][number];
+export type SaveFiles = InferResponseType<
+  ApiClient["api"]["repl"][":id"]["saves"][":generation"]["files"]["$get"],
+  200
+>;
 
 /** What the API refused; its message may be shown. */
 export class Problem extends Error {

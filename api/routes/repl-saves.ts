@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ReplError } from "../../domain/errors.ts";
 import type { ReplRecord } from "../../domain/repl.ts";
-import type { SaveEntry, SaveHeader, SaveManifest } from "../../domain/save.ts";
+import { modifiedAt, type SaveEntry, type SaveHeader, type SaveManifest } from "../../domain/save.ts";
 import { findSave, listSaves, type SaveReads } from "../../domain/save-history.ts";
 import type { Env } from "../env.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems, sessionSecurity } from "../openapi.ts";
@@ -127,9 +127,15 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
     })
     .openapi(filesRoute, async (c) => {
       const { id, generation } = c.req.valid("param");
-      const [, { entries, leftOut, inMotion }] = await saveOf(c, id, generation);
+      const [, { entries, leftOut, inMotion, notSaved }] = await saveOf(c, id, generation);
       return c.json(
-        { generation, entries: entries.map(entryJson), leftOut: [...leftOut], inMotion: [...inMotion] },
+        {
+          generation,
+          entries: entries.map(entryJson),
+          leftOut: [...leftOut],
+          inMotion: [...inMotion],
+          ...(notSaved ? { notSaved: { count: notSaved.count, first: [...notSaved.first] } } : {}),
+        },
         200,
       );
     })
@@ -169,13 +175,15 @@ function parseParams(params: Record<string, string>): { id: string; generation: 
   return parsed.data;
 }
 
-function saveJson({ generation, kind, createdAt, files, bytes }: SaveHeader, { lastSave }: ReplRecord) {
-  return { generation, kind, savedAt: createdAt, files, bytes, isNewest: generation === lastSave?.generation };
+function saveJson({ generation, kind, createdAt, files, bytes, notSaved }: SaveHeader, { lastSave }: ReplRecord) {
+  const isNewest = generation === lastSave?.generation;
+  const blemish = notSaved ? { notSaved: notSaved.count } : {};
+  return { generation, kind, savedAt: createdAt, files, bytes, isNewest, ...blemish };
 }
 
 function entryJson(entry: SaveEntry) {
   const { type, path, mode } = entry;
-  const shared = { path, mode, modifiedAt: new Date(Number(BigInt(entry.mtimeNs) / 1_000_000n)).toISOString() };
+  const shared = { path, mode, modifiedAt: modifiedAt(entry).toISOString() };
   if (type === "file") return { ...shared, type, sizeBytes: entry.sizeBytes, sha256: entry.sha256 };
   return type === "link" ? { ...shared, type, target: entry.target } : { ...shared, type };
 }

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { goTo, roomAddress } from "../address.ts";
-import { api, bodyOf, type Repl, type Save } from "../api.ts";
+import { api, bodyOf, type Repl, type Save, type SaveFiles } from "../api.ts";
 import { Dialog } from "../dialog.tsx";
 import { Notice } from "../notice.tsx";
 import { agoInWords, countInWords, momentInWords, reasonOf, sizeInWords } from "../words.ts";
@@ -61,6 +61,7 @@ export function History({ repl, onClose, onRestore }: HistoryProps) {
                   <br />
                   <span class="hint">
                     {kinds[save.kind]} · {countInWords(save.files, "file")}, {sizeInWords(save.bytes)}
+                    {save.notSaved ? ` · without ${countInWords(save.notSaved, "path")}` : ""}
                   </span>
                 </button>
               </li>
@@ -96,6 +97,7 @@ const longestText = 500_000;
 
 function SaveDetails({ repl, save, onRestore }: SaveDetailsProps) {
   const [paths, setPaths] = useState<readonly string[]>([]);
+  const [notSaved, setNotSaved] = useState<SaveFiles["notSaved"]>(undefined);
   const [shown, show] = useState<{ readonly path: string; readonly text: string } | undefined>(undefined);
   const [failure, setFailure] = useState("");
   const [isForking, setForking] = useState(false);
@@ -106,7 +108,10 @@ function SaveDetails({ repl, save, onRestore }: SaveDetailsProps) {
   useEffect(() => {
     const param = { id: repl.id, generation: save.generation };
     bodyOf(api.api.repl[":id"].saves[":generation"].files.$get({ param })).then(
-      ({ entries }) => setPaths(entries.filter(({ type }) => type === "file").map(({ path }) => path)),
+      (files) => {
+        setPaths(files.entries.filter(({ type }) => type === "file").map(({ path }) => path));
+        setNotSaved(files.notSaved);
+      },
       (error: unknown) => setFailure(reasonOf(error)),
     );
   }, []);
@@ -169,6 +174,19 @@ function SaveDetails({ repl, save, onRestore }: SaveDetailsProps) {
         </form>
       )}
       {failure && <Notice kind="error">{failure}</Notice>}
+      {notSaved && (
+        <Notice kind="warning">
+          {countInWords(notSaved.count, "path")} could not be saved:
+          <ul>
+            {notSaved.first.map(({ path, why, isKept }) => (
+              <li key={path}>
+                <bdi>{path}</bdi>: {why}
+                {isKept ? "; here it is as it was saved before" : ""}
+              </li>
+            ))}
+          </ul>
+        </Notice>
+      )}
       <div class="history-files">
         <ul aria-label={`Files of save ${save.generation}`}>
           {paths.map((path) => (

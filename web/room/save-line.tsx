@@ -26,6 +26,13 @@ export function SaveLine({ repl, lastSave, isInFiles }: SaveLineProps) {
         {unsaved.reason ? `: ${unsaved.reason}` : ""}
       </p>
     );
+  // What cannot be saved, or a checkpoint that was killed: a save of the rest changes nothing of it.
+  if (unsaved?.reason)
+    return (
+      <p class="save-line at-risk" title={unsaved.reason}>
+        Not all is saved: {unsaved.reason}
+      </p>
+    );
   return (
     <p class="save-line">
       {savedAt ? (

@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { objectKey } from "../../../domain/naming.ts";
 import { startApi } from "../../fakes/api.ts";
 import { savedRepl } from "../../setup/saved-repl.ts";
 import { newFolder, removeFolders } from "../../setup/trees.ts";
@@ -21,7 +22,7 @@ async function withSaves() {
   repl.write("src/main.py", "print('second')");
   await repl.save("checkpoint");
   api.flush();
-  return { ...api, alice, id, path: `/api/repl/${id}/saves` };
+  return { ...api, alice, id, repl, path: `/api/repl/${id}/saves` };
 }
 
 describe("saves of a REPL", () => {
@@ -53,6 +54,39 @@ describe("saves of a REPL", () => {
         { path: "src", type: "folder" },
         { path: "src/main.py", type: "file" },
       ],
+    });
+  });
+
+  it.each(["-1", "4102444800000000000", "9223372036854775807000000000", "-9223372036854775808000000000"])(
+    "show and pack a file of any time, also one that no date can say (%s)",
+    async (mtimeNs) => {
+      const { alice, id, path, store } = await withSaves();
+      const manifest = await store.getText(objectKey.save(id, 1));
+      const changed = manifest?.text.replaceAll(/"mtimeNs":"\d+"/g, `"mtimeNs":"${mtimeNs}"`) ?? "";
+      expect(changed).toContain(mtimeNs);
+      await store.putText(objectKey.save(id, 1), changed);
+      const files = await alice.as("GET", `${path}/1/files`);
+      expect(files.status).toBe(200);
+      for (const format of ["tar", "zip"]) {
+        const archive = await alice.as("GET", `${path}/1/archive?format=${format}`);
+        const file = join(newFolder(), "archive");
+        writeFileSync(file, Buffer.from(await archive.arrayBuffer()));
+        const list = format === "tar" ? ["tar", "-tf"] : ["python3", "-m", "zipfile", "-l"];
+        expect(execFileSync(list[0] ?? "", [...list.slice(1), file], { encoding: "utf8" })).toContain("src/main.py");
+      }
+    },
+  );
+
+  it("name what could not be saved, and why", async () => {
+    const { alice, path, repl } = await withSaves();
+    repl.write("sparse", "");
+    truncateSync(join(repl.root, "sparse"), 2 ** 40);
+    await repl.save();
+    const { saves } = (await (await alice.as("GET", path)).json()) as { saves: object[] };
+    expect(saves[0]).toMatchObject({ generation: 3, notSaved: 1 });
+    expect(saves[1]).not.toHaveProperty("notSaved");
+    expect(await (await alice.as("GET", `${path}/3/files`)).json()).toMatchObject({
+      notSaved: { count: 1, first: [{ path: "sparse", isKept: false }] },
     });
   });
 
