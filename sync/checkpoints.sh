@@ -4,24 +4,37 @@
 # a last checkpoint is made in the time that is left, and handed over to the pod that follows.
 state=${DEVEX_STATE_FOLDER:-/run/devex}
 program=${DEVEX_SYNC_PROGRAM:-bun /opt/devex/sync.mjs}
+# Holds since when checkpoints do not come to an end. Where memory runs out everything in this container is killed,
+# this shell too, and only the next one can say so.
+running=$state/checkpoint-running
 ending=
 killed_since=
 trap 'ending=1; [ -z "$pause" ] || kill "$pause" 2>/dev/null' TERM
 
+say_killed() {
+  printf '{"unsaved":{"files":0,"bytes":0,"since":"%s","reason":"%s"}}' "$killed_since" "$1" \
+    > "$state/save-status.json.new"
+  mv "$state/save-status.json.new" "$state/save-status.json"
+}
+
 # Its argument is what the program is to do.
 checkpoint() {
+  since=${killed_since:-$(date -u +%Y-%m-%dT%H:%M:%SZ)}
+  printf '%s' "$since" > "$running.new" && mv "$running.new" "$running"
   $program "$1"
   code=$?
   if [ "$code" -le 128 ]; then
     killed_since=
+    rm -f "$running"
     return
   fi
   # It could not say so itself.
-  killed_since=${killed_since:-$(date -u +%Y-%m-%dT%H:%M:%SZ)}
-  printf '{"unsaved":{"files":0,"bytes":0,"since":"%s","reason":"the checkpoint was killed (exit code %s)"}}' \
-    "$killed_since" "$code" > "$state/save-status.json.new"
-  mv "$state/save-status.json.new" "$state/save-status.json"
+  killed_since=$since
+  say_killed "the checkpoint was killed (exit code $code)"
 }
+
+killed_since=$(cat "$running" 2>/dev/null)
+[ -z "$killed_since" ] || say_killed "the last checkpoint was killed, probably because it ran out of memory"
 
 while :; do
   if [ -z "$ending" ]; then

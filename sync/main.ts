@@ -134,12 +134,15 @@ async function saveWhatChanged({ isLast = false } = {}): Promise<number> {
     if (before || unsaved) writeStatus({ lastSave, unsaved });
     return exitCodes.done;
   }
+  // Why the last one failed is true until one has ended well: this one may be killed.
+  const failure = before?.reason === undefined ? {} : { reason: before.reason };
   let unsaved = { files: 0, bytes: 0, since };
   try {
     await checkpointWorkspace(openPlace(), sessionOf(), {
       ...here,
       ...(isLast ? {} : { giveUpMarker: closingMarker }),
-      onUnsaved: (changes) => writeStatus({ ...readStatus(), unsaved: (unsaved = { ...changes, since }) }),
+      onUnsaved: (changes) =>
+        writeStatus({ ...readStatus(), unsaved: { ...(unsaved = { ...changes, since }), ...failure } }),
       onSave: (report) => {
         const { generation, savedAt } = report;
         writeStatus({ lastSave: { generation, savedAt }, unsaved: unsavedAfter(report, since) });

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -21,7 +21,9 @@ describe("the loop of checkpoints", () => {
 
   /** Runs the loop with a checkpoint of its own, which says in `ran` that it did. */
   function start(checkpoint: string, ...markers: string[]): string {
-    const state = newFolder();
+    return startIn(newFolder(), checkpoint, ...markers);
+  }
+  function startIn(state: string, checkpoint: string, ...markers: string[]): string {
     for (const marker of markers) writeFileSync(join(state, marker), "");
     const program = join(state, "sync.mjs");
     writeFileSync(
@@ -64,6 +66,36 @@ describe("the loop of checkpoints", () => {
     const { unsaved } = JSON.parse(readFileSync(join(state, "save-status.json"), "utf8")) as SaveStatus;
     expect(unsaved?.reason).toBe("the checkpoint was killed (exit code 137)");
     expect(Date.parse(unsaved?.since ?? "")).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  it("says since when checkpoints are killed together with the loop, as soon as it is started again", async () => {
+    const both = "process.kill(process.ppid, 'SIGKILL'); process.kill(process.pid, 'SIGKILL');";
+    const state = start(both, "restored");
+    const began = Date.now();
+    const since: (string | undefined)[] = [];
+    for (let life = 1; life <= 2; life++) {
+      if (loop?.exitCode === null && loop.signalCode === null) await once(loop, "exit");
+      expect([loop?.signalCode, runs(state)]).toEqual(["SIGKILL", life]);
+      startIn(state, both);
+      await until(() => expect(existsSync(join(state, "save-status.json"))).toBe(true));
+      const { unsaved } = JSON.parse(readFileSync(join(state, "save-status.json"), "utf8")) as SaveStatus;
+      expect(unsaved?.reason).toBe("the last checkpoint was killed, probably because it ran out of memory");
+      since.push(unsaved?.since);
+    }
+    expect(since[0]).toBe(since[1]);
+    expect(Math.abs(Date.parse(since[0] ?? "") - began)).toBeLessThan(20_000);
+    if (loop?.exitCode === null && loop.signalCode === null) await once(loop, "exit");
+    // One that ends well has said what there is to say: nothing is left for the next start.
+    rmSync(join(state, "save-status.json"));
+    startIn(state, "");
+    await until(() => expect(runs(state)).toBeGreaterThan(4));
+    rmSync(join(state, "save-status.json"));
+    loop?.kill("SIGTERM");
+    if (loop) await once(loop, "exit");
+    const before = runs(state);
+    startIn(state, "");
+    await until(() => expect(runs(state)).toBeGreaterThan(before));
+    expect(existsSync(join(state, "save-status.json"))).toBe(false);
   });
 
   it("makes a last one when the pod ends, and none before the files are there or while it is closed", async () => {
