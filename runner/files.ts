@@ -3,6 +3,7 @@ import { link, lstat, rename } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { replaceFile } from "./replace-file.ts";
+import type { Uploads } from "./uploads.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Below the base path: files of any size and kind, by HTTP. */
@@ -10,7 +11,7 @@ export const filesPath = "/api/v1/files/";
 
 /**
  * Answers GET and HEAD with a file's bytes (ranges, ETag), PUT with storing the body as the file: beside it first and
- * then in one step, so that an upload that breaks off changes nothing. PUT heeds `If-None-Match: *` (only a new file)
+ * then in one step, so that an upload that breaks off changes nothing; one that a close overtakes is not stored. PUT heeds `If-None-Match: *` (only a new file)
  * and `If-Match` (only over the one that was read).
  */
 export async function serveFiles(
@@ -18,15 +19,18 @@ export async function serveFiles(
   response: ServerResponse,
   encodedPath: string,
   workspace: Workspace,
+  uploads: Uploads,
 ): Promise<void> {
   try {
     const path = decodeURIComponent(encodedPath);
     if (request.method === "GET" || request.method === "HEAD") await download(request, response, path, workspace);
-    else if (request.method === "PUT") await upload(request, response, path, workspace);
+    else if (request.method === "PUT")
+      await uploads.run((signal) => upload(request, response, path, workspace, { signal, ...uploads }));
     else answer(response, 405, "Send GET, HEAD or PUT.", { allow: "GET, HEAD, PUT" });
   } catch (error) {
     if (response.headersSent) return void response.destroy();
     // What is still coming would be taken for the next request.
+    if (request.method === "PUT" && uploads.isClosing()) return sayClosing(response);
     answer(response, statusOf(error), error instanceof Error ? error.message : String(error), { connection: "close" });
   }
 }
@@ -60,6 +64,7 @@ async function upload(
   response: ServerResponse,
   path: string,
   workspace: Workspace,
+  { signal, isClosing }: { readonly signal: AbortSignal; readonly isClosing: () => boolean },
 ): Promise<void> {
   const place = await workspace.locateForWriting(path);
   const before = await lstat(place).catch(() => undefined);
@@ -74,13 +79,21 @@ async function upload(
   const mode = before ? before.mode & 0o777 : 0o644;
   const isStored = await replaceFile(
     place,
-    (temporary) => pipeline(request, createWriteStream(temporary, { mode, flags: "wx" })),
-    async () => isAsExpected(await lstat(place).catch(() => undefined)),
+    (temporary) => pipeline(request, createWriteStream(temporary, { mode, flags: "wx" }), { signal }),
+    // Last, so that whoever closes and then waits for this upload finds it stored, or never will.
+    async () => isAsExpected(await lstat(place).catch(() => undefined)) && !isClosing(),
     // A link is refused where there is something by now.
     isOnlyNew ? link : rename,
   );
-  if (!isStored) return refuse();
+  if (!isStored) return isClosing() ? sayClosing(response) : refuse();
   response.writeHead(before ? 204 : 201, { etag: entityTag(await lstat(place)) }).end();
+}
+
+function sayClosing(response: ServerResponse): void {
+  answer(response, 503, "This REPL is being closed, and the file was not stored.", {
+    connection: "close",
+    "retry-after": "5",
+  });
 }
 
 function entityTag({ mtimeMs, size, ino }: { mtimeMs: number; size: number; ino: number }): string {

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { WebSocketServer, type WebSocket } from "ws";
 import { accessCookie, createAccess, type AccessOptions } from "./access.ts";
 import { serveConnection, type Connection, type Room } from "./connection.ts";
@@ -12,6 +14,7 @@ import { createPreviewProxy, parsePreview, parsePreviewHost, type PreviewTarget 
 import { guardProcesses } from "./process-guard.ts";
 import { maximumMessageBytes } from "./protocol.ts";
 import { createTerminals } from "./terminals.ts";
+import { createUploads } from "./uploads.ts";
 import { createWorkspace } from "./workspace.ts";
 
 const headersTimeoutMs = 60_000;
@@ -36,6 +39,8 @@ export interface RunnerOptions extends AccessOptions {
   readonly closingMarker: string;
 }
 
+/** Whoever ends the pod gives it thirty seconds, and the last checkpoint begins only when we have ended. */
+const stopGraceMs = 3000;
 const pingEveryMs = 25_000;
 const socketPath = "/api/v1/repl/ws";
 
@@ -62,12 +67,18 @@ export async function startRunner(options: RunnerOptions) {
   };
   const connections = new Set<Connection>();
   const isClosing = () => existsSync(options.closingMarker);
+  const uploads = createUploads(isClosing);
   const isShared = (preview: PreviewTarget | undefined) => preview !== undefined && room.publicPorts.has(preview.port);
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maximumMessageBytes });
 
   // An upload may take as long as it takes; headers have a minute, and whoever holds no ticket is not listened to further.
   const server = createServer({ requestTimeout: 0, headersTimeout: headersTimeoutMs }, (request, response) => {
     void answer(request, response).catch(() => response.destroy());
+  });
+  const opened = new Set<Socket>();
+  server.on("connection", (socket) => {
+    opened.add(socket);
+    socket.once("close", () => opened.delete(socket));
   });
   server.on("upgrade", (request, socket, head) => void upgrade(request, socket, head).catch(() => socket.destroy()));
 
@@ -126,7 +137,7 @@ export async function startRunner(options: RunnerOptions) {
       return end(response, 401, "Send the ticket of the REPL as `Authorization: Bearer` or `?ticket=`.");
     if (isClosing()) return sayClosing(response);
     onActivity();
-    return serveFiles(request, response, url.pathname.slice(filesPath.length), workspace);
+    return serveFiles(request, response, url.pathname.slice(filesPath.length), workspace, uploads);
   }
 
   /**
@@ -135,11 +146,16 @@ export async function startRunner(options: RunnerOptions) {
    */
   async function stopPrograms(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method !== "POST" || !isClosing()) return end(response, 403, "This REPL is not being closed.");
-    await Promise.all([...connections].map((connection) => connection.finish()));
+    const killed = await endWork();
+    end(response, 200, JSON.stringify({ killed }), { "content-type": "application/json" });
+  }
+
+  /** Whatever somebody has sent is done, or refused; then nothing changes files any more. Returns how many programs had to be killed. */
+  async function endWork(): Promise<number> {
+    await Promise.all([...[...connections].map((connection) => connection.finish()), uploads.end()]);
     for (const socket of sockets.clients) socket.close(1001, "the REPL is being closed");
     terminals.closeAll();
-    const killed = await endPrograms();
-    end(response, 200, JSON.stringify({ killed }), { "content-type": "application/json" });
+    return endPrograms();
   }
 
   /** For the checkpoints beside us, which tell the API of it. Nobody comes from this address by the access path. */
@@ -215,15 +231,13 @@ export async function startRunner(options: RunnerOptions) {
   ];
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, resolve));
   return {
-    /** Tells every editor why, ends every shell, and closes. */
+    /** Tells every editor why, ends every program, and closes; in a few seconds, whoever holds a connection. */
     async stop(): Promise<void> {
-      for (const socket of sockets.clients) socket.close(1001, "the REPL is being closed");
       for (const stopGuarding of guards) stopGuarding();
-      terminals.closeAll();
-      await new Promise((resolve) => {
-        server.close(resolve);
-        server.closeAllConnections();
-      });
+      await Promise.race([endWork(), delay(stopGraceMs)]);
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of opened) socket.destroy();
+      await closed;
     },
   };
 }

@@ -1,17 +1,57 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { isTemporary } from "../../../runner/replace-file.ts";
 import { connectEditor } from "../../../tools/editor-client.ts";
 import { root, outside, url, ticket, programPort, socketStatus } from "./running-runner.ts";
 
 describe("the runner: closing", () => {
   const closingMarker = join(outside, "closing");
-  afterAll(() => rmSync(closingMarker, { force: true }));
+  afterEach(() => rmSync(closingMarker, { force: true }));
 
   it("is not for whoever asks", async () => {
     const response = await fetch(`${url}stop`, { method: "POST" });
     expect(response.status).toBe(403);
     expect(await socketStatus(`api/v1/repl/ws?ticket=${ticket}`)).toBe(101);
+  });
+
+  /** An upload of which half has come; `go` sends the rest. */
+  async function halfAnUpload(name: string) {
+    let go = () => {};
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(Buffer.from("half "));
+        go = () => {
+          controller.enqueue(Buffer.from("and half"));
+          controller.close();
+        };
+      },
+    });
+    const options = { method: "PUT", body, duplex: "half", headers: { authorization: `Bearer ${ticket}` } };
+    const status = fetch(`${url}api/v1/files/${name}`, options as RequestInit).then(
+      (response) => response.status,
+      () => "broken off",
+    );
+    await expect.poll(() => readdirSync(root).some(isTemporary)).toBe(true);
+    return { go: () => go(), status };
+  }
+
+  it("acknowledges no upload that comes to its end after the close has begun", async () => {
+    const upload = await halfAnUpload("late");
+    writeFileSync(closingMarker, "");
+    upload.go();
+    expect(await upload.status).toBe(503);
+    expect(readdirSync(root)).toEqual([]);
+  });
+
+  it("waits for uploads, so that nothing is stored after it: each is whole and acknowledged, or gone", async () => {
+    const upload = await halfAnUpload("late");
+    writeFileSync(closingMarker, "");
+    expect((await fetch(`${url}stop`, { method: "POST" })).status).toBe(200);
+    expect(readdirSync(root)).toEqual([]);
+    upload.go();
+    expect(["broken off", 503]).toContain(await upload.status);
+    expect(readdirSync(root)).toEqual([]);
   });
 
   it("ends everything, once what was typed before is on the disk, and lets nobody in again", async () => {

@@ -30,24 +30,26 @@ let program: Server;
 export let programPort: number;
 export let editor: EditorClient;
 
+export const optionsAt = (port: number) => ({
+  replId: "repl-x",
+  sessionId: "session-x",
+  userId: "7",
+  publicKey: tickets.publicKey,
+  allowedOrigins: ["http://front.example"],
+  port,
+  folder: root,
+  shell: "/bin/bash",
+  environment: { PATH: process.env["PATH"] ?? "", LANG: "C.UTF-8" },
+  previewDomain: "previews.example",
+  secure: false,
+  closingMarker: join(outside, "closing"),
+});
+
 beforeAll(async () => {
   tickets = await createTickets(["a secret for tests that is long enough"], 60);
   ticket = await tickets.issue("repl-x", "7");
   const port = await freePort();
-  runner = await startRunner({
-    replId: "repl-x",
-    sessionId: "session-x",
-    userId: "7",
-    publicKey: tickets.publicKey,
-    allowedOrigins: ["http://front.example"],
-    port,
-    folder: root,
-    shell: "/bin/bash",
-    environment: { PATH: process.env["PATH"] ?? "", LANG: "C.UTF-8" },
-    previewDomain: "previews.example",
-    secure: false,
-    closingMarker: join(outside, "closing"),
-  });
+  runner = await startRunner(optionsAt(port));
   url = `http://localhost:${port}/repl-x/`;
   program = createServer((request, response) => {
     const { searchParams } = new URL(`http://program${request.url}`);
