@@ -23,6 +23,7 @@ const runner = await startRunner({
   folder: required("DEVEX_WORKSPACE"),
   scratch: process.env["DEVEX_SCRATCH"]?.split(":"),
   diskBytes: Number(process.env["DEVEX_DISK_BYTES"]) || undefined,
+  maximumFiles: Number(process.env["DEVEX_MAXIMUM_FILES"]) || undefined,
   closingMarker: required("DEVEX_CLOSING_MARKER"),
   shell: "/bin/bash",
   environment: Object.fromEntries(

@@ -28,6 +28,8 @@ export interface RunnerOptions extends AccessOptions {
   readonly scratch?: readonly string[] | undefined;
   /** What all files may take; any amount when absent. */
   readonly diskBytes?: number | undefined;
+  /** How many files and folders the workspace may hold, where what they take is limited. */
+  readonly maximumFiles?: number | undefined;
   readonly shell: string;
   /** Variables of the user's programs. */
   readonly environment: Record<string, string>;
@@ -41,6 +43,8 @@ export interface RunnerOptions extends AccessOptions {
 
 /** Whoever ends the pod gives it thirty seconds, and the last checkpoint begins only when we have ended. */
 const stopGraceMs = 3000;
+/** As many as a checkpoint can save in the memory that it has; an open takes some more. */
+const standardMaximumFiles = 150_000;
 const pingEveryMs = 25_000;
 const socketPath = "/api/v1/repl/ws";
 
@@ -222,12 +226,11 @@ export async function startRunner(options: RunnerOptions) {
     const text = JSON.stringify({ event: "error", data: { message } });
     for (const socket of sockets.clients) socket.send(text);
   };
-  const { folder, scratch = [], diskBytes } = options;
+  const { folder, scratch = [], diskBytes, maximumFiles = standardMaximumFiles } = options;
+  const disk = { folders: [folder, ...scratch], savedFolder: folder, maximumFiles, endPrograms, tell };
   const guards = [
     guardProcesses(tell),
-    ...(diskBytes === undefined
-      ? []
-      : [guardDisk({ folders: [folder, ...scratch], limitBytes: diskBytes, endPrograms, tell })]),
+    ...(diskBytes === undefined ? [] : [guardDisk({ ...disk, limitBytes: diskBytes })]),
   ];
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(options.port, resolve));
   return {

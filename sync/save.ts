@@ -16,7 +16,7 @@ import {
   type KnownFile,
   type KnownTree,
 } from "./known-tree.ts";
-import { saveNodes } from "./save-nodes.ts";
+import { saveNodes, type SaveNodesOptions } from "./save-nodes.ts";
 import { isSameSave, notSavedOf, pathsWithoutContent, reportOf } from "./save-report.ts";
 import { stampOf, walk, type Tree } from "./walk.ts";
 
@@ -53,84 +53,98 @@ const maximumPasses = 3;
  * May be repeated: what an attempt has stored the next one does not store again.
  */
 export async function saveWorkspace(place: SavePlace, session: Session, options: SaveOptions): Promise<SaveReport> {
-  const { root, knownFolder, pod, kind, bigFiles } = options;
-  const { store } = place;
-  const writer = { session, pod };
-  const record = await place.pointer.read(writer);
+  const { root, knownFolder, pod, kind } = options;
+  const record = await place.pointer.read({ session, pod });
   const { lastSave } = record;
-  const uploads: FileEntry[] = [];
-  let deleted = 0;
-  const counts = () => ({ uploads, deleted });
-
   const known = readKnownTree(knownFolder);
   const isCurrent = known !== undefined && known.save.version === lastSave?.version;
-  let readAtNs = nanosecondsNow();
-  let tree = walk(root);
+  const readAtNs = nanosecondsNow();
+  const tree = walk(root);
   // What could not be read may be readable now: the last save of a session looks once more.
   if (isCurrent && lastSave && known.isUnchanged(tree) && !(kind === "close" && known.notSaved)) {
     tree.close();
-    return reportOf(lastSave, tree, counts(), { notSaved: known.notSaved });
+    return reportOf(lastSave, tree, { uploads: [], deleted: 0 }, { notSaved: known.notSaved });
   }
-  let manifest: SaveManifest | undefined;
+  const uploads: FileEntry[] = [];
+  let before: SaveManifest | undefined;
   const readBefore = async () =>
-    lastSave ? (manifest ??= await readSave(store, session.replId, lastSave)) : undefined;
-  let files = isCurrent ? known.files() : undefined;
-  files ??= filesOf((await readBefore())?.entries ?? []);
-  options.onUnsaved?.(changesIn(tree, files));
-  const nodesOptions = {
-    store,
+    lastSave ? (before ??= await readSave(place.store, session.replId, lastSave)) : undefined;
+  const nodesOptions: SaveNodesOptions = {
+    store: place.store,
     record,
     loose: readLooseUploads(knownFolder),
-    onUpload: (entry: FileEntry) => void uploads.push(entry),
+    onUpload: (entry) => void uploads.push(entry),
     giveUp: () => giveUpIfTold(options),
     isAfterCrash: isAfterCrash(known, options),
     concurrentFiles: options.concurrentFiles ?? standardConcurrentFiles,
     maximumHoleBytes: options.maximumHoleBytes ?? standardMaximumHoleBytes,
-    bigFiles,
+    bigFiles: options.bigFiles,
     readBefore: async () => (await readBefore())?.entries ?? [],
   };
-
   try {
-    for (let pass = 1; ; pass++) {
-      const gone = filesGone(tree, files);
-      giveUpIfTold(options);
-      // A key that must make room comes first: some stores cannot hold "a" and "a/b" at once.
-      await store.remove(gone.map(({ key }) => key));
-      deleted += gone.length;
-      const saved = await saveNodes(tree, files, nodesOptions).finally(tree.close);
-      // What was uploaded beside the others may have been read before this pass began.
-      if (bigFiles && bigFiles.count > 0) readAtNs = bigFiles.startedAtNs;
-      const readAgainAtNs = nanosecondsNow();
-      const again = walk(root);
-      const inMotion = again.stamp === saved.tree.stamp ? [] : pathsThatDiffer(saved.tree, again);
-      const hasMoreToSave = inMotion.some((path) => !bigFiles?.has(path));
-      if (hasMoreToSave && pass < maximumPasses) {
-        files = knownFiles(saved.tree, saved.entries, readAtNs, saved.notes);
-        readAtNs = readAgainAtNs;
-        tree = again;
-        continue;
-      }
-      again.close();
-      giveUpIfTold(options);
-      const { entries, underWay } = saved;
-      const notSaved = notSavedOf(saved.notSaved);
-      const mayBeSame = lastSave && uploads.length + deleted + inMotion.length === 0;
-      const isSame = mayBeSame && isSameSave(await readBefore(), entries, notSaved);
-      const moving = [...new Set([...inMotion, ...underWay.map(({ path }) => path)])];
-      const details = {
-        writer,
-        kind,
-        leftOut: pathsWithoutContent(tree),
-        inMotion: moving,
-        ...(notSaved ? { notSaved } : {}),
-      };
-      const summary = isSame ? lastSave : await commitSave(place, record, entries, details);
-      writeKnownTree(knownFolder, summary, saved.tree, entries, readAtNs, saved.notes, notSaved);
-      return reportOf(summary, tree, counts(), { inMotion, notSaved, underWay });
-    }
+    const files = (isCurrent ? known.files() : undefined) ?? filesOf((await readBefore())?.entries ?? []);
+    options.onUnsaved?.(changesIn(tree, files));
+    const { saved, inMotion, deleted, ...seen } = await saveInPasses(root, { tree, files, readAtNs }, nodesOptions);
+    giveUpIfTold(options);
+    const { entries, underWay } = saved;
+    const notSaved = notSavedOf(saved.notSaved);
+    const isSame =
+      lastSave && uploads.length + deleted + inMotion.length === 0 && isSameSave(await readBefore(), entries, notSaved);
+    const summary = isSame
+      ? lastSave
+      : await commitSave(place, record, entries, {
+          writer: { session, pod },
+          kind,
+          leftOut: pathsWithoutContent(saved.tree),
+          inMotion: [...new Set([...inMotion, ...underWay.map(({ path }) => path)])],
+          ...(notSaved ? { notSaved } : {}),
+        });
+    writeKnownTree(knownFolder, summary, saved.tree, entries, seen.readAtNs, saved.notes, notSaved);
+    return reportOf(summary, saved.tree, { uploads, deleted }, { inMotion, notSaved, underWay });
   } catch (error) {
     writeLooseUploads(knownFolder, uploads);
     throw error;
+  } finally {
+    tree.close();
+  }
+}
+
+interface SeenTree {
+  readonly tree: Tree;
+  /** What is known of its files. */
+  readonly files: ReadonlyMap<string, KnownFile>;
+  /** Before the first of its files was read. */
+  readonly readAtNs: bigint;
+}
+
+/** Stores what is new of a tree, and hides what is gone, again and again until the tree rests or that was done often enough. */
+async function saveInPasses(root: string, first: SeenTree, options: SaveNodesOptions) {
+  const { store, giveUp, bigFiles } = options;
+  let { tree, files, readAtNs } = first;
+  let deleted = 0;
+
+  async function savePass(of: Tree, known: SeenTree["files"]) {
+    giveUp();
+    const gone = filesGone(of, known);
+    // A key that must make room comes first: some stores cannot hold "a" and "a/b" at once.
+    await store.remove(gone.map(({ key }) => key));
+    deleted += gone.length;
+    return saveNodes(of, known, options);
+  }
+
+  for (let pass = 1; ; pass++) {
+    const saved = await savePass(tree, files).finally(tree.close);
+    // What was uploaded beside the others may have been read before this pass began.
+    if (bigFiles && bigFiles.count > 0) readAtNs = bigFiles.startedAtNs;
+    const readAgainAtNs = nanosecondsNow();
+    const again = walk(root);
+    const inMotion = again.stamp === saved.tree.stamp ? [] : pathsThatDiffer(saved.tree, again);
+    if (pass === maximumPasses || inMotion.every((path) => bigFiles?.has(path))) {
+      again.close();
+      return { saved, inMotion, deleted, readAtNs };
+    }
+    files = knownFiles(saved.tree, saved.entries, readAtNs, saved.notes);
+    [readAtNs, tree] = [readAgainAtNs, again];
   }
 }
 

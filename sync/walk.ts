@@ -41,7 +41,7 @@ export interface Tree {
   readonly nodes: readonly TreeNode[];
   /** Changes whenever anything of it does. */
   readonly stamp: string;
-  /** Gives folders that had to be made readable their own mode back. */
+  /** Gives folders that had to be made readable their own mode back. May be repeated. */
   readonly close: () => void;
 }
 
@@ -99,10 +99,21 @@ export function walk(workspace: string): Tree {
     return readdirSync(folder, { encoding: "buffer" });
   };
 
-  visit(Buffer.from(root), Buffer.alloc(0), namesIn(Buffer.from(root), 0o700));
   const close = () => {
-    for (const { folder, mode } of opened.toReversed()) unlessMissing(() => chmodSync(folder, mode));
+    for (const { folder, mode } of opened.splice(0).toReversed()) {
+      try {
+        chmodSync(folder, mode);
+      } catch {
+        // It is gone, or nobody's business any more.
+      }
+    }
   };
+  try {
+    visit(Buffer.from(root), Buffer.alloc(0), namesIn(Buffer.from(root), 0o700));
+  } catch (error) {
+    close();
+    throw error;
+  }
   return { nodes, stamp: hash.digest("hex"), close };
 }
 

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -252,6 +253,30 @@ describe("a file that nobody may read", () => {
     chownSync(repl.knownFolder, 1000, 1000);
   });
   afterEach(removeFolders);
+
+  it("has its own mode again, and so has a folder, wherever a save breaks", () =>
+    withoutRoot(async () => {
+      const before = describeModes();
+      for (const operation of ["get", "put", "remove"]) {
+        writeFileSync(join(repl.root, "passing"), operation);
+        await repl.save();
+        rmSync(join(repl.root, "passing"));
+        writeFileSync(join(repl.root, "write"), `for ${operation}`);
+        // Without it the save before is read from the store.
+        rmSync(join(repl.knownFolder, "files.json"));
+        let broke = 0;
+        repl.failWhen((done, key) =>
+          done === operation && !key.startsWith(".devex/repls/") && ++broke
+            ? new ReplError("unavailable", "away")
+            : undefined,
+        );
+        await expect(repl.save(), operation).rejects.toThrow("away");
+        expect([operation, broke > 0, describeModes()]).toEqual([operation, true, before]);
+        repl.failWhen(undefined);
+      }
+    }));
+  const describeModes = () =>
+    ["folder", "none", "write"].map((name) => statSync(join(repl.root, name)).mode.toString(8));
 
   it("is saved once, and not again until it changes", () =>
     withoutRoot(async () => {
