@@ -5,7 +5,7 @@ const bigFile = "test/contracts/big-file.test.ts";
 /** What runs in the sync containers, which is all that Bun runs. */
 const ofSyncProgram = [
   "test/unit/adapters/fetch-http-client.test.ts",
-  "test/unit/sync/{after-crash,big-files,checkpoints,file-writer,not-saved,report,restore,saves}.test.ts",
+  "test/unit/sync/{after-crash,big-files,checkpoints,file-writer,not-saved,report,restore,save-report,saves}.test.ts",
   "test/contracts/{full-disk,killed-saves,machine-keys,object-store,saves,sts-credentials}.test.ts",
   bigFile,
 ];

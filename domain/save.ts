@@ -22,7 +22,7 @@ export interface SaveHeader {
   readonly bytes: number;
   /** Sockets, FIFOs and devices: they have no content to keep. */
   readonly leftOut: readonly string[];
-  /** What changed while it was read, in every pass: their content is that of some moment, not of the save's. */
+  /** What changed while it was read, in every pass, or is being uploaded still: their content is that of some moment, not of the save's. */
   readonly inMotion: readonly string[];
   /** Absent when everything else could be read and stored. */
   readonly notSaved?: NotSaved;

@@ -48,6 +48,7 @@ export async function saveNodes(
   const bigs = new Map<string, BigFile>();
   const underWay: FileNode[] = [];
   const opened = new Map<bigint, Promise<SavedFile | undefined>>();
+  const begunBefore = bigFiles?.count ?? 0;
   let filesRead = 0;
 
   async function saveNode(node: TreeNode): Promise<SaveEntry | undefined> {
@@ -119,7 +120,8 @@ export async function saveNodes(
   const limits = { items: concurrentFiles, weightOf: bytesInMemory, weight: maximumBytesInMemory };
   const saved = await mapConcurrently(tree.nodes, limits, saveNode);
   if (bigFiles && bigs.size > 0) {
-    await bigFiles.wait(bigFiles.patienceMs);
+    // Those that a save before this one has begun were waited for then.
+    if (bigFiles.count > begunBefore) await bigFiles.wait(bigFiles.patienceMs);
     for (const [index, node] of tree.nodes.entries()) {
       const big = bigs.get(node.path);
       if (big && node.type === "file") saved[index] = await entryOfBig(node, big);
