@@ -6,6 +6,7 @@ import type {
   Registry,
   ReplDirectory,
   ReplEvents,
+  Uploads,
 } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
 import type { Lifetimes } from "../domain/session-review.ts";
@@ -15,6 +16,8 @@ import type { KubernetesObject, V1EphemeralContainer } from "@kubernetes/client-
 /** Everything the activities speak to; the worker's main puts the real things in, tests put fakes. */
 export interface Ports {
   readonly store: ObjectStore;
+  /** Absent where the store has none. */
+  readonly uploads?: Uploads;
   readonly registry: Registry;
   readonly cluster: Cluster<KubernetesObject, V1EphemeralContainer>;
   readonly directory: ReplDirectory;

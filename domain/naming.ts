@@ -1,4 +1,4 @@
-import type { ReplId, User } from "./repl.ts";
+import { isReplId, type ReplId, type User } from "./repl.ts";
 
 /** The one place where an id becomes a name in another system. */
 
@@ -15,8 +15,11 @@ const internalPrefix = ".devex/";
 export const objectKey = {
   workspace: (owner: User, replId: ReplId) => `${owner.login}/${replId}/`,
   isInternal: (key: string) => key.startsWith(internalPrefix),
+  /** Whether a key is one that we made, by its shape: of a bucket that others use too. */
+  isOurs: (key: string) => key.startsWith(internalPrefix) || isReplId(key.split("/")[1] ?? ""),
   /** For a path that no key can express: not UTF-8, too long, or with a segment the store would rewrite. */
   oddFile: (replId: ReplId, pathDigest: string) => `${internalPrefix}odd/${replId}/${pathDigest}`,
+  allOddFiles: `${internalPrefix}odd/`,
   oddFiles: (replId: ReplId) => `${internalPrefix}odd/${replId}/`,
   template: (name: string, digest: string) => `${internalPrefix}templates/${name}/${digest}/`,
   templateManifest: (name: string, digest: string) => `${internalPrefix}templates/${name}/${digest}.json`,
@@ -32,6 +35,7 @@ export const objectKey = {
   /** Names a REPL from when its deletion begins until nothing of it is left. */
   deletion: (userId: string, replId: ReplId) => `${internalPrefix}deletions/${userId}/${replId}.json`,
   revokedToken: (tokenId: string) => `${internalPrefix}revoked/${tokenId}`,
+  allSaves: `${internalPrefix}saves/`,
   saves: (replId: ReplId) => `${internalPrefix}saves/${replId}/`,
   save: (replId: ReplId, generation: number) => `${internalPrefix}saves/${replId}/${generation}.json`,
 } as const;

@@ -108,6 +108,12 @@ export interface ObjectStore extends FileStore {
   check(): Promise<void>;
 }
 
+/** Uploads in parts that were begun and never ended: they take room, and no listing of objects shows them. */
+export interface Uploads {
+  /** Ends those that began before; returns how many. */
+  abort(isOurs: (key: string) => boolean, before: Date): Promise<number>;
+}
+
 /** A REPL whose deletion has begun: there may still be files of it. */
 export interface Deletion {
   readonly replId: ReplId;

@@ -122,9 +122,13 @@ export function parseReplName(value: string): string {
   return name;
 }
 
-/** Checks the shape of an id: a DNS-1035 label of at most 40 characters that begins with `repl-`. Throws `not_found`. */
+/** Whether a name has the shape of our ids: a DNS-1035 label of at most 40 characters that begins with `repl-`. */
+export function isReplId(value: string): boolean {
+  return /^repl-[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?$/.test(value);
+}
+
+/** Checks the shape of an id ({@link isReplId}). Throws `not_found`. */
 export function parseReplId(value: string): ReplId {
-  if (!/^repl-[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?$/.test(value))
-    throw new ReplError("not_found", "There is no such REPL.");
+  if (!isReplId(value)) throw new ReplError("not_found", "There is no such REPL.");
   return value;
 }

@@ -22,3 +22,33 @@ export function savesToKeep(
   }
   return kept;
 }
+
+/** So many entries of manifests are read within a minute: a REPL of 20,000 files with 500 saves. */
+const fewEntries = 10_000_000;
+/** What an attempt left in the last save's day has become old by then. */
+const freshForMs = 3 * dayMs;
+
+/**
+ * Whether the files of a REPL are to be looked through now, for versions that no save names: when saves were removed,
+ * and for some days after the last one. Where its manifests take long to read, and where no save was removed, once a
+ * day, each REPL in an hour of its own.
+ */
+export function isCleaningDue(
+  repl: {
+    readonly id: string;
+    readonly lastSavedAt: string;
+    readonly savesRemoved: number;
+    /** Of all its manifests together. */
+    readonly entries: number;
+  },
+  now: Date,
+): boolean {
+  if (repl.savesRemoved > 0 && repl.entries <= fewEntries) return true;
+  return now.getTime() - Date.parse(repl.lastSavedAt) < freshForMs && now.getUTCHours() === hourOf(repl.id);
+}
+
+function hourOf(id: string): number {
+  let sum = 0;
+  for (const character of id) sum = (sum * 31 + character.charCodeAt(0)) % 24_000;
+  return sum % 24;
+}

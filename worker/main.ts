@@ -8,6 +8,7 @@ import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
 import { createPostgresRegistry } from "../adapters/postgres-registry.ts";
 import { createRedisReplEvents } from "../adapters/redis-repl-events.ts";
 import { createS3ObjectStore } from "../adapters/s3-object-store.ts";
+import { createS3Uploads } from "../adapters/s3-uploads.ts";
 import { createStaticCredentials } from "../adapters/static-credentials.ts";
 import { createStsCredentials } from "../adapters/sts-credentials.ts";
 import { probeAccessPath } from "../adapters/access-path.ts";
@@ -96,6 +97,7 @@ await runMain(async () => {
     );
   const activities = createActivities({
     store,
+    uploads: createS3Uploads(objectStoreOptions(config)),
     registry,
     cluster,
     directory,

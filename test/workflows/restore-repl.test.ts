@@ -44,7 +44,8 @@ describe("restoreRepl", () => {
 describe("pruneSaves", () => {
   const server = useTestServer();
   it("says what it removed", async () => {
-    const removed = { repls: 3, savesRemoved: 2, versionsRemoved: 1, startsRemoved: 0, unrecorded: [], failed: [] };
+    const counts = { savesRemoved: 2, versionsRemoved: 1, startsRemoved: 0, leftoversRemoved: 0, uploadsAborted: 0 };
+    const removed = { repls: 3, ...counts, unrecorded: [], failed: [] };
     const { activities } = scriptActivities({ pruneOldSaves: failing(1, removed) });
     const result = await server.withWorker(activities, async (start) =>
       (await start("pruneSaves", undefined as never)).result(),

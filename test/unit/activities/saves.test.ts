@@ -237,6 +237,189 @@ describe("older saves", () => {
       expect(await run(activities.pruneOldSaves, undefined)).toMatchObject(nothing);
     });
 
+    describe("keeps", () => {
+      /** Five saves of two files in two days: of the first day's all but the newest may go. */
+      async function twoDays() {
+        vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+        repl.write("always", "the same");
+        for (let save = 0; save < 4; save++) {
+          repl.write("changing", `save ${save}`);
+          await repl.save("checkpoint");
+        }
+        days(2);
+        repl.write("changing", "two days later");
+        await repl.save();
+      }
+      const pruneOn = (store: Partial<typeof fakes.ports.store>) =>
+        run(createActivities({ ...fakes.ports, store: { ...fakes.ports.store, ...store } }).pruneOldSaves, undefined);
+      const unread = (key: string) => ({
+        savesRemoved: 0,
+        versionsRemoved: 0,
+        failed: [expect.stringMatching(key) as string],
+      });
+
+      it("a save that is listed, whose beginning is answered with nothing", async () => {
+        await twoDays();
+        const { getHead } = fakes.ports.store;
+        let struck = 0;
+        const nothing: typeof getHead = async (key, bytes) =>
+          key === objectKey.save(record.id, 4) ? (struck++, undefined) : getHead(key, bytes);
+        expect(await pruneOn({ getHead: nothing })).toMatchObject(unread("4.json is listed, but cannot be read"));
+        expect(struck).toBe(1);
+        expect(await generations()).toEqual([5, 4, 3, 2, 1]);
+      });
+
+      it("files of a save that is listed, which is answered with nothing", async () => {
+        await twoDays();
+        const { getText } = fakes.ports.store;
+        let struck = 0;
+        const nothing: typeof getText = async (key, version) =>
+          key === objectKey.save(record.id, 4) ? (struck++, undefined) : getText(key, version);
+        expect(await pruneOn({ getText: nothing })).toMatchObject(unread("4.json is listed, but cannot be read"));
+        expect(struck).toBe(1);
+        const fourth = await findSave(fakes.ports.store, await current(), 4);
+        for (const entry of fourth.manifest.entries)
+          if (entry.type === "file") expect(await fakes.ports.store.getStream(entry.key, entry.version)).toBeDefined();
+      });
+
+      it("everything while the list of saves is answered with nothing", async () => {
+        await twoDays();
+        const { list } = fakes.ports.store;
+        let struck = 0;
+        const nothing: typeof list = async (prefix) =>
+          prefix === objectKey.saves(record.id) ? (struck++, []) : list(prefix);
+        expect(await pruneOn({ list: nothing })).toMatchObject(unread("does not list save 5"));
+        expect(struck).toBe(1);
+      });
+
+      it("what is not named as ours are, and what has a record when it is looked at again", async () => {
+        vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+        const foreign = [
+          "backups/2026/db.dump",
+          "AWSLogs/123456789012/elasticloadbalancing/x.log",
+          "inventory/repl/data.csv",
+          "ada/REPL-1/x",
+          "ada/repl-/x",
+          "ada/repl-1",
+          "top",
+        ];
+        const late = objectKey.workspace(record.owner, "repl-late");
+        for (const key of [...foreign, `${late}file`, ".devex/odd/notes/x", ".devex/saves/notes/1.json"])
+          await fakes.ports.store.putText(key, "of somebody else");
+        days(2);
+        const { names } = fakes.ports.registry;
+        let looks = 0;
+        const registry = {
+          ...fakes.ports.registry,
+          names: async () => [...(await names()), ...(looks++ > 0 ? [{ userId: "1", replId: "repl-late" }] : [])],
+        };
+        const { pruneOldSaves } = createActivities({ ...fakes.ports, registry });
+        expect(await run(pruneOldSaves, undefined)).toMatchObject({ startsRemoved: 0, unrecorded: [], failed: [] });
+        expect(looks).toBe(2);
+        const left = fakes.objects.allKeys();
+        for (const key of [...foreign, `${late}file`]) expect(left).toContain(key);
+      });
+    });
+
+    it("cleans up a REPL in daily use, of which every save of the last day is kept", async () => {
+      vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+      for (let save = 1; save <= 3; save++) {
+        repl.write("changing", `save ${save}`);
+        await repl.save("checkpoint");
+      }
+      days(1.5);
+      repl.write("changing", "today");
+      await repl.save("checkpoint");
+      const { store, registry } = fakes.ports;
+      const fourth = await store.getText(objectKey.save(record.id, 4));
+      let version = "";
+      const newest = 700;
+      for (let generation = 5; generation <= newest; generation++) {
+        const names = `"generation":${generation},"parent":${generation - 1}`;
+        const text = fourth?.text.replace('"generation":4,"parent":3', names) ?? "";
+        ({ version } = await store.putText(objectKey.save(record.id, generation), text));
+      }
+      await registry.update(record.owner.id, record.id, (known) => {
+        if (!known.lastSave) throw new Error("there is a save");
+        return { ...known, lastSave: { ...known.lastSave, generation: newest, version } };
+      });
+      const root = describeTree(await opened());
+      expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ savesRemoved: 2, versionsRemoved: 2 });
+      expect(describeTree(await opened())).toEqual(root);
+    });
+
+    it("removes what an attempt left, also where no save is removed any more, within a day", async () => {
+      vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+      repl.write("a", "kept");
+      await repl.save();
+      const key = `${objectKey.workspace(record.owner, record.id)}of an attempt`;
+      const { version } = await fakes.ports.store.putText(key, "that was killed");
+      const removed: number[] = [];
+      for (let hour = 0; hour <= 48; hour++) {
+        days(1 / 24);
+        const { savesRemoved, versionsRemoved, failed } = await run(activities.pruneOldSaves, undefined);
+        expect([savesRemoved, failed]).toEqual([0, []]);
+        removed.push(versionsRemoved);
+      }
+      expect(removed.slice(0, 23).every((count) => count === 0)).toBe(true);
+      expect(removed.reduce((sum, count) => sum + count, 0)).toBe(1);
+      expect(await fakes.ports.store.getText(key, version)).toBeUndefined();
+      expect(await opened()).toBeDefined();
+    });
+
+    it("removes what a cut-off pod wrote after the deletion of its REPL, and no REPL whose record was lost", async () => {
+      vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+      const { store, registry } = fakes.ports;
+      for (let save = 0; save < 3; save++) {
+        repl.write("a", `save ${save}`);
+        await repl.save("checkpoint");
+      }
+      const third = (await store.getText(objectKey.save(record.id, 3)))?.text ?? "";
+      const workspace = objectKey.workspace(record.owner, record.id);
+      await activities.removeFiles({ replId: record.id, owner: record.owner });
+      expect(fakes.objects.allKeys().filter((key) => key.includes(record.id))).toEqual([]);
+      // Its last two attempts, of which the first answer was lost.
+      for (const generation of [4, 5])
+        await store.putText(
+          objectKey.save(record.id, generation),
+          third.replace('"generation":3,"parent":2', `"generation":${generation},"parent":3`),
+        );
+      await store.putText(`${workspace}a`, "too late");
+
+      // Of another one only the record was lost.
+      const other = newRecord({ owner: record.owner });
+      await registry.create(other);
+      const lost = await savedRepl(store, { id: other.id, userId: other.owner.id });
+      for (let save = 0; save < 3; save++) {
+        lost.write("a", `save ${save}`);
+        await lost.save();
+      }
+      await registry.remove(other.owner.id, other.id);
+      days(0.5);
+      expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ leftoversRemoved: 0 });
+      days(2);
+      const unrecorded = [objectKey.workspace(other.owner, other.id)];
+      expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ leftoversRemoved: 1, unrecorded });
+      expect(fakes.objects.allKeys().filter((key) => key.includes(record.id))).toEqual([]);
+      expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ leftoversRemoved: 0, unrecorded });
+    });
+
+    it("ends uploads that were begun more than a day ago, and says when it cannot", async () => {
+      const asked: Date[] = [];
+      const uploads = { abort: async (_: unknown, before: Date) => asked.push(before) };
+      expect(await run(createActivities({ ...fakes.ports, uploads }).pruneOldSaves, undefined)).toMatchObject({
+        uploadsAborted: 1,
+        failed: [],
+      });
+      expect(Date.now() - (asked[0]?.getTime() ?? 0)).toBeGreaterThan(23 * 3_600_000);
+      const broken = { abort: () => Promise.reject(new Error("no")) };
+      expect(await run(createActivities({ ...fakes.ports, uploads: broken }).pruneOldSaves, undefined)).toMatchObject({
+        repls: 1,
+        uploadsAborted: 0,
+        failed: ["uploads: no"],
+      });
+    });
+
     it("removes none of so many that the saves themselves must have been lost", async () => {
       vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
       const { store } = fakes.ports;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { savesToKeep } from "../../../domain/retention.ts";
+import { isCleaningDue, savesToKeep } from "../../../domain/retention.ts";
 
 const now = new Date("2026-06-30T12:00:00.000Z");
 const hours = (count: number) => new Date(now.getTime() - count * 3_600_000).toISOString();
@@ -41,5 +41,34 @@ describe("retention", () => {
         ).toEqual(kept);
       }),
     );
+  });
+});
+
+describe("cleaning", () => {
+  const hoursOfDay = Array.from({ length: 24 }, (_, hour) => new Date(Date.UTC(2026, 5, 30, hour, 30)));
+  const repl = { id: "repl-x", lastSavedAt: hours(20), savesRemoved: 0, entries: 100 };
+
+  it("comes once a day for every REPL that was saved lately, in hours that are spread", () => {
+    const seen = new Set<number>();
+    fc.assert(
+      fc.property(fc.string({ minLength: 5, maxLength: 40 }), fc.nat(1e9), (id, entries) => {
+        const due = hoursOfDay.filter((hour) => isCleaningDue({ ...repl, id, entries }, hour));
+        expect(due).toHaveLength(1);
+        seen.add(due[0]?.getUTCHours() ?? -1);
+      }),
+      { numRuns: 500 },
+    );
+    expect(seen.size).toBeGreaterThan(20);
+  });
+
+  it("comes with each removal of saves, unless all manifests together take long to read", () => {
+    const due = (entries: number) =>
+      hoursOfDay.filter((hour) => isCleaningDue({ ...repl, savesRemoved: 1, entries }, hour));
+    expect(due(500 * 20_000)).toHaveLength(24);
+    expect(due(500 * 30_000)).toHaveLength(1);
+  });
+
+  it("comes no more when the last save is long ago and nothing is removed", () => {
+    for (const hour of hoursOfDay) expect(isCleaningDue({ ...repl, lastSavedAt: hours(24 * 4) }, hour)).toBe(false);
   });
 });

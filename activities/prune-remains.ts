@@ -1,0 +1,114 @@
+import { objectKey } from "../domain/naming.ts";
+import type { ObjectStore, RecordName, Registry } from "../domain/ports.ts";
+import { isReplId, type ReplId } from "../domain/repl.ts";
+import { numbersIn } from "../domain/save-history.ts";
+import { parseSaveHeader } from "../domain/save.ts";
+import { isOld } from "./prune-repl.ts";
+
+/** More at once are no accidents: somebody has lost what we keep beside the files. */
+const maximumRemoved = 10;
+/** Holds every header but those that name thousands of left out paths. */
+const headBytes = 16 * 1024;
+
+/** What lies in the bucket of a REPL without a record. */
+interface Remains {
+  readonly replId: ReplId;
+  readonly prefixes: readonly string[];
+}
+
+export interface RemainsOfRepls {
+  /** Prefixes where a REPL was never saved, because its create was cut short. */
+  readonly starts: readonly string[];
+  /** REPLs of which a pod that was cut off wrote something after their deletion. */
+  readonly leftovers: readonly string[];
+  /** Prefixes that hold saves, or too many to be removed, where somebody has to look. */
+  readonly unrecorded: readonly string[];
+}
+
+/**
+ * Removes what lies in the bucket of REPLs that are in no record, once it is older than a day: files of creates that
+ * never came to a save, and what was written after a deletion. Files of a REPL whose record was lost stay, and so does
+ * everything that is not named as ours are. May be repeated.
+ */
+export function createPruneRemains({
+  store,
+  registry,
+}: {
+  readonly store: ObjectStore;
+  readonly registry: Pick<Registry, "names" | "deletions">;
+}) {
+  return async (names: readonly RecordName[], signal: AbortSignal): Promise<RemainsOfRepls> => {
+    const found: Record<"start" | "leftover" | "lost", Remains[]> = { start: [], leftover: [], lost: [] };
+    for (const remains of await findRemains(namesOf(names))) {
+      signal.throwIfAborted();
+      const kind = await kindOf(remains);
+      if (kind !== "young") found[kind].push(remains);
+    }
+    const removable = [...found.start, ...found.leftover];
+    const lost = found.lost.map(placeOf);
+    if (removable.length > maximumRemoved)
+      return { starts: [], leftovers: [], unrecorded: [...lost, ...removable.map(placeOf)] };
+    const isStillNobodys = removable.length > 0 ? await lookAgain() : () => true;
+    for (const { prefixes } of removable.filter(isStillNobodys))
+      for (const prefix of prefixes) {
+        signal.throwIfAborted();
+        await store.purge(prefix);
+      }
+    const [starts, leftovers] = [found.start, found.leftover].map((all) => all.filter(isStillNobodys).map(placeOf));
+    return { starts: starts ?? [], leftovers: leftovers ?? [], unrecorded: lost };
+  };
+
+  /** That a name is missing is not believed at the first look. */
+  async function lookAgain(): Promise<(remains: Remains) => boolean> {
+    const [names, deletions] = await Promise.all([registry.names(), registry.deletions()]);
+    const known = namesOf([...names, ...deletions]);
+    return ({ replId }) => !known.has(replId);
+  }
+
+  async function findRemains(recorded: ReadonlySet<ReplId>): Promise<Remains[]> {
+    const prefixes = new Map<ReplId, string[]>();
+    const add = (folder: string) => {
+      const replId = folder.split("/").at(-2) ?? "";
+      if (isReplId(replId) && !recorded.has(replId)) prefixes.set(replId, [...(prefixes.get(replId) ?? []), folder]);
+    };
+    for (const owner of await store.folders(""))
+      if (!objectKey.isInternal(owner)) for (const folder of await store.folders(owner)) add(folder);
+    for (const ours of [objectKey.allSaves, objectKey.allOddFiles])
+      for (const folder of await store.folders(ours)) add(folder);
+    return [...prefixes].map(([replId, all]) => ({ replId, prefixes: all }));
+  }
+
+  /**
+   * Of a create that was cut short there never was a save, and without one there was no session: nobody has written
+   * anything there. A REPL that was saved has its newest save and the one before it, or only a first one. What a pod
+   * wrote after its REPL's deletion leads on from a save that is gone.
+   */
+  async function kindOf({ replId, prefixes }: Remains): Promise<"start" | "leftover" | "lost" | "young"> {
+    const now = new Date();
+    let isYoung = false;
+    let hasManifests = false;
+    for (const prefix of prefixes)
+      for await (const page of store.listVersions(prefix)) {
+        if (prefix === objectKey.saves(replId) && page.length > 0) hasManifests = true;
+        if (!page.every((version) => isOld(version, now))) isYoung = true;
+      }
+    if (hasManifests && !(await isLateWork(replId))) return "lost";
+    if (isYoung) return "young";
+    return hasManifests ? "leftover" : "start";
+  }
+
+  async function isLateWork(replId: ReplId): Promise<boolean> {
+    const generations = numbersIn(await store.list(objectKey.saves(replId)), replId);
+    for (const generation of generations) {
+      const head = await store.getHead(objectKey.save(replId, generation), headBytes);
+      const parent = head === undefined ? undefined : parseSaveHeader(head)?.parent;
+      if (parent === undefined || parent === 0 || generations.includes(parent)) return false;
+    }
+    return generations.length > 0;
+  }
+}
+
+const namesOf = (all: readonly { readonly replId: ReplId }[]) => new Set(all.map(({ replId }) => replId));
+
+/** Where a person would look first. */
+const placeOf = ({ prefixes }: Remains): string => prefixes[0] ?? "";
