@@ -19,8 +19,10 @@ back: copies each record and reads it back, notes in the bucket where they are f
 End API and workers before, and start them with DATABASE_URL (or without it) after; they refuse to start with the wrong
 one.
 
-catch-up brings the records of a database that came back from a backup up to the saves that were made since: of the saves
-in the bucket that lead on from the one that a record names, the newest becomes its newest. End API and workers before.
+catch-up brings the records of a database that came back from a backup up to the saves that were made since: what leads
+on in the bucket, save by save, from the one that a record names becomes its newest. Where several lead on from one,
+it says after ! which it took: the one that others lead on from, else that of the latest session. End API and workers
+before.
 
 No REPL may be open and no workflow under way: it looks, and does nothing then. When it is interrupted, run it again.
 
@@ -55,8 +57,10 @@ async function main(): Promise<void> {
     await database.migrate();
     const bucket = createObjectStoreRegistry(store);
     if (command === "catch-up") {
-      const moved = await catchUpRegistry(store, database);
+      const { moved, forks, failed } = await catchUpRegistry(store, database);
+      for (const fork of forks) console.log(`! ${fork}`);
       console.log(`✓ ${moved.length} records name a newer save now${moved.map((replId) => `\n  ${replId}`).join("")}`);
+      if (failed.length > 0) throw new Error(`${failed.length} could not be looked at:\n  ${failed.join("\n  ")}`);
       return;
     }
     const toPostgres = command === "to-postgres";
