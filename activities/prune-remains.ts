@@ -1,6 +1,7 @@
+import { findRemains, type Remains } from "../domain/bucket-remains.ts";
 import { objectKey } from "../domain/naming.ts";
 import type { ObjectStore, RecordName, Registry } from "../domain/ports.ts";
-import { isReplId, type ReplId } from "../domain/repl.ts";
+import type { ReplId } from "../domain/repl.ts";
 import { numbersIn } from "../domain/save-history.ts";
 import { parseSaveHeader } from "../domain/save.ts";
 import { isOld } from "./prune-repl.ts";
@@ -9,12 +10,6 @@ import { isOld } from "./prune-repl.ts";
 const maximumRemoved = 10;
 /** Holds every header but those that name thousands of left out paths. */
 const headBytes = 16 * 1024;
-
-/** What lies in the bucket of a REPL without a record. */
-interface Remains {
-  readonly replId: ReplId;
-  readonly prefixes: readonly string[];
-}
 
 export interface RemainsOfRepls {
   /** Prefixes where a REPL was never saved, because its create was cut short. */
@@ -39,7 +34,8 @@ export function createPruneRemains({
 }) {
   return async (names: readonly RecordName[], signal: AbortSignal): Promise<RemainsOfRepls> => {
     const found: Record<"start" | "leftover" | "lost", Remains[]> = { start: [], leftover: [], lost: [] };
-    for (const remains of await findRemains(namesOf(names))) {
+    const recorded = namesOf(names);
+    for (const remains of await findRemains(store, (replId) => recorded.has(replId))) {
       signal.throwIfAborted();
       const kind = await kindOf(remains);
       if (kind !== "young") found[kind].push(remains);
@@ -63,19 +59,6 @@ export function createPruneRemains({
     const [names, deletions] = await Promise.all([registry.names(), registry.deletions()]);
     const known = namesOf([...names, ...deletions]);
     return ({ replId }) => !known.has(replId);
-  }
-
-  async function findRemains(recorded: ReadonlySet<ReplId>): Promise<Remains[]> {
-    const prefixes = new Map<ReplId, string[]>();
-    const add = (folder: string) => {
-      const replId = folder.split("/").at(-2) ?? "";
-      if (isReplId(replId) && !recorded.has(replId)) prefixes.set(replId, [...(prefixes.get(replId) ?? []), folder]);
-    };
-    for (const owner of await store.folders(""))
-      if (!objectKey.isInternal(owner)) for (const folder of await store.folders(owner)) add(folder);
-    for (const ours of [objectKey.allSaves, objectKey.allOddFiles])
-      for (const folder of await store.folders(ours)) add(folder);
-    return [...prefixes].map(([replId, all]) => ({ replId, prefixes: all }));
   }
 
   /**

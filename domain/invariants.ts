@@ -7,6 +7,10 @@ export interface ReplFacts {
   readonly record?: ReplRecord | undefined;
   /** Why the record or the newest save cannot be read; absent when both can. */
   readonly broken?: string | undefined;
+  /** Files of the newest save that the store does not have any more. */
+  readonly missing?: readonly string[];
+  /** What lies in the bucket of a REPL without a record, and when something was last stored there. */
+  readonly left?: { readonly prefixes: readonly string[]; readonly newestAt: string } | undefined;
   /** Its deletion has begun, and there may still be files of it. */
   readonly isBeingDeleted?: boolean;
   readonly session?: RunningSession | undefined;
@@ -35,17 +39,20 @@ const longestWorkflowSeconds = 600;
  * at work on, and of what has not been so for `graceSeconds`.
  */
 export function findViolations(facts: ReplFacts, now: Date, graceSeconds: number): Violation[] {
-  const { replId, record, broken, session, known, workflow } = facts;
+  const { replId, record, broken, missing = [], left, session, known, workflow } = facts;
   const found: Violation[] = [];
   const say = (invariant: Violation["invariant"], what: string) => found.push({ invariant, replId, what });
   const secondsSince = (time: string) => (now.getTime() - Date.parse(time)) / 1000;
   const isSettled = !workflow && (!session || secondsSince(session.createdAt) > graceSeconds);
 
   if (broken) say("I12", broken);
+  if (missing.length > 0) say("I12", `of its newest save ${missing.length} files are gone: ${inShort(missing)}`);
   if (workflow && secondsSince(workflow.startedAt) > longestWorkflowSeconds)
     say("I11", `${workflow.type} has been running since ${workflow.startedAt}`);
   if (!isSettled) return found;
   if (session && !record && !broken) say("I7", `session ${session.id} runs without a record in the registry`);
+  if (left && !record && !broken && !facts.isBeingDeleted && secondsSince(left.newestAt) > graceSeconds)
+    say("I7", `there are files in the bucket without a record: ${inShort(left.prefixes)}`);
   if (session && record && record.sessionId !== session.id)
     say("I2", `session ${session.id} runs, but the writer of its files is ${record.sessionId ?? "nobody"}`);
   if (facts.isBeingDeleted) say("I4", "its deletion is half done, but no workflow is at work on it");
@@ -54,4 +61,10 @@ export function findViolations(facts: ReplFacts, now: Date, graceSeconds: number
   if (session && record && known?.id !== session.id)
     say("I8", `session ${session.id} runs, but the look-ups say ${known ? known.id : "that nothing does"}`);
   return found;
+}
+
+const longestList = 5;
+
+function inShort(names: readonly string[]): string {
+  return names.slice(0, longestList).join(", ") + (names.length > longestList ? ", …" : "");
 }

@@ -9,9 +9,11 @@ import { withinTime } from "../adapters/within-time.ts";
 import type { Config } from "../config/config.ts";
 import { objectStoreOptions, temporalOptions } from "../config/settings.ts";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
+import { findRemains, newestOf, type Remains } from "../domain/bucket-remains.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { ReplFacts, RunningWorkflow } from "../domain/invariants.ts";
+import { missingFiles } from "../domain/missing-files.ts";
 import { workflowIdOf } from "../domain/naming.ts";
 import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
 import type { RunningSession } from "../domain/ports.ts";
@@ -26,6 +28,14 @@ const workflowPrefix = workflowIdOf("");
 export type Source = "the object store" | "Postgres" | "the cluster" | "Redis" | "Temporal";
 
 export type Witness = Awaited<ReturnType<typeof openWitness>>;
+
+/** What facts may take long for. */
+interface Thoroughness {
+  /** Looks for every file of each newest save, where it is a sample of them otherwise. */
+  readonly isDeep?: boolean;
+  /** Looks for what lies in the bucket without a record. */
+  readonly ofBucket?: boolean;
+}
 
 /** So long a source may take to answer. */
 const patienceMs = 10_000;
@@ -53,6 +63,16 @@ export async function openWitness(config: Config) {
       return await withinTime(patienceMs, read);
     } catch (error) {
       silent.set(source, `${source} does not answer: ${messageOf(error)}`);
+      return otherwise;
+    }
+  }
+
+  /** However long it takes: that is a page for each owner. */
+  async function inBucket<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      silent.set("the object store", `the object store does not answer: ${messageOf(error)}`);
       return otherwise;
     }
   }
@@ -93,14 +113,32 @@ export async function openWitness(config: Config) {
     return all;
   }
 
-  async function brokenSave(record: ReplRecord): Promise<string | undefined> {
-    if (!record.lastSave) return "it has no save";
+  /** What is wrong with the newest save, if it is still the newest one then. */
+  async function wrongOfSave(record: ReplRecord, isDeep: boolean): Promise<Pick<ReplFacts, "broken" | "missing">> {
+    const wrong = await lookAtSave(record, isDeep);
+    if (!wrong.broken && !wrong.missing?.length) return {};
+    const now = await registry.read(record.owner.id, record.id).catch(() => record);
+    return now?.lastSave?.version === record.lastSave?.version && now ? wrong : {};
+  }
+
+  async function lookAtSave(record: ReplRecord, isDeep: boolean): Promise<Pick<ReplFacts, "broken" | "missing">> {
+    if (!record.lastSave) return { broken: "it has no save" };
     try {
-      await readSave(store, record.id, record.lastSave);
-      return undefined;
+      return { missing: await missingFiles(store, await readSave(store, record.id, record.lastSave), isDeep) };
     } catch (error) {
-      return `its newest save cannot be read: ${messageOf(error)}`;
+      return { broken: `its newest save cannot be read: ${messageOf(error)}` };
     }
+  }
+
+  /** What lies in the bucket of nobody, told by what `isRecorded` says after it was found; it may take long. */
+  async function leftInBucket(found: readonly Remains[], isRecorded: (replId: string) => boolean) {
+    const left = new Map<string, NonNullable<ReplFacts["left"]>>();
+    await mapConcurrently(found, { items: concurrentRepls }, async (remains) => {
+      if (isRecorded(remains.replId)) return;
+      const newest = await newestOf(store, remains);
+      if (newest) left.set(remains.replId, { prefixes: remains.prefixes, newestAt: newest.toISOString() });
+    });
+    return left;
   }
 
   async function history(replId: string, limit: number): Promise<string[]> {
@@ -127,7 +165,12 @@ export async function openWitness(config: Config) {
 
   return {
     /** Of every REPL that anything knows of, or of some. */
-    async facts(isChosen: (replId: string) => boolean = () => true): Promise<ReplFacts[]> {
+    async facts(
+      isChosen: (replId: string) => boolean = () => true,
+      { isDeep = false, ofBucket = false }: Thoroughness = {},
+    ): Promise<ReplFacts[]> {
+      // Before the rest: a REPL that comes or goes meanwhile is then known by its record, workflow or deletion.
+      const found = ofBucket ? await inBucket(() => findRemains(store, (replId) => !isChosen(replId)), []) : [];
       const [{ records, broken }, sessions, workflows, deletions] = await Promise.all([
         ask(registrySource, () => recordsOf(isChosen), { records: new Map(), broken: new Map() }),
         ask("the cluster", allSessions, new Map()),
@@ -135,6 +178,8 @@ export async function openWitness(config: Config) {
         ask(registrySource, async () => new Set((await registry.deletions()).map(({ replId }) => replId)), new Set()),
       ]);
       const marked = await ask("Redis", markedSessions, new Map());
+      const isRecorded = (replId: string) => records.has(replId) || broken.has(replId);
+      const left = await inBucket(() => leftInBucket(found, isRecorded), new Map());
       const ids = new Set([
         ...records.keys(),
         ...broken.keys(),
@@ -142,15 +187,18 @@ export async function openWitness(config: Config) {
         ...workflows.keys(),
         ...marked.keys(),
         ...deletions,
+        ...left.keys(),
       ]);
       return mapConcurrently([...ids].filter(isChosen), { items: concurrentRepls }, async (replId) => {
         const [record, session] = [records.get(replId), sessions.get(replId)];
         const userId = record?.owner.id ?? session?.userId ?? marked.get(replId);
+        const unread = broken.get(replId);
         return {
           replId,
           record,
           session,
-          broken: broken.get(replId) ?? (record && (await brokenSave(record))),
+          ...(record ? await wrongOfSave(record, isDeep) : unread ? { broken: unread } : {}),
+          left: left.get(replId),
           known:
             userId === undefined
               ? undefined

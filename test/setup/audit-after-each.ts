@@ -6,8 +6,9 @@ import { audit } from "../../tools/audit.ts";
 const graceSeconds = 1;
 const patience = { timeout: 60_000, interval: 500 };
 
-/** Contract tests leave records of their own in the bucket. */
-const isOfTests = ({ record, broken }: ReplFacts) => record?.owner.login.startsWith("t-") ?? !broken;
+/** Contract tests leave records and files of their own in the bucket. */
+const isOfTests = ({ record, broken, left }: ReplFacts) =>
+  record?.owner.login.startsWith("t-") ?? left?.prefixes.some((prefix) => prefix.startsWith("t-")) ?? !broken;
 
 /** After each end-to-end test every invariant holds of every REPL. */
 afterEach(async () => {

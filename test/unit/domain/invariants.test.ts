@@ -18,6 +18,8 @@ describe("the invariants", () => {
 
   it.each([
     ["I12", { ...healthy, broken: "its newest save cannot be read" }],
+    ["I12", { ...healthy, missing: ["src/a"] }],
+    ["I7", { replId: record.id, left: { prefixes: ["ada/repl-1/"], newestAt: ago(601) } }],
     ["I11", { ...healthy, workflow: { type: "shutdownRepl", startedAt: ago(601) } }],
     ["I7", { ...healthy, record: undefined }],
     ["I2", { ...healthy, record: { ...record, sessionId: "s2" } }],
@@ -33,5 +35,15 @@ describe("the invariants", () => {
     const workflow = { type: "openRepl", startedAt: ago(5) };
     expect(found({ ...healthy, known: undefined, workflow })).toEqual([]);
     expect(found({ ...healthy, record: undefined, session: { ...session, createdAt: ago(599) } })).toEqual([]);
+    const left = { prefixes: ["ada/repl-1/"], newestAt: ago(599) };
+    expect(found({ replId: record.id, left })).toEqual([]);
+    expect(found({ replId: record.id, left: { ...left, newestAt: ago(9999) }, workflow })).toEqual([]);
+  });
+
+  it("name the first of many files", () => {
+    const missing = ["a", "b", "c", "d", "e", "f"];
+    expect(findViolations({ ...healthy, missing }, now, 600)).toMatchObject([
+      { what: "of its newest save 6 files are gone: a, b, c, d, e, …" },
+    ]);
   });
 });
