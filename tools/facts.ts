@@ -1,4 +1,4 @@
-import { WorkflowNotFoundError } from "@temporalio/client";
+import { WorkflowNotFoundError, type Client } from "@temporalio/client";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { connectToRedis } from "../adapters/redis-connection.ts";
 import { createPostgresRegistry } from "../adapters/postgres-registry.ts";
@@ -16,7 +16,7 @@ import type { ReplFacts, RunningWorkflow } from "../domain/invariants.ts";
 import { missingFiles } from "../domain/missing-files.ts";
 import { workflowIdOf } from "../domain/naming.ts";
 import { createObjectStoreRegistry } from "../domain/object-store-registry.ts";
-import type { RunningSession } from "../domain/ports.ts";
+import type { Cluster, ObjectStore, Registry, ReplDirectory, RunningSession } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
 import { createReadTruth } from "../domain/truth.ts";
@@ -40,6 +40,15 @@ interface Thoroughness {
 /** So long a source may take to answer. */
 const patienceMs = 10_000;
 
+interface Sources {
+  readonly store: ObjectStore;
+  readonly registry: Registry;
+  readonly registrySource: Source;
+  readonly cluster: Pick<Cluster, "pageOfSessions" | "remains">;
+  readonly directory: Pick<ReplDirectory, "activeSession" | "marks" | "reports">;
+  readonly client: Client;
+}
+
 /**
  * Reads what a live system says of its REPLs, and changes nothing but look-ups that were flushed. A source that does
  * not answer keeps nobody from what the others know: it is named in `silent`, and what it would have said is missing.
@@ -54,7 +63,17 @@ export async function openWitness(config: Config) {
   const readTruth = createReadTruth(registry, cluster, config.RUNNER_URL);
   const directory = createRedisReplDirectory(redis, { sessionTtlSeconds: config.MAX_LIFETIME, readTruth });
   const { client, connection } = createTemporalClient(temporalOptions(config), config.TEMPORAL_NAMESPACE);
+  return {
+    ...createWitness({ store, registry, registrySource, cluster, directory, client }),
+    async close(): Promise<void> {
+      redis.disconnect();
+      await database?.close();
+      await connection.close();
+    },
+  };
+}
 
+export function createWitness({ store, registry, registrySource, cluster, directory, client }: Sources) {
   const silent = new Map<Source, string>();
 
   async function ask<T>(source: Source, read: () => Promise<T>, otherwise: T): Promise<T> {
@@ -216,10 +235,5 @@ export async function openWitness(config: Config) {
     /** What the running workflow is at, and why its pending activities fail. */
     pending: (replId: string) => ask("Temporal", () => pending(replId), []),
     reports: (sessions: readonly Session[]) => ask("Redis", () => directory.reports(sessions), []),
-    async close(): Promise<void> {
-      redis.disconnect();
-      await database?.close();
-      await connection.close();
-    },
   };
 }
