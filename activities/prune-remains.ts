@@ -1,4 +1,4 @@
-import { findRemains, type Remains } from "../domain/bucket-remains.ts";
+import { findRemains, newestOf, type Remains } from "../domain/bucket-remains.ts";
 import { objectKey } from "../domain/naming.ts";
 import type { ObjectStore, RecordName, Registry } from "../domain/ports.ts";
 import type { ReplId } from "../domain/repl.ts";
@@ -66,18 +66,17 @@ export function createPruneRemains({
    * anything there. A REPL that was saved has its newest save and the one before it, or only a first one. What a pod
    * wrote after its REPL's deletion leads on from a save that is gone.
    */
-  async function kindOf({ replId, prefixes }: Remains): Promise<"start" | "leftover" | "lost" | "young"> {
-    const now = new Date();
-    let isYoung = false;
-    let hasManifests = false;
-    for (const prefix of prefixes)
-      for await (const page of store.listVersions(prefix)) {
-        if (prefix === objectKey.saves(replId) && page.length > 0) hasManifests = true;
-        if (!page.every((version) => isOld(version, now))) isYoung = true;
-      }
-    if (hasManifests && !(await isLateWork(replId))) return "lost";
-    if (isYoung) return "young";
+  async function kindOf(remains: Remains): Promise<"start" | "leftover" | "lost" | "young"> {
+    const hasManifests = await holdsAnything(objectKey.saves(remains.replId));
+    if (hasManifests && !(await isLateWork(remains.replId))) return "lost";
+    const newest = await newestOf(store, remains);
+    if (newest && !isOld({ modifiedAt: newest }, new Date())) return "young";
     return hasManifests ? "leftover" : "start";
+  }
+
+  async function holdsAnything(prefix: string): Promise<boolean> {
+    for await (const page of store.listVersions(prefix)) if (page.length > 0) return true;
+    return false;
   }
 
   async function isLateWork(replId: ReplId): Promise<boolean> {
