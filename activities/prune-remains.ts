@@ -67,6 +67,7 @@ export function createPruneRemains({
    * wrote after its REPL's deletion leads on from a save that is gone.
    */
   async function kindOf(remains: Remains): Promise<"start" | "leftover" | "lost" | "young"> {
+    if (await holdsAnything(objectKey.rescued(remains.replId))) return "lost";
     const hasManifests = await holdsAnything(objectKey.saves(remains.replId));
     if (hasManifests && !(await isLateWork(remains.replId))) return "lost";
     const newest = await newestOf(store, remains);

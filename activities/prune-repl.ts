@@ -1,14 +1,14 @@
 import { ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
 import type { ListedVersion, ObjectStore } from "../domain/ports.ts";
-import { readManifest } from "../domain/read-save.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { isCleaningDue, savesToKeep } from "../domain/retention.ts";
 import { listGenerations, numbersIn, readSaves } from "../domain/save-history.ts";
-import type { SaveSummary } from "../domain/save.ts";
+import { parseSaveManifest, type SaveSummary } from "../domain/save.ts";
 
 /** What no save names may be of one that is being made. */
 const graceMs = 24 * 3_600_000;
+const manifestBegins = '{"format":';
 
 type SavedRecord = ReplRecord & { readonly lastSave: SaveSummary };
 
@@ -94,13 +94,25 @@ export function createPruneRepl(store: ObjectStore) {
     const newestFirst = numbersIn(await store.list(objectKey.saves(record.id)), record.id);
     insistOnNewest(newestFirst, record);
     const { generation: newest } = record.lastSave;
-    for (const generation of [newest, ...newestFirst.toReversed().filter((other) => other !== newest)]) {
+    const saves = [newest, ...newestFirst.toReversed().filter((other) => other !== newest)];
+    for (const key of [
+      ...saves.map((generation) => objectKey.save(record.id, generation)),
+      ...(await rescued(record)),
+    ]) {
       if (unnamed.size === 0) return;
       signal.throwIfAborted();
-      const save =
-        (await readManifest(store, record.id, generation)) ?? unreadable(objectKey.save(record.id, generation));
-      for (const entry of save.manifest.entries) if (entry.type === "file") unnamed.delete(nameOf(entry));
+      const { replId, entries } = parseSaveManifest(((await store.getText(key)) ?? unreadable(key)).text);
+      if (replId !== record.id) throw new ReplError("unavailable", `${key} is not what its name says`);
+      for (const entry of entries) if (entry.type === "file") unnamed.delete(nameOf(entry));
     }
+  }
+
+  /** Manifests of what was rescued: they may name files of the workspace. */
+  async function rescued({ id }: SavedRecord): Promise<string[]> {
+    const manifests: string[] = [];
+    for (const key of await store.list(objectKey.rescued(id)))
+      if ((await insisting.getHead(key, manifestBegins.length)) === manifestBegins) manifests.push(key);
+    return manifests;
   }
 }
 

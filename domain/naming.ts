@@ -36,6 +36,8 @@ export const objectKey = {
   deletion: (userId: string, replId: ReplId) => `${internalPrefix}deletions/${userId}/${replId}.json`,
   revokedToken: (tokenId: string) => `${internalPrefix}revoked/${tokenId}`,
   allSaves: `${internalPrefix}saves/`,
+  /** What was saved of sessions that belonged to nothing any more. */
+  rescued: (replId: ReplId) => `${internalPrefix}rescued/${replId}/`,
   saves: (replId: ReplId) => `${internalPrefix}saves/${replId}/`,
   save: (replId: ReplId, generation: number) => `${internalPrefix}saves/${replId}/${generation}.json`,
 } as const;

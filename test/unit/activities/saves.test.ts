@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createActivities } from "../../../activities/index.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { findSave, listSaves } from "../../../domain/save-history.ts";
+import { parseSaveManifest } from "../../../domain/save.ts";
 import { createSavePlace } from "../../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
@@ -290,6 +291,28 @@ describe("older saves", () => {
           prefix === objectKey.saves(record.id) ? (struck++, []) : list(prefix);
         expect(await pruneOn({ list: nothing })).toMatchObject(unread("does not list save 5"));
         expect(struck).toBe(1);
+      });
+
+      it("what a rescued save names, and files of a REPL without a record of which something was rescued", async () => {
+        await twoDays();
+        const { store } = fakes.ports;
+        const first = await store.getText(objectKey.save(record.id, 1));
+        const manifest = parseSaveManifest(first?.text ?? "");
+        await store.putText(`${objectKey.rescued(record.id)}s-orphan/1.json`, first?.text ?? "");
+        await store.putText(`${objectKey.rescued(record.id)}s-orphan/package.json`, '{"name":"of the person"}');
+        const orphan = objectKey.workspace(record.owner, "repl-orphan");
+        await store.putText(`${orphan}file`, "of a person");
+        await store.putText(`${objectKey.rescued("repl-orphan")}s-orphan/1.json`, "a save");
+        days(2);
+        expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({
+          savesRemoved: 3,
+          versionsRemoved: 2,
+          startsRemoved: 0,
+          unrecorded: [orphan],
+          failed: [],
+        });
+        for (const entry of manifest.entries)
+          if (entry.type === "file") expect(await store.getStream(entry.key, entry.version)).toBeDefined();
       });
 
       it("what is not named as ours are, and what has a record when it is looked at again", async () => {
