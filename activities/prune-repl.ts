@@ -20,7 +20,7 @@ type SavedRecord = ReplRecord & { readonly lastSave: SaveSummary };
 export function createPruneRepl(store: ObjectStore) {
   // Whatever answers "nothing there" for what the store has just listed, a missing header would be a save to remove.
   const insisting = {
-    ...store,
+    getText: (key: string) => store.getText(key),
     async getHead(key: string, bytes: number): Promise<string> {
       return (await store.getHead(key, bytes)) ?? unreadable(key);
     },
