@@ -2,6 +2,7 @@ import { Context } from "@temporalio/activity";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
+import type { RecordName } from "../domain/ports.ts";
 import type { Ports } from "./ports.ts";
 import { createPruneRemains } from "./prune-remains.ts";
 import { createPruneRepl } from "./prune-repl.ts";
@@ -51,21 +52,31 @@ export function createPruneSaves({ store, registry, uploads }: Ports) {
 
     const [done, removed] = [{ repls: 0 }, { saves: 0, versions: 0 }];
     const names = await registry.names();
-    await mapConcurrently(names, { items: concurrentRepls }, async ({ userId, replId }) => {
+    const gone = new Set<RecordName>();
+    await mapConcurrently(names, { items: concurrentRepls }, async (name) => {
+      const { userId, replId } = name;
       signal.throwIfAborted();
       const one = await attempt(replId, async () => {
         const record = await registry.read(userId, replId);
-        return record && pruneRepl(record, signal);
+        if (record) return pruneRepl(record, signal);
+        gone.add(name);
+        await registry.forgetTombstones(userId, replId);
+        return undefined;
       });
       removed.saves += one?.saves ?? 0;
       removed.versions += one?.versions ?? 0;
       context.heartbeat(`${++done.repls} of ${names.length}`);
     });
-    const remains = await attempt("what no record names", () => pruneRemains(names, signal));
+    const remains = await attempt("what no record names", () =>
+      pruneRemains(
+        names.filter((name) => !gone.has(name)),
+        signal,
+      ),
+    );
     const before = new Date(Date.now() - longestUploadMs);
     const aborted = uploads && (await attempt("uploads", () => uploads.abort(objectKey.isOurs, before)));
     return {
-      repls: done.repls,
+      repls: done.repls - gone.size,
       savesRemoved: removed.saves,
       versionsRemoved: removed.versions,
       startsRemoved: remains?.starts.length ?? 0,

@@ -135,7 +135,7 @@ describe("the review of what is left over", () => {
   it("finds a deletion that was interrupted, for its workflow to go on with", async () => {
     const fakes = createFakePorts();
     const { repl } = await open(fakes);
-    const id = { replId: repl.id, owner: repl.owner };
+    const id = { replId: repl.id, owner: repl.owner, createdAt: repl.createdAt };
     await fakes.ports.registry.noteDeletion(id);
     const review = createReviewRemains(fakes.ports);
     const findings = [`${repl.id}: delete, its deletion was interrupted`];

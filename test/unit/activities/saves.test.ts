@@ -399,8 +399,10 @@ describe("older saves", () => {
       }
       const third = (await store.getText(objectKey.save(record.id, 3)))?.text ?? "";
       const workspace = objectKey.workspace(record.owner, record.id);
-      await activities.removeFiles({ replId: record.id, owner: record.owner });
-      expect(fakes.objects.allKeys().filter((key) => key.includes(record.id))).toEqual([]);
+      const { id: replId, owner, createdAt } = record;
+      await registry.noteDeletion({ replId, owner, createdAt });
+      await activities.removeFiles({ replId, owner });
+      expect(fakes.objects.tracesOf(replId)).toEqual([]);
       // Its last two attempts, of which the first answer was lost.
       for (const generation of [4, 5])
         await store.putText(

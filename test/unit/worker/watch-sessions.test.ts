@@ -43,7 +43,7 @@ describe("news of pods", () => {
   it("are none while a session starts or ends", async () => {
     const { fakes, start, handle, publish, status } = await openRepl();
     await handle({ session: start.session, trouble: "its container was deleted" });
-    expect(await status()).toMatchObject({ status: "starting" });
+    expect(await status()).toMatchObject({ status: "creating" });
     await publish();
     await fakes.ports.cluster.note(start.session, { ending: "stopping" });
     await handle({ session: start.session, trouble: "its container was deleted" });
