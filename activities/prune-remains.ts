@@ -30,21 +30,27 @@ export function createPruneRemains({
   registry,
 }: {
   readonly store: ObjectStore;
-  readonly registry: Pick<Registry, "names" | "deletions">;
+  readonly registry: Pick<Registry, "names" | "deletions" | "read">;
 }) {
-  return async (names: readonly RecordName[], signal: AbortSignal): Promise<RemainsOfRepls> => {
+  /** `buried` are those that were undone or deleted: whatever is left of them, an attempt wrote that was slower than that. */
+  return async (
+    names: readonly RecordName[],
+    buried: readonly RecordName[],
+    signal: AbortSignal,
+  ): Promise<RemainsOfRepls> => {
+    const isBuried = namesOf(buried);
     const found: Record<"start" | "leftover" | "lost", Remains[]> = { start: [], leftover: [], lost: [] };
     const recorded = namesOf(names);
     for (const remains of await findRemains(store, (replId) => recorded.has(replId))) {
       signal.throwIfAborted();
-      const kind = await kindOf(remains);
+      const kind = await kindOf(remains, isBuried.has(remains.replId));
       if (kind !== "young") found[kind].push(remains);
     }
     const removable = [...found.start, ...found.leftover];
     const lost = found.lost.map(placeOf);
     if (removable.length > maximumRemoved)
       return { starts: [], leftovers: [], unrecorded: [...lost, ...removable.map(placeOf)] };
-    const isStillNobodys = removable.length > 0 ? await lookAgain() : () => true;
+    const isStillNobodys = removable.length > 0 ? await lookAgain(buried) : () => true;
     for (const { prefixes } of removable.filter(isStillNobodys))
       for (const prefix of prefixes) {
         signal.throwIfAborted();
@@ -55,9 +61,10 @@ export function createPruneRemains({
   };
 
   /** That a name is missing is not believed at the first look. */
-  async function lookAgain(): Promise<(remains: Remains) => boolean> {
+  async function lookAgain(buried: readonly RecordName[]): Promise<(remains: Remains) => boolean> {
     const [names, deletions] = await Promise.all([registry.names(), registry.deletions()]);
     const known = namesOf([...names, ...deletions]);
+    for (const { userId, replId } of buried) if (!(await registry.read(userId, replId))) known.delete(replId);
     return ({ replId }) => !known.has(replId);
   }
 
@@ -66,10 +73,10 @@ export function createPruneRemains({
    * anything there. A REPL that was saved has its newest save and the one before it, or only a first one. What a pod
    * wrote after its REPL's deletion leads on from a save that is gone.
    */
-  async function kindOf(remains: Remains): Promise<"start" | "leftover" | "lost" | "young"> {
+  async function kindOf(remains: Remains, isBuried: boolean): Promise<"start" | "leftover" | "lost" | "young"> {
     if (await holdsAnything(objectKey.rescued(remains.replId))) return "lost";
     const hasManifests = await holdsAnything(objectKey.saves(remains.replId));
-    if (hasManifests && !(await isLateWork(remains.replId))) return "lost";
+    if (hasManifests && !isBuried && !(await isLateWork(remains.replId))) return "lost";
     const newest = await newestOf(store, remains);
     if (newest && !isOld({ modifiedAt: newest }, new Date())) return "young";
     return hasManifests ? "leftover" : "start";

@@ -60,7 +60,6 @@ export function createPruneSaves({ store, registry, uploads }: Ports) {
         const record = await registry.read(userId, replId);
         if (record) return pruneRepl(record, signal);
         gone.add(name);
-        await registry.forgetTombstones(userId, replId);
         return undefined;
       });
       removed.saves += one?.saves ?? 0;
@@ -70,9 +69,11 @@ export function createPruneSaves({ store, registry, uploads }: Ports) {
     const remains = await attempt("what no record names", () =>
       pruneRemains(
         names.filter((name) => !gone.has(name)),
+        [...gone],
         signal,
       ),
     );
+    for (const { userId, replId } of gone) await attempt(replId, () => registry.forgetTombstones(userId, replId));
     const before = new Date(Date.now() - longestUploadMs);
     const aborted = uploads && (await attempt("uploads", () => uploads.abort(objectKey.isOurs, before)));
     return {
