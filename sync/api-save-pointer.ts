@@ -10,59 +10,84 @@ export interface ApiSavePointerOptions {
   readonly token: string;
 }
 
+type Answer = Awaited<ReturnType<typeof request>>;
+
 /** Long enough for an API that is being replaced; whoever waits longer is tried again as a whole. */
 const pausesMs = [100, 500, 2000, 4000];
 
 /** The pointer of a registry that no pod reaches, by way of the API. */
 export function createApiSavePointer({ apiUrl, token }: ApiSavePointerOptions): SavePointer {
-  async function askOnce(method: string, url: string, body?: object): Promise<string> {
+  async function askOnce(method: string, url: string, body?: object) {
     const answer = await request(url, method, { token, body: body && JSON.stringify(body) }).catch((error: unknown) => {
       throw new ReplError("unavailable", `The API does not answer: ${messageOf(error)}`, { cause: error });
     });
-    if (answer.status < 300) return answer.body;
+    if (answer.status < 300) return answer;
     throw problemFrom(answer.status, answer.body);
   }
 
-  async function ask(method: string, replId: ReplId, what: string, body?: object): Promise<string> {
+  async function ask<T>(method: string, replId: ReplId, what: string, read: (answer: Answer) => T, body?: object) {
     const url = `${apiUrl.replace(/\/+$/, "")}/api/runner/${replId}/${what}`;
     for (const pause of pausesMs) {
       try {
-        return await askOnce(method, url, body);
+        return read(await askOnce(method, url, body));
       } catch (error) {
         if (!(error instanceof ReplError && error.code === "unavailable")) throw error;
         await delay(pause);
       }
     }
-    return askOnce(method, url, body);
+    return read(await askOnce(method, url, body));
   }
 
   return {
     async read({ session, pod }) {
       const query = pod === undefined ? "" : `?pod=${encodeURIComponent(pod)}`;
-      return JSON.parse(await ask("GET", session.replId, `save${query}`)) as SavedRepl;
+      return ask("GET", session.replId, `save${query}`, savedIn);
     },
-    claim: async (session, pod) => JSON.parse(await ask("POST", session.replId, "restore", { pod })) as SavedRepl,
-    claimWhenFree: async (session, pod) =>
-      JSON.parse(await ask("POST", session.replId, "restore", { pod, whenFree: true })) as SavedRepl | HeldRepl,
+    claim: (session, pod) => ask("POST", session.replId, "restore", savedIn, { pod }),
+    claimWhenFree: (session, pod) => ask("POST", session.replId, "restore", replIn, { pod, whenFree: true }),
     async release({ session, pod }) {
-      await ask("POST", session.replId, "release", { pod });
+      await ask("POST", session.replId, "release", requireDone, { pod });
     },
     async move({ session, pod }, parent, { generation, version }) {
-      await ask("PUT", session.replId, "save", { pod, parent, generation, version });
+      await ask("PUT", session.replId, "save", requireDone, { pod, parent, generation, version });
     },
   };
 }
 
 /** A problem as the API tells it. Whatever is none of ours is a server on the way that is not well. */
 function problemFrom(status: number, body: string): ReplError {
+  const { type, detail } = parsed(body) ?? {};
+  if (!type?.startsWith("urn:devex:problem:") || detail === undefined) return somebodyElse(status);
   const codes = { 400: "invalid", 401: "unauthorized", 404: "not_found", 409: "conflict" } as const;
-  const code = codes[status as keyof typeof codes] ?? "unavailable";
-  return new ReplError(code, detailOf(body) ?? `The API answers ${status}.`);
+  return new ReplError(codes[status as keyof typeof codes] ?? "unavailable", detail);
 }
 
-function detailOf(body: string): string | undefined {
+/** What the API answers to a question. */
+function replIn({ status, body }: Answer): SavedRepl | HeldRepl {
+  const repl = parsed(body);
+  if (!repl || !("id" in repl || "heldBy" in repl)) throw somebodyElse(status);
+  return repl as object as SavedRepl | HeldRepl;
+}
+
+function savedIn(answer: Answer): SavedRepl {
+  const repl = replIn(answer);
+  if ("id" in repl) return repl;
+  throw somebodyElse(answer.status);
+}
+
+/** What it answers to an order. */
+function requireDone({ status }: Answer): void {
+  if (status !== 204) throw somebodyElse(status);
+}
+
+function somebodyElse(status: number): ReplError {
+  return new ReplError("unavailable", `Status ${status} comes from something in the API's place.`);
+}
+
+function parsed(body: string): { readonly type?: string; readonly detail?: string } | undefined {
   try {
-    return (JSON.parse(body) as { detail?: string }).detail;
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? value : undefined;
   } catch {
     return undefined;
   }

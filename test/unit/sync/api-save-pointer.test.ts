@@ -8,6 +8,7 @@ import { createApiSavePointer } from "../../../sync/api-save-pointer.ts";
 import { describeSavePointer } from "../../contracts/save-pointer.ts";
 import { startApi } from "../../fakes/api.ts";
 import { newRecord, newSession } from "../../fakes/records.ts";
+import { serve as serveHttp } from "../../setup/http-servers.ts";
 
 let api: Awaited<ReturnType<typeof startApi>>;
 let server: ReturnType<typeof serve>;
@@ -58,6 +59,27 @@ describe("through the API", () => {
     const stale = createApiSavePointer({ apiUrl, token: api.runnerTokens.issue(earlier) });
     await expect(stale.claim(earlier, "pod")).rejects.toMatchObject({ code: "conflict" });
     expect((await api.registry.read(record.owner.id, record.id))?.restored).toBeUndefined();
+  });
+
+  it.each([200, 204, 301, 400, 401, 404, 409])("takes status %i of somebody else for no answer", async (status) => {
+    const session = newSession(newRecord());
+    const saved = { id: session.replId, owner: { id: session.userId, login: "o" } };
+    const asked: string[] = [];
+    const url = await serveHttp((request, response) => {
+      const order = request.url?.split("/").at(-1) ?? "";
+      // Somebody else answers first, then the API does.
+      if (asked.at(-1) !== order) response.writeHead(status, { "content-type": "text/html" }).end("<html>");
+      else if (order === "release") response.writeHead(204).end();
+      else response.end(JSON.stringify(saved));
+      asked.push(order);
+    });
+    const pointer = createApiSavePointer({ apiUrl: url.href, token: "t" });
+    expect(await pointer.read({ session })).toEqual(saved);
+    expect(await pointer.claim(session, "pod")).toEqual(saved);
+    await pointer.release({ session, pod: "pod" });
+    // To an order nothing but 204 is an answer.
+    const release = status === 204 ? ["release"] : ["release", "release"];
+    expect(asked).toEqual(["save", "save", "restore", "restore", ...release]);
   });
 
   it("asks again while the API is being replaced", async () => {
