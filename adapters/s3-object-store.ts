@@ -66,7 +66,7 @@ export function createS3ObjectStore(options: S3Options): ObjectStore {
         if (!mayCreate)
           throw new ReplError(
             "unavailable",
-            `the bucket ${s3.bucket} does not exist, and there are sessions: is it the right one, and is its disk there?`,
+            `the bucket ${s3.bucket} does not exist, and none may be made now: is it the right one, and is its disk there?`,
           );
         await createBucket();
       }

@@ -53,7 +53,7 @@ async function main(): Promise<void> {
     if (open.length > 0) throw new Error(`${open.length} REPLs are open, ${open[0]} among them: close them first`);
     const { count } = await client.workflow.count(runningReplWorkflows);
     if (count > 0) throw new Error(`${count} workflows are under way: let them end first`);
-    await store.prepare();
+    await store.prepare({ mayCreate: false });
     await database.migrate();
     const bucket = createObjectStoreRegistry(store);
     if (command === "catch-up") {
