@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { GetObjectCommand, paginateListObjectsV2, S3Client } from "@aws-sdk/client-s3";
 
-/** Reads every REPL's newest save in a bucket, as docs/saves.md describes it, and checks each byte. Uses nothing else of this project. */
+/**
+ * Reads every REPL's newest save in a bucket, as docs/saves.md describes it, and checks each byte; then names what lies
+ * there of REPLs that have no record. Changes nothing, and uses nothing else of this project.
+ */
 
 const env = (name: string) => process.env[name] ?? fail(`set ${name}; for the local stack: npm run stack -- env`);
 const Bucket = env("S3_BUCKET");
@@ -41,9 +44,20 @@ async function* newestSaves(): AsyncGenerator<{ id: string; lastSave?: { generat
   for (const [id, generation] of newest) yield { id, lastSave: { generation } };
 }
 
+/** Which REPL an object is of, by its key; undefined for what is of none. */
+function replOf(key: string): string | undefined {
+  const [top = "", second = "", third = ""] = key.split("/");
+  const id = top !== ".devex" ? second : ["odd", "saves", "rescued"].includes(second) ? third : "";
+  return id.startsWith("repl-") ? id : undefined;
+}
+
 let [repls, files, bad] = [0, 0, 0];
+const known = new Set<string>();
 for await (const { id, lastSave } of newestSaves()) {
+  // Where a record was removed its place may tell that.
+  if (!id) continue;
   repls++;
+  known.add(id);
   if (!lastSave) continue;
   try {
     const manifest = await json(`.devex/saves/${id}/${lastSave.generation}.json`, lastSave.version);
@@ -59,5 +73,15 @@ for await (const { id, lastSave } of newestSaves()) {
     console.log(`✗ ${id}, save ${lastSave.generation}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
-console.log(`${repls} REPLs, ${files} files in their newest saves, ${bad} saves that cannot be read whole`);
+for await (const key of keys(".devex/deletions/")) known.add(key.split("/").at(-1)?.replace(".json", "") ?? "");
+const orphans = new Map<string, number>();
+for await (const key of keys("")) {
+  const id = replOf(key);
+  if (id && !known.has(id)) orphans.set(id, (orphans.get(id) ?? 0) + 1);
+}
+for (const [id, objects] of orphans) console.log(`? ${id}: ${objects} objects, and no record`);
+console.log(
+  `${repls} REPLs, ${files} files in their newest saves, ${bad} saves that cannot be read whole; ` +
+    `${orphans.size} REPLs without a record have left objects`,
+);
 process.exitCode = bad > 0 ? 1 : 0;
