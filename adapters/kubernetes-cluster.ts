@@ -7,12 +7,12 @@ import { applyOfSession, type ObjectsOfSessions } from "./kubernetes-apply.ts";
 import { informOfPods } from "./kubernetes-informer.ts";
 import { translateError } from "./kubernetes-errors.ts";
 import { watchPods } from "./kubernetes-watch.ts";
-import { createImagePatience } from "./image-patience.ts";
 import { findWork } from "./find-work.ts";
 import { createdAtOf, runningSession, sessionOf } from "./session-objects.ts";
-import { describePod, hopelessReason, isReady, isStartedUnready, livePod, nameOf } from "./pod-state.ts";
+import { nameOf } from "./pod-state.ts";
 import { runSave } from "./run-save.ts";
 import { nextSaveName } from "./save-containers.ts";
+import { waitForPod } from "./wait-for-pod.ts";
 import { withinTime } from "./within-time.ts";
 
 export interface KubernetesOptions {
@@ -26,12 +26,6 @@ const strategicPatch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.St
 
 /** The files are saved before a pod is removed, so its programs get only a moment to end. */
 const podGraceSeconds = 1;
-
-/**
- * The kubelet asks a container that has just started whether it is ready, and sometimes asks before it has noted
- * that it runs; it asks again a second later, or when its pod changes. Ready follows within 10 ms where it did not.
- */
-const readinessDueMs = 40;
 
 const sessionsInPage = 200;
 const ofRepls = `${label.name}=devex-repl,${label.managedBy}=devex`;
@@ -62,9 +56,6 @@ const readTimeoutMs = 30_000;
 /** The node is asked for logs; one that is dead answers nothing. */
 const logTimeoutMs = 5000;
 const logLines = 10;
-
-/** A pod that can be made is there within a second. */
-const refusalLookMs = 3000;
 
 /** The cluster behind a Kubernetes API server. */
 export function createKubernetesCluster(
@@ -227,42 +218,18 @@ export function createKubernetesCluster(
     },
 
     async waitForPod(session, signal, onProgress) {
-      let last = describePod(undefined);
-      const isWithoutImage = createImagePatience();
-      let reminder: NodeJS.Timeout | undefined;
-      /** Changes the pod, so that the kubelet looks at it again. */
+      const watch = (visit: (pods: readonly k8s.V1Pod[]) => true | undefined) =>
+        attempt("wait for the pod", () => watchPods(config, namespace, podsOf(session), signal, visit), signal);
       const remind = (name: string) => {
         const body = { metadata: { annotations: { [annotation.asked]: new Date().toISOString() } } };
-        core.patchNamespacedPod({ name, namespace, body }, mergePatch).catch(() => {});
+        return core.patchNamespacedPod({ name, namespace, body }, mergePatch);
       };
-      // A pod that the cluster refuses to make is nowhere to be watched: its Deployment says why.
-      const refused = setInterval(() => {
-        if (last !== describePod(undefined)) return;
-        apps.readNamespacedDeployment({ name: session.replId, namespace }).then(
-          ({ status }) => {
-            const failure = status?.conditions?.find(
-              ({ type, status: is }) => type === "ReplicaFailure" && is === "True",
-            );
-            if (failure && last === describePod(undefined)) onProgress(`no pod: ${failure.message ?? failure.reason}`);
-          },
-          () => {},
-        );
-      }, refusalLookMs);
-      const visit = (pods: readonly k8s.V1Pod[]) => {
-        const pod = livePod(pods);
-        if (pod && isStartedUnready(pod)) reminder ??= setTimeout(remind, readinessDueMs, pod.metadata?.name ?? "");
-        const state = describePod(pod);
-        if (state !== last) onProgress((last = state));
-        const reason = pod && (hopelessReason(pod) ?? isWithoutImage(pod));
-        if (reason) throw new ReplError("unavailable", reason);
-        return pod && isReady(pod) ? true : undefined;
+      const refusal = async () => {
+        const { status } = await apps.readNamespacedDeployment({ name: session.replId, namespace });
+        const failure = status?.conditions?.find((one) => one.type === "ReplicaFailure" && one.status === "True");
+        return failure && (failure.message ?? failure.reason);
       };
-      try {
-        await attempt("wait for the pod", () => watchPods(config, namespace, podsOf(session), signal, visit), signal);
-      } finally {
-        clearTimeout(reminder);
-        clearInterval(refused);
-      }
+      await waitForPod({ watch, remind, refusal }, onProgress);
     },
 
     async runInPod(session, containerFor, signal, onProgress, mayHoldWork) {
