@@ -133,6 +133,19 @@ export function operator() {
   return {
     podsOf,
     killPod: (name: string) => core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 0 }),
+    /** Ends a pod as a drain does: it has its grace, and another one takes its place at once. */
+    evictPod: (name: string) =>
+      core.createNamespacedPodEviction({ name, namespace, body: { metadata: { name, namespace } } }),
+    /** Takes no new pods on a node, until the returned function is called. */
+    async cordon(name: string): Promise<() => Promise<unknown>> {
+      const set = (unschedulable: boolean) =>
+        core.patchNode(
+          { name, body: { spec: { unschedulable } } },
+          k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.MergePatch),
+        );
+      await set(true);
+      return () => set(false);
+    },
     /** What a session's Secret holds, decoded. */
     async secretOf(replId: string): Promise<Record<string, string>> {
       const { data = {} } = await core.readNamespacedSecret({ name: replId, namespace });

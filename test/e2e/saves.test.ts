@@ -3,6 +3,17 @@ import { describe, expect, it, vi } from "vitest";
 import { operator } from "./cluster.ts";
 import { newPerson, openEditor, shell } from "./flow.ts";
 
+/** Waits until another pod of the REPL than this one is ready. */
+async function successorOf(replId: string, uid: string | undefined): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const others = (await operator().podsOf(replId)).filter(({ metadata }) => metadata?.uid !== uid);
+      expect(others.some(({ status }) => status?.containerStatuses?.every(({ ready }) => ready))).toBe(true);
+    },
+    { timeout: 60_000, interval: 200 },
+  );
+}
+
 describe("saves", () => {
   it("keeps what was written while people work, also when the pod is gone from one moment to the next", async () => {
     const api = await newPerson();
@@ -18,17 +29,45 @@ describe("saves", () => {
 
     const [pod] = await operator().podsOf(id);
     await operator().killPod(pod?.metadata?.name ?? "");
-    await vi.waitFor(
-      async () => {
-        const others = (await operator().podsOf(id)).filter(({ metadata }) => metadata?.uid !== pod?.metadata?.uid);
-        expect(others.some(({ status }) => status?.containerStatuses?.every(({ ready }) => ready))).toBe(true);
-      },
-      { timeout: 60_000, interval: 200 },
-    );
+    await successorOf(id, pod?.metadata?.uid);
     const again = await vi.waitFor(() => openEditor(api, id), { timeout: 15_000, interval: 200 });
     expect(await shell(again, "cat kept.txt")).toBe("kept");
     const closed = await api.close(id);
     expect(closed.lost).toContain("The container was lost");
+    await api.remove(id);
+  });
+
+  it("hands over what no checkpoint has yet when a pod is evicted, again and again, and says nothing of a loss", async () => {
+    const api = await newPerson();
+    const { id } = await api.create("node", "Drained");
+    for (const turn of ["first", "second", "third"]) {
+      const editor = await vi.waitFor(() => openEditor(api, id), { timeout: 15_000, interval: 200 });
+      const pod = (await operator().podsOf(id)).find(({ metadata }) => !metadata?.deletionTimestamp);
+      await shell(editor, `mkdir ${turn}; for i in {1..1000}; do echo $i > ${turn}/$i; done`);
+      await operator().evictPod(pod?.metadata?.name ?? "");
+      await successorOf(id, pod?.metadata?.uid);
+    }
+    const editor = await vi.waitFor(() => openEditor(api, id), { timeout: 15_000, interval: 200 });
+    expect(await shell(editor, "cat first/1000 second/1000 third/1000; ls third | wc -l")).toBe(
+      "1000\n1000\n1000\n1000",
+    );
+    expect((await api.close(id)).lost).toBeUndefined();
+    await api.remove(id);
+  });
+
+  it("says lost at a close where the pod is gone and no other one has a node", async () => {
+    const api = await newPerson();
+    const { id } = await api.create("node", "Cordoned");
+    const editor = await openEditor(api, id);
+    const [pod] = await operator().podsOf(id);
+    const uncordon = await operator().cordon(pod?.spec?.nodeName ?? "");
+    try {
+      await shell(editor, "echo lost > work.txt");
+      await operator().killPod(pod?.metadata?.name ?? "");
+      expect((await api.close(id)).lost).toMatch(/lost before its files could be saved .* is gone/);
+    } finally {
+      await uncordon();
+    }
     await api.remove(id);
   });
 
