@@ -2,6 +2,7 @@ import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
 import { readSave } from "../domain/read-save.ts";
+import { readRescued } from "../domain/rescue.ts";
 import {
   createManifest,
   parseSaveManifest,
@@ -27,6 +28,7 @@ const nanosecondsPerMillisecond = 1_000_000n;
  */
 export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "registry">) {
   async function entriesOf({ repl, template, copyOf }: StartInput): Promise<readonly SaveEntry[]> {
+    if (copyOf?.sessionId) return readRescued(store, { ...copyOf, sessionId: copyOf.sessionId });
     if (copyOf) return (await readSave(store, copyOf.replId, copyOf.save)).entries;
     const published = await store.getText(objectKey.templateManifest(template.name, template.digest));
     if (!published)
@@ -108,7 +110,9 @@ function tryAgainOnConflict(error: unknown): never {
 
 /** A path that no key can express lies under its digest, there as here. */
 function keyInNew(key: string, path: string, { repl, copyOf }: StartInput): string {
-  const odd = copyOf && objectKey.oddFiles(copyOf.replId);
+  const { sessionId } = copyOf ?? {};
+  const place = copyOf && sessionId ? objectKey.rescuedSession(copyOf.replId, sessionId) : "";
+  const odd = copyOf && place + objectKey.oddFiles(copyOf.replId);
   return odd && key.startsWith(odd)
     ? objectKey.oddFiles(repl.id) + key.slice(odd.length)
     : objectKey.workspace(repl.owner, repl.id) + path;

@@ -15,6 +15,7 @@ import {
 } from "./reserve-repl.ts";
 import { createReviewRemains } from "./review-remains.ts";
 import { createReviewSessions } from "./review-sessions.ts";
+import { createRescueWorkspace } from "./rescue-workspace.ts";
 import { createRestoreSave } from "./restore-save.ts";
 import { createSaveWorkspace } from "./save-workspace.ts";
 import { createWaitUntilReady } from "./wait-until-ready.ts";
@@ -47,6 +48,7 @@ export function createActivities(unfenced: Ports) {
     withdrawSession: createWithdrawSession(ports),
     findSession: createFindSession(ports),
     saveWorkspace: createSaveWorkspace(ports),
+    rescueWorkspace: createRescueWorkspace(ports),
     restoreSave: createRestoreSave(ports),
     reviewSessions: createReviewSessions(ports),
     reviewRemains: createReviewRemains(ports),

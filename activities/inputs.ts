@@ -1,5 +1,5 @@
 import type { ReplRecord, Session, User } from "../domain/repl.ts";
-import type { SaveSummary } from "../domain/save.ts";
+import type { NotSaved, SaveSummary } from "../domain/save.ts";
 import type { PublishedTemplate } from "../domain/template.ts";
 
 /** Activities and workflows take one object, so that fields can be added. */
@@ -26,7 +26,12 @@ export interface StartInput extends SessionInput {
   readonly template: PublishedTemplate;
   readonly ticketKey: string;
   /** The save that a new REPL starts with, in place of the template's files. */
-  readonly copyOf?: { readonly replId: string; readonly save: SaveSummary };
+  readonly copyOf?: {
+    readonly replId: string;
+    readonly save: SaveSummary;
+    /** Of a rescued workspace, which that save is of. */
+    readonly sessionId?: string;
+  };
 }
 
 export interface ReplInput {
@@ -51,6 +56,8 @@ export interface ReconcileInput {
   readonly userId?: string;
   /** In place of the configured time. */
   readonly idleSeconds?: number;
+  /** So many orphans are rescued and removed in one run; of more none is. */
+  readonly maximumOrphans?: number;
   /** Where to go on. */
   readonly cursor?: string;
 }
@@ -61,7 +68,19 @@ export type EndOfRepl = ReplInput & { readonly reason: string } & (
     | { readonly workflow: "delete" }
   );
 
+/** A session that nobody wants any more, by what was seen at every look for long enough. */
+export interface OrphanInput extends SessionInput {
+  readonly reason: string;
+}
+
+export interface Rescue {
+  readonly outcome: "rescued" | "nothing to rescue" | "writer again";
+  readonly save?: SaveSummary;
+}
+
 export interface SessionsReview {
+  /** To be rescued and removed; absent when there are none. */
+  readonly orphans?: readonly OrphanInput[];
   readonly seen: number;
   readonly ends: readonly EndOfRepl[];
   readonly findings: readonly string[];
@@ -83,6 +102,9 @@ export interface OpenedRepl {
 
 export interface ClosedRepl {
   readonly replId: string;
-  /** `lost` says what could not be saved any more, because its container was gone. */
-  readonly save: SaveSummary & { readonly lost?: string };
+  /**
+   * `lost` says what could not be saved any more, because its container was gone; `notSaved` names paths that cannot be
+   * saved at all.
+   */
+  readonly save: SaveSummary & { readonly lost?: string; readonly notSaved?: NotSaved };
 }

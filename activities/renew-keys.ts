@@ -1,3 +1,4 @@
+import { rescuedLogin } from "../domain/rescue.ts";
 import type { Session } from "../domain/repl.ts";
 import { secretManifest } from "../manifests/session-objects.ts";
 import type { Ports } from "./ports.ts";
@@ -6,9 +7,10 @@ import type { Ports } from "./ports.ts";
 export function createRenewKeys({ credentials, registry, cluster, runnerTokenFor, settings }: Ports) {
   return async (session: Session): Promise<void> => {
     if (!credentials.lifetimeSeconds) return;
-    const record = await registry.read(session.userId, session.replId);
-    if (!record) return;
+    const { userId, replId } = session;
+    // An orphan may have none; its keys open where it is saved aside.
+    const repl = (await registry.read(userId, replId)) ?? { id: replId, owner: { id: userId, login: rescuedLogin } };
     const plan = { session, runnerToken: runnerTokenFor(session) };
-    await cluster.applySession(session, [secretManifest(plan, await credentials.issue(record), settings)]);
+    await cluster.applySession(session, [secretManifest(plan, await credentials.issue(repl), settings)]);
   };
 }

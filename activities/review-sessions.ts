@@ -3,9 +3,9 @@ import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf } from "../domain/errors.ts";
 import { warningEvent } from "../domain/events.ts";
 import type { RunningSession, SessionReport } from "../domain/ports.ts";
-import type { ReplRecord } from "../domain/repl.ts";
+import type { ReplRecord, Session } from "../domain/repl.ts";
 import { reviewSession } from "../domain/session-review.ts";
-import type { EndOfRepl, ReconcileInput, SessionsReview } from "./inputs.ts";
+import type { EndOfRepl, OrphanInput, ReconcileInput, SessionsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { adoptSession } from "./publish-session.ts";
 import { createRenewKeys } from "./renew-keys.ts";
@@ -15,7 +15,7 @@ const concurrentSessions = 8;
 const renewAfter = 1 / 3;
 
 /**
- * Looks at one page of the cluster's sessions: tells which are to be ended, warns owners before, makes the look-ups
+ * Looks at one page of the cluster's sessions: tells which are to be ended, notes which may be orphans, warns owners before, makes the look-ups
  * say again what runs, and renews keys that grow old. A session that cannot be looked at is a finding and keeps
  * nobody from the others. A dry run changes nothing. May be repeated.
  */
@@ -30,6 +30,7 @@ export function createReviewSessions(ports: Ports) {
     // Without the look-ups nobody knows who is idle; everything else goes on.
     const reports = await directory.reports(chosen).catch(() => []);
     const ends: EndOfRepl[] = [];
+    const orphans: OrphanInput[] = [];
     const findings: string[] = [];
     await mapConcurrently([...chosen.entries()], { items: concurrentSessions }, async ([at, session]) => {
       try {
@@ -39,12 +40,15 @@ export function createReviewSessions(ports: Ports) {
       }
       context.heartbeat();
     });
-    return { seen: chosen.length, ends, findings, ...(next ? { next } : {}) };
+    const found = { seen: chosen.length, ends, findings, ...(orphans.length > 0 ? { orphans } : {}) };
+    return { ...found, ...(next ? { next } : {}) };
 
     async function look(session: RunningSession, report: SessionReport | undefined): Promise<void> {
       const record = await registry.read(session.userId, session.replId);
       const limits = { ...lifetimes, ...(idleSeconds === undefined ? {} : { idleSeconds }) };
       const verdict = reviewSession({ session, record, report }, limits, new Date());
+      const isOrphan = verdict.do === "note" || verdict.do === "rescue";
+      if (session.orphan && !isOrphan && !isDryRun) await cluster.note(session, { orphan: null });
       if (verdict.do === "nothing") {
         if (record && !isDryRun) await keep(session, record);
         return;
@@ -53,7 +57,8 @@ export function createReviewSessions(ports: Ports) {
       if (isDryRun) return;
       if (verdict.do === "warn")
         events.publish(session.replId, warningEvent(`It will be closed soon: ${verdict.reason}.`, verdict.at));
-      else if (verdict.do === "remove") await cluster.remove(session);
+      else if (verdict.do === "note") await cluster.note(session, { orphan: verdict.orphan });
+      else if (verdict.do === "rescue") orphans.push({ session: plainly(session), reason: verdict.reason });
       else if (record?.lastSave) {
         const { lastSave, owner } = record;
         const repl = { replId: record.id, owner, reason: verdict.reason };
@@ -80,3 +85,5 @@ export function createReviewSessions(ports: Ports) {
     await cluster.note(session, { keysRenewedAt: new Date().toISOString() });
   }
 }
+
+const plainly = ({ id, replId, userId }: Session): Session => ({ id, replId, userId });

@@ -4,7 +4,14 @@ import { errorEvent, saveEvent } from "../domain/events.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
-import { failureReported, saveReported, type SaveReport, type SaveSummary } from "../domain/save.ts";
+import {
+  describeNotSaved,
+  failureReported,
+  saveReported,
+  type NotSaved,
+  type SaveReport,
+  type SaveSummary,
+} from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
 import type { SaveWorkspaceInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -15,8 +22,11 @@ const supersededExitCode = 3;
 /** The save container found a workspace that was never filled: the newest save is all there is. */
 const neverRestoredExitCode = 4;
 
+/** The manifest names more of them. */
+const maximumNamed = 10;
+
 /** The save that holds a closed REPL's files, and what could not be saved any more, if anything. */
-export type SaveOutcome = SaveSummary & { readonly lost?: string };
+export type SaveOutcome = SaveSummary & { readonly lost?: string; readonly notSaved?: NotSaved };
 
 /**
  * Makes the last save of a session: adds an ephemeral container that saves the workspace, waits for its end
@@ -46,10 +56,11 @@ export function createSaveWorkspace(ports: Ports) {
     const record = await readRecord(input);
     if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
     const save = record.lastSave;
-    const { generation } = await readSave(store, replId, save);
+    const { generation, notSaved } = await readSave(store, replId, save);
     if (report && report.generation > generation)
       throw new ReplError("unavailable", `The registry does not name save ${report.generation}, which was reported.`);
-    return { record, save };
+    const named = notSaved && { ...notSaved, first: notSaved.first.slice(0, maximumNamed) };
+    return { record, save: { ...save, ...(named ? { notSaved: named } : {}) } };
   }
 
   return async (input: SaveWorkspaceInput): Promise<SaveOutcome> => {
@@ -78,7 +89,7 @@ export function createSaveWorkspace(ports: Ports) {
       const { record, save } = await provenSave(input, report);
       events.publish(replId, saveEvent(save));
       const lost = (wasSaved ? undefined : lossOf(record, session, attempt)) ?? earlierLossOf(record, session);
-      if (lost) events.publish(replId, errorEvent(lost));
+      for (const told of [lost, describeNotSaved(save.notSaved)]) if (told) events.publish(replId, errorEvent(told));
       return lost ? { ...save, lost } : save;
     } catch (error) {
       events.publish(replId, errorEvent(`Saving failed and is tried again: ${messageOf(error)}`));

@@ -198,10 +198,16 @@ export function createKubernetesCluster(
       return [...left.values()];
     },
 
-    async note(session, { ending, keysRenewedAt }) {
+    async note(session, { ending, keysRenewedAt, orphan }) {
       const annotations = {
         ...(ending ? { [annotation.ending]: ending } : {}),
         ...(keysRenewedAt ? { [annotation.keysRenewedAt]: keysRenewedAt } : {}),
+        ...(orphan === undefined
+          ? {}
+          : {
+              [annotation.orphanedSince]: orphan?.since ?? null,
+              [annotation.orphanLooks]: orphan ? String(orphan.looks) : null,
+            }),
       };
       const found = await attempt("find the session", () =>
         apps.listNamespacedDeployment({ namespace, labelSelector: podsOf(session) }),

@@ -23,6 +23,8 @@ export function runningSession(deployment: V1Deployment): RunningSession[] {
   if (metadata?.deletionTimestamp) return [];
   const ending = metadata?.annotations?.[annotation.ending];
   const keysRenewedAt = metadata?.annotations?.[annotation.keysRenewedAt];
+  const since = metadata?.annotations?.[annotation.orphanedSince];
+  const looks = Number(metadata?.annotations?.[annotation.orphanLooks] ?? 1);
   return [
     {
       ...sessionOf(deployment),
@@ -30,6 +32,7 @@ export function runningSession(deployment: V1Deployment): RunningSession[] {
       isReady: (status?.readyReplicas ?? 0) > 0,
       ...(ending === "stopping" || ending === "deleting" ? { ending } : {}),
       ...(keysRenewedAt ? { keysRenewedAt } : {}),
+      ...(since ? { orphan: { since, looks } } : {}),
     },
   ];
 }

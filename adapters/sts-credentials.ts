@@ -32,7 +32,7 @@ export function createStsCredentials(options: StsOptions): Credentials {
   const key = createPrivateKey(options.signingKey);
   const { keyId } = publicKeyOf(options.signingKey);
 
-  const tokenFor = (repl: ReplRecord): Promise<string> =>
+  const tokenFor = (repl: Pick<ReplRecord, "id">): Promise<string> =>
     new SignJWT({})
       .setProtectedHeader({ alg: algorithm, kid: keyId })
       .setIssuer(options.issuer)
@@ -82,9 +82,14 @@ export function issuerDocuments({ issuer, signingKey }: Pick<StsOptions, "issuer
 }
 
 /** Everything that a restore and a save of this REPL touch, and no more. At most 2,048 characters. */
-function sessionPolicy(bucket: string, repl: ReplRecord): object {
+function sessionPolicy(bucket: string, repl: Pick<ReplRecord, "id" | "owner">): object {
   const arn = (key: string) => `arn:aws:s3:::${bucket}/${key}`;
-  const prefixes = [objectKey.workspace(repl.owner, repl.id), objectKey.oddFiles(repl.id), objectKey.saves(repl.id)];
+  const prefixes = [
+    objectKey.workspace(repl.owner, repl.id),
+    objectKey.oddFiles(repl.id),
+    objectKey.saves(repl.id),
+    objectKey.rescued(repl.id),
+  ];
   return {
     Version: "2012-10-17",
     Statement: [

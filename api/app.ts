@@ -18,6 +18,7 @@ import { pageRoutes, type PageOptions } from "./routes/page.ts";
 import { replCommands, type ReplCommandsOptions } from "./routes/repl-commands.ts";
 import { replEvents, type ReplEventsOptions } from "./routes/repl-events.ts";
 import { replLookUps } from "./routes/repl-lookups.ts";
+import { rescuedRoutes } from "./routes/rescued.ts";
 import { replSaves, type ReplSavesOptions } from "./routes/repl-saves.ts";
 import { runnerRoutes, type RunnerRoutesOptions } from "./routes/runner.ts";
 import { savePointerRoutes, type SavePointerOptions } from "./routes/save-pointer.ts";
@@ -92,6 +93,7 @@ export function createApp(options: AppOptions) {
   });
   app.on(["POST", "PUT", "PATCH", "DELETE"], "*", smallBody);
   app.use("/api/repl/*", requireSession(options));
+  app.use("/api/rescued", requireSession(options));
 
   const routes = app
     .route("/", healthRoutes(options))
@@ -102,6 +104,7 @@ export function createApp(options: AppOptions) {
     .route("/api/repl", replCommands(options))
     .route("/api/repl", replSaves(options))
     .route("/api/repl", replEvents(options))
+    .route("/api/rescued", rescuedRoutes(options))
     .route("/api/runner", runnerRoutes(options))
     .route("/api/runner", savePointerRoutes(options));
 

@@ -35,6 +35,7 @@ const doing: Readonly<Record<WorkflowName, string>> = {
   openRepl: "being opened",
   shutdownRepl: "being closed",
   deleteRepl: "being deleted",
+  rescueRepl: "held by an earlier session that is saved aside first",
   restoreRepl: "being taken back to an older save",
 };
 

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { replParams, saveSchema } from "./schemas.ts";
+import { replParams, saveSchema, notSavedSchema } from "./schemas.ts";
 
 /** What requests about saves and their answers look like. */
 
@@ -33,19 +33,6 @@ export const savesSchema = z
     before: z.int().optional().openapi({ description: "Send it as `before` for the next page; absent on the last" }),
   })
   .openapi("Saves");
-
-const notSavedSchema = z
-  .object({
-    count: z.int(),
-    first: z.array(
-      z.object({
-        path: z.string(),
-        why: z.string(),
-        isKept: z.boolean().openapi({ description: "The save has what the save before it had of the path" }),
-      }),
-    ),
-  })
-  .openapi("NotSaved", { description: "Paths that could not be read or stored; some of them by name" });
 
 export const saveFilesSchema = z
   .object({
@@ -107,6 +94,16 @@ export const claimSchema = z
     }),
   })
   .openapi("Claim");
+
+export const rescuedSchema = z
+  .object({
+    replId: z.string(),
+    sessionId: z.string(),
+    files: z.int(),
+    bytes: z.int(),
+    savedAt: z.iso.datetime(),
+  })
+  .openapi("RescuedWorkspace");
 
 export const heldReplSchema = z.object({ heldBy: podSchema }).openapi("HeldRepl");
 

@@ -111,7 +111,15 @@ export const createRequest = z
   .object({
     template: z.string().min(1).max(100).optional().openapi({ example: "node" }),
     from: z
-      .object({ replId: z.string().max(100).openapi({ example: exampleId }), generation: z.int().min(1).optional() })
+      .object({
+        replId: z.string().max(100).openapi({ example: exampleId }),
+        generation: z.int().min(1).optional(),
+        sessionId: z
+          .string()
+          .regex(/^[a-z0-9-]{1,63}$/, "give the sessionId of a rescued workspace")
+          .optional()
+          .openapi({ description: "Of a rescued workspace, in place of a save" }),
+      })
       .optional()
       .openapi({
         description:
@@ -134,6 +142,19 @@ export const openAnswerSchema = z
   })
   .openapi("OpenAnswer");
 
+export const notSavedSchema = z
+  .object({
+    count: z.int(),
+    first: z.array(
+      z.object({
+        path: z.string(),
+        why: z.string(),
+        isKept: z.boolean().openapi({ description: "The save has what the save before it had of the path" }),
+      }),
+    ),
+  })
+  .openapi("NotSaved", { description: "Paths that could not be read or stored; some of them by name" });
+
 export const closeAnswerSchema = z
   .object({
     replId: z.string(),
@@ -142,6 +163,7 @@ export const closeAnswerSchema = z
       description:
         "What could not be saved, because the container was gone before it could be: evicted, or its node lost",
     }),
+    notSaved: notSavedSchema.optional(),
   })
   .openapi("CloseAnswer");
 

@@ -50,11 +50,14 @@ export function findViolations(facts: ReplFacts, now: Date, graceSeconds: number
   if (workflow && secondsSince(workflow.startedAt) > longestWorkflowSeconds)
     say("I11", `${workflow.type} has been running since ${workflow.startedAt}`);
   if (!isSettled) return found;
-  if (session && !record && !broken) say("I7", `session ${session.id} runs without a record in the registry`);
+  const orphan = session?.orphan ? `; it looks like an orphan since ${session.orphan.since}` : "";
+  if (session && !record && !broken) say("I7", `session ${session.id} runs without a record in the registry${orphan}`);
   if (left && !record && !broken && !facts.isBeingDeleted && secondsSince(left.newestAt) > graceSeconds)
     say("I7", `there are files in the bucket without a record: ${inShort(left.prefixes)}`);
   if (session && record && record.sessionId !== session.id)
-    say("I2", `session ${session.id} runs, but the writer of its files is ${record.sessionId ?? "nobody"}`);
+    say("I2", `session ${session.id} runs, but the writer of its files is ${record.sessionId ?? "nobody"}${orphan}`);
+  if (session && record?.sessionId === session.id && record.endedSession === session.id)
+    say("I2", `session ${session.id} runs, although its end has come${orphan}`);
   if (facts.isBeingDeleted) say("I4", "its deletion is half done, but no workflow is at work on it");
   if (session?.ending) say("I4", `it is ${session.ending}, but no workflow is at work on it`);
   if (!session && known) say("I8", `the look-ups say ${statusFrom(known.state)}, but nothing runs`);

@@ -38,6 +38,9 @@ export const objectKey = {
   allSaves: `${internalPrefix}saves/`,
   /** What was saved of sessions that belonged to nothing any more. */
   rescued: (replId: ReplId) => `${internalPrefix}rescued/${replId}/`,
+  /** A bucket within the bucket: what was rescued of a session (domain/rescue.ts). */
+  rescuedSession: (replId: ReplId, sessionId: string) => `${internalPrefix}rescued/${replId}/${sessionId}/`,
+  allRescued: `${internalPrefix}rescued/`,
   saves: (replId: ReplId) => `${internalPrefix}saves/${replId}/`,
   save: (replId: ReplId, generation: number) => `${internalPrefix}saves/${replId}/${generation}.json`,
 } as const;
@@ -74,6 +77,9 @@ export const annotation = {
   asked: "devex.dev/asked-whether-ready",
   /** On the Deployment of a session whose end has begun: what it is to become. */
   ending: "devex.dev/ending",
+  /** On the Deployment of a session that may be an orphan: since when it looks so, and how often it was looked at. */
+  orphanedSince: "devex.dev/orphaned-since",
+  orphanLooks: "devex.dev/orphan-looks",
   /** On the Deployment of a session: when its object store keys were last renewed. */
   keysRenewedAt: "devex.dev/keys-renewed-at",
 } as const;

@@ -226,10 +226,21 @@ export interface RunningSession extends Session {
   readonly ending?: "stopping" | "deleting";
   /** When its object store keys were last renewed; absent for those that it began with. */
   readonly keysRenewedAt?: string;
+  /** It looks as if nobody would want it any more. */
+  readonly orphan?: OrphanNote;
+}
+
+export interface OrphanNote {
+  readonly since: string;
+  /** How often it was looked at and looked so. */
+  readonly looks: number;
 }
 
 /** What can be noted at a session's own objects, where it outlives everything but them. */
-export type SessionNote = Partial<Pick<RunningSession, "ending" | "keysRenewedAt">>;
+export type SessionNote = Partial<Pick<RunningSession, "ending" | "keysRenewedAt">> & {
+  /** Null: it was none. */
+  readonly orphan?: OrphanNote | null;
+};
 
 export interface SessionPage {
   readonly sessions: readonly RunningSession[];
@@ -415,5 +426,5 @@ export interface SyncCredentials {
 export interface Credentials {
   /** How long keys are good; they are renewed in time, and before a last save. Absent for those that stay good. */
   readonly lifetimeSeconds?: number;
-  issue(repl: ReplRecord): Promise<SyncCredentials>;
+  issue(repl: Pick<ReplRecord, "id" | "owner">): Promise<SyncCredentials>;
 }

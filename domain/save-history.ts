@@ -9,7 +9,7 @@ import { parseSaveHeader, type SaveHeader } from "./save.ts";
 type HistoryStore = Pick<ObjectStore, "list" | "getHead" | "getText">;
 
 /** What looking into saves takes of the object store, their files too. */
-export type SaveReads = HistoryStore & Pick<ObjectStore, "getStream">;
+export type SaveReads = HistoryStore & Pick<ObjectStore, "getStream" | "folders">;
 
 export interface SavePage {
   /** Newest first. */

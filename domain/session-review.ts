@@ -1,5 +1,5 @@
-import type { RunningSession, SessionReport } from "./ports.ts";
-import type { ReplRecord } from "./repl.ts";
+import type { OrphanNote, RunningSession, SessionReport } from "./ports.ts";
+import type { ReplRecord, Session } from "./repl.ts";
 
 /** How long sessions may be, in seconds. */
 export interface Lifetimes {
@@ -15,8 +15,10 @@ export type Verdict =
   | { readonly do: "warn"; readonly reason: string; readonly at: string }
   /** Through the same workflow as its owner would. */
   | { readonly do: "close" | "delete"; readonly reason: string }
-  /** Its objects hold nothing that could be saved. */
-  | { readonly do: "remove"; readonly reason: string };
+  /** It may be an orphan: that is noted, and it is looked at again. */
+  | { readonly do: "note"; readonly reason: string; readonly orphan: OrphanNote }
+  /** It was one at every look for long enough: what it holds is saved aside, and then it is removed. */
+  | { readonly do: "rescue"; readonly reason: string };
 
 /** All that is known of a session at one moment. */
 export interface SessionFacts {
@@ -31,6 +33,8 @@ const warningSeconds = 120;
 const longestStartSeconds = 600;
 /** What looks orphaned may be on its way. */
 const graceSeconds = 600;
+/** One absence is a claim of somebody else; so many in a row, minutes apart, are believed. */
+const minimumLooks = 5;
 /** A runner reports every ten seconds; one that was silent for longer says nothing of its people. */
 const reportIsOldSeconds = 60;
 /** A pod that is lost so often will be lost again. */
@@ -40,12 +44,18 @@ export const maximumLosses = 3;
 export function reviewSession({ session, record, report }: SessionFacts, lifetimes: Lifetimes, now: Date): Verdict {
   const secondsSince = (time: string) => (now.getTime() - Date.parse(time)) / 1000;
   const age = secondsSince(session.createdAt);
-  if (!record || record.sessionId !== session.id) {
-    const reason = record ? "another session is the writer of its files now" : "the registry has no such REPL";
-    return age > graceSeconds ? { do: "remove", reason } : { do: "nothing" };
+  if (record?.sessionId === session.id && session.ending === "deleting")
+    return { do: "delete", reason: "its deletion was interrupted" };
+  if (record?.sessionId === session.id && session.ending === "stopping")
+    return { do: "close", reason: "its close was interrupted" };
+  const reason = orphanReason(record, session);
+  if (!record || reason !== undefined) {
+    if (age <= graceSeconds) return { do: "nothing" };
+    const { since = now.toISOString(), looks = 0 } = session.orphan ?? {};
+    const isSure = looks >= minimumLooks && secondsSince(since) > graceSeconds;
+    const why = reason ?? "the registry has no such REPL";
+    return isSure ? { do: "rescue", reason: why } : { do: "note", reason: why, orphan: { since, looks: looks + 1 } };
   }
-  if (session.ending === "deleting") return { do: "delete", reason: "its deletion was interrupted" };
-  if (session.ending === "stopping") return { do: "close", reason: "its close was interrupted" };
   if (!session.isReady && record.restored?.sessionId !== session.id && age > longestStartSeconds)
     return { do: "close", reason: "it did not start" };
   const { lastLoss } = record;
@@ -63,6 +73,13 @@ export function reviewSession({ session, record, report }: SessionFacts, lifetim
   if (!next || next.left > warningSeconds) return { do: "nothing" };
   if (next.left <= 0) return { do: "close", reason: next.reason };
   return { do: "warn", reason: next.reason, at: new Date(now.getTime() + next.left * 1000).toISOString() };
+}
+
+/** Why nobody would want a session any more; undefined for the REPL's writer. */
+export function orphanReason(record: ReplRecord | undefined, session: Session): string | undefined {
+  if (!record) return "the registry has no such REPL";
+  if (record.sessionId !== session.id) return "another session is the writer of its files now";
+  return record.endedSession === session.id ? "its end has come already" : undefined;
 }
 
 /** Undefined while it is not known, or while somebody is there. */

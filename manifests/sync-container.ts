@@ -112,12 +112,24 @@ export function checkpointContainer(session: Session, settings: ClusterSettings)
  * The ephemeral container that makes the last save, however long the store is away: the folder has the keys that are
  * renewed meanwhile. Its name is used once: one can be added, never changed.
  */
-export function saveContainer(session: Session, settings: ClusterSettings, name: string): V1EphemeralContainer {
+export const saveContainer = (session: Session, settings: ClusterSettings, name: string) =>
+  lastContainer(session, settings, name, "save");
+
+/** The same for an orphan, whose workspace is saved aside. */
+export const rescueContainer = (session: Session, settings: ClusterSettings, name: string) =>
+  lastContainer(session, settings, name, "rescue");
+
+function lastContainer(
+  session: Session,
+  settings: ClusterSettings,
+  name: string,
+  command: "save" | "rescue",
+): V1EphemeralContainer {
   return {
     name,
     image: settings.syncImage,
     imagePullPolicy: "IfNotPresent",
-    args: ["save"],
+    args: [command],
     env: [...syncEnvironment(session, settings), ...keysEnvironment(session, settings)],
     volumeMounts: [...syncMounts, keysMount],
     securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },

@@ -14,6 +14,7 @@ import {
   workspaceFolder,
 } from "../domain/naming.ts";
 import { createSavePlace } from "../domain/object-store-registry.ts";
+import { openRescuePlace } from "../domain/rescue.ts";
 import type { SaveReport, SaveStatus } from "../domain/save.ts";
 import { createApiSavePointer } from "./api-save-pointer.ts";
 import { bootId, bootOfMarker } from "./boot.ts";
@@ -30,11 +31,12 @@ import { stopPrograms } from "./stop-programs.ts";
 /** Exit codes tell the workflow whether another attempt can help. */
 const exitCodes = { done: 0, failed: 1, usage: 2, superseded: 3, neverRestored: 4 } as const;
 
-const usage = `usage: sync restore | checkpoint | hand-over | save
+const usage = `usage: sync restore | checkpoint | hand-over | save | rescue
   restore      fills the workspace with the newest save, then waits
   checkpoint   saves the workspace if it has changed, and ends
   hand-over    the same, when the pod ends: then another pod of the session may begin with what was saved
   save         ends the REPL's programs and makes the last save of the session
+  rescue       the same for a session that may not save any more: into a place of its own
 with REPL_ID, SESSION_ID, USER_ID and S3_* in the environment; SAVE_POINTER=api where the
 registry is asked through the API, with DEVEX_API_URL and DEVEX_RUNNER_TOKEN`;
 
@@ -55,7 +57,7 @@ const here = {
   restoredInBoot: bootOfMarker(restoredMarker),
   maximumHoleBytes: Number(process.env["DEVEX_MAXIMUM_HOLE_BYTES"]) || undefined,
 };
-const commands = { restore, checkpoint, "hand-over": handOver, save } as const;
+const commands = { restore, checkpoint, "hand-over": handOver, save: () => save(), rescue: () => rescue() } as const;
 
 async function main(): Promise<number> {
   const name = process.argv[2] ?? "";
@@ -156,7 +158,20 @@ async function saveWhatChanged({ isLast = false } = {}): Promise<number> {
   }
 }
 
-async function save(): Promise<number> {
+const save = () => saveLast((keys) => openPlace(keys), here);
+
+/** Of a session that is not the writer any more, or that the registry does not have: what it holds goes where it harms nobody. */
+const rescue = () =>
+  saveLast((keys) => openRescuePlace(openStore(keys), sessionOf()), {
+    ...here,
+    // What is known of the workspace is told by keys of the other place.
+    knownFolder: `${syncFolder}/rescue`,
+  });
+
+async function saveLast(
+  open: (folderOfKeys?: string) => SavePlace | Promise<SavePlace>,
+  options: typeof here,
+): Promise<number> {
   // What a broken restore left must never become the newest save.
   if (!existsSync(restoredMarker)) return exitCodes.neverRestored;
   const started = performance.now();
@@ -168,7 +183,7 @@ async function save(): Promise<number> {
       if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
     // The environment has the keys of this container's start; the folder has new ones a minute after they were renewed.
     const keys = attempt % 2 === 0 && existsSync(keysFolder) ? keysFolder : undefined;
-    return saveWorkspace(openPlace(keys), session, { ...here, kind: "close" });
+    return saveWorkspace(await open(keys), session, { ...options, kind: "close" });
   });
   writeFileSync(savedMarker, "");
   const durationMs = Math.round(performance.now() - started);
@@ -177,14 +192,14 @@ async function save(): Promise<number> {
 }
 
 /** Where the files go, and who keeps the pointer to the newest save: the bucket too, or a database behind the API. */
-function openPlace(folderOfKeys = process.env["S3_KEYS_FOLDER"]): SavePlace {
+function openPlace(folderOfKeys?: string): SavePlace {
   const store = openStore(folderOfKeys);
   if (process.env["SAVE_POINTER"] !== "api") return createSavePlace(store);
   const [apiUrl, token] = [required("DEVEX_API_URL"), required("DEVEX_RUNNER_TOKEN")];
   return { store, pointer: createApiSavePointer({ apiUrl, token }) };
 }
 
-function openStore(folderOfKeys: string | undefined) {
+function openStore(folderOfKeys = process.env["S3_KEYS_FOLDER"]) {
   return createS3FileStore({
     endpoint: process.env["S3_ENDPOINT"],
     region: required("S3_REGION"),

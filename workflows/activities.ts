@@ -54,7 +54,7 @@ export const {
 });
 
 /** The user's work: retried without end, so that an operator can pause it, mend the cause and let it go on. */
-export const { saveWorkspace } = proxyActivities<Activities>({
+export const { saveWorkspace, rescueWorkspace } = proxyActivities<Activities>({
   heartbeatTimeout,
   startToCloseTimeout: "1 hour",
   retry,

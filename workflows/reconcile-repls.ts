@@ -7,10 +7,11 @@ import {
   startChild,
   workflowInfo,
 } from "@temporalio/workflow";
-import type { EndOfRepl, ReconcileInput } from "../activities/inputs.ts";
+import type { EndOfRepl, OrphanInput, ReconcileInput } from "../activities/inputs.ts";
 import { workflowIdOf } from "../domain/naming.ts";
 import { reviewRemains, reviewSessions } from "./activities.ts";
 import { deleteRepl } from "./delete-repl.ts";
+import { rescueRepl } from "./rescue-repl.ts";
 import { shutdownRepl } from "./shutdown-repl.ts";
 
 /** What one run has seen and done. */
@@ -20,10 +21,14 @@ export interface ReconcileReport {
   readonly started: number;
   /** The first of them, in words. */
   readonly findings: readonly string[];
+  /** Those of the pages that were looked at, in a run that goes on as a new one. */
+  readonly orphans?: readonly OrphanInput[];
 }
 
 const nothingYet: ReconcileReport = { sessions: 0, started: 0, findings: [] };
 const maximumFindings = 100;
+/** More at once are no accidents: the registry has lost something, and people may be at work in all of them. */
+const standardMaximumOrphans = 3;
 const replId = defineSearchAttributeKey("ReplId", "KEYWORD");
 const userId = defineSearchAttributeKey("UserId", "KEYWORD");
 
@@ -33,7 +38,8 @@ const userId = defineSearchAttributeKey("UserId", "KEYWORD");
  * to start by hand, as a dry run too, and to reset.
  */
 export async function reconcileRepls(input: ReconcileInput = {}, before = nothingYet): Promise<ReconcileReport> {
-  const report = { ...before, findings: [...before.findings] };
+  const { maximumOrphans = standardMaximumOrphans } = input;
+  const report = { ...before, findings: [...before.findings], orphans: [...(before.orphans ?? [])] };
   const note = (findings: readonly string[]) =>
     report.findings.push(...findings.slice(0, maximumFindings - report.findings.length));
   let cursor = input.cursor;
@@ -43,10 +49,16 @@ export async function reconcileRepls(input: ReconcileInput = {}, before = nothin
     report.sessions += page.seen;
     note(page.findings);
     for (const end of page.ends) if (await startEnd(end)) report.started++;
+    report.orphans.push(...(page.orphans ?? []).slice(0, maximumOrphans + 1 - report.orphans.length));
     cursor = page.next;
     if (cursor && workflowInfo().continueAsNewSuggested)
       await continueAsNew<typeof reconcileRepls>({ ...input, cursor }, report);
   } while (cursor);
+  if (report.orphans.length > maximumOrphans)
+    note([
+      `more than ${maximumOrphans} orphans at once: none is removed. If the registry is right about them, start reconcileRepls with a greater maximumOrphans.`,
+    ]);
+  else for (const orphan of report.orphans) if (await startRescue(orphan)) report.started++;
   setCurrentDetails("Looking at what is left over.");
   const remains = await reviewRemains(input);
   note(remains.findings);
@@ -56,29 +68,58 @@ export async function reconcileRepls(input: ReconcileInput = {}, before = nothin
       "\n",
     ),
   );
-  return report;
+  const { orphans: _, ...told } = report;
+  return told;
+}
+
+/** False when a workflow of this REPL is under way. */
+function startRescue({ session, reason }: OrphanInput): Promise<boolean> {
+  return start(session.replId, session.userId, (options) =>
+    startChild(rescueRepl, {
+      ...options,
+      staticSummary: `Rescue session ${session.id} of ${session.replId}: ${reason}`,
+      args: [{ session, reason }],
+    }),
+  );
+}
+
+function startEnd(end: EndOfRepl): Promise<boolean> {
+  const { workflow, reason, ...repl } = end;
+  return start(repl.replId, repl.owner.id, async (options) => {
+    const staticSummary = `${workflow === "close" ? "Close" : "Delete"} ${repl.replId} of ${repl.owner.login}: ${reason}`;
+    if (end.workflow === "close")
+      await startChild(shutdownRepl, {
+        ...options,
+        staticSummary,
+        args: [{ ...repl, lastSave: end.lastSave, reason }],
+      });
+    else await startChild(deleteRepl, { ...options, staticSummary, args: [repl] });
+  });
 }
 
 /** False when a workflow of this REPL is under way: it is not interrupted, and the next run looks again. */
-async function startEnd(end: EndOfRepl): Promise<boolean> {
-  const { workflow, reason, ...repl } = end;
-  const options = {
-    workflowId: workflowIdOf(repl.replId),
-    parentClosePolicy: ParentClosePolicy.ABANDON,
-    typedSearchAttributes: [
-      { key: replId, value: repl.replId },
-      { key: userId, value: repl.owner.id },
-    ],
-    staticSummary: `${workflow === "close" ? "Close" : "Delete"} ${repl.replId} of ${repl.owner.login}: ${reason}`,
-    staticDetails: "Started by reconcileRepls. Safe to reset to the first task: yes.",
-  };
+async function start(
+  id: string,
+  owner: string,
+  child: (options: ReturnType<typeof childOptions>) => Promise<unknown>,
+): Promise<boolean> {
   try {
-    if (end.workflow === "close")
-      await startChild(shutdownRepl, { ...options, args: [{ ...repl, lastSave: end.lastSave, reason }] });
-    else await startChild(deleteRepl, { ...options, args: [repl] });
+    await child(childOptions(id, owner));
     return true;
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
     throw error instanceof Error ? ApplicationFailure.fromError(error) : error;
   }
+}
+
+function childOptions(id: string, owner: string) {
+  return {
+    workflowId: workflowIdOf(id),
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    typedSearchAttributes: [
+      { key: replId, value: id },
+      { key: userId, value: owner },
+    ],
+    staticDetails: "Started by reconcileRepls. Safe to reset to the first task: yes.",
+  };
 }

@@ -5,7 +5,8 @@ import { ReplError } from "../../domain/errors.ts";
 import type { StartInput } from "../../activities/inputs.ts";
 import { findSave, type SaveReads } from "../../domain/save-history.ts";
 import { basePathOf, previewUrl } from "../../domain/naming.ts";
-import type { Repl, ReplRecord, User } from "../../domain/repl.ts";
+import { parseReplId, type Repl, type ReplRecord, type User } from "../../domain/repl.ts";
+import { findRescued } from "../../domain/rescue.ts";
 import type { PublishedTemplate } from "../../domain/template.ts";
 import type { Env } from "../env.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems, sessionSecurity } from "../openapi.ts";
@@ -119,7 +120,8 @@ export function replCommands(options: ReplCommandsOptions) {
     const name = request.name ?? request.replName;
     if (name === undefined) throw new ReplError("invalid", "name: is missing");
     const owner = ownerOf(c);
-    const source = request.from && (await reader.get(owner, request.from.replId));
+    const rescued = request.from?.sessionId === undefined ? undefined : await rescuedOf(owner, request.from);
+    const source = request.from && !rescued ? await reader.get(owner, request.from.replId) : undefined;
     if (!source && request.template === undefined) throw new ReplError("invalid", "template: is missing");
     const template = templateOf(source?.template ?? request.template ?? "");
     const id = key === undefined ? newReplId() : replIdFor(owner, key);
@@ -130,7 +132,7 @@ export function replCommands(options: ReplCommandsOptions) {
       await letIn(c, id);
       return c.json(replJson(existing), 201);
     }
-    const copyOf = source && (await copyOfSave(source, request.from?.generation));
+    const copyOf = rescued ?? (source && (await copyOfSave(source, request.from?.generation)));
     const repl: ReplRecord = { id, name, owner, template: template.name, createdAt: new Date().toISOString() };
     const started = await workflows.create(
       {
@@ -149,6 +151,15 @@ export function replCommands(options: ReplCommandsOptions) {
     await started.result();
     await letIn(c, id);
     return c.json(replJson(await reader.get(owner, id)), 201);
+  }
+
+  async function rescuedOf(
+    owner: User,
+    { replId, sessionId = "" }: NonNullable<z.output<typeof createRequest>["from"]>,
+  ): Promise<NonNullable<StartInput["copyOf"]>> {
+    const found = await findRescued(options.store, { id: sessionId, replId: parseReplId(replId), userId: owner.id });
+    if (!found) throw new ReplError("not_found", "from.sessionId: you have no such rescued workspace.");
+    return { replId, sessionId, save: found.save };
   }
 
   async function copyOfSave(source: Repl, generation: number | undefined): Promise<StartInput["copyOf"]> {
@@ -208,8 +219,13 @@ export async function closeRepl(workflows: ReplWorkflows, repl: Repl): Promise<z
     owner: repl.owner,
     lastSave: repl.lastSave ?? nothing,
   });
-  const { generation, files, bytes, lost } = save;
-  return { replId: repl.id, save: { generation, files, bytes }, ...(lost ? { lost } : {}) };
+  const { generation, files, bytes, lost, notSaved } = save;
+  return {
+    replId: repl.id,
+    save: { generation, files, bytes },
+    ...(lost ? { lost } : {}),
+    ...(notSaved ? { notSaved: { count: notSaved.count, first: [...notSaved.first] } } : {}),
+  };
 }
 
 function wantsNoWait(c: Context<Env>): boolean {

@@ -15,12 +15,17 @@ interface FakePod {
   note: SessionNote;
 }
 
+/** A note of null takes away what was noted. */
+function without({ orphan, ...note }: SessionNote): Partial<RunningSession> {
+  return { ...note, ...(orphan ? { orphan } : {}) };
+}
+
 type Ended = { readonly exitCode: number; readonly message: string };
 
 /** What happens in the pods of a fake cluster. */
 export interface FakePodPrograms {
-  /** In the pod of this name; `sync-1` and so on is the container's. */
-  readonly save: (name: string, session: Session, pod: string) => Ended | Promise<Ended>;
+  /** In the pod of this name; `sync-1` and so on is the container's, and `command` what it is told to do. */
+  readonly save: (name: string, session: Session, pod: string, command?: string) => Ended | Promise<Ended>;
   /** Fills the workspace before the pod is ready. */
   readonly restore: (session: Session) => Promise<void>;
 }
@@ -36,7 +41,7 @@ export function createFakeCluster({
     ...session,
     createdAt,
     isReady: !isHopeless,
-    ...note,
+    ...without(note),
   });
   /** How many save containers each pod has had. */
   const saves = new Map<string, number>();
@@ -113,9 +118,9 @@ export function createFakeCluster({
       const pod = found.pod.metadata?.name ?? "";
       const attempts = (saves.get(pod) ?? 0) + 1;
       saves.set(pod, attempts);
-      const { name } = containerFor(`sync-${attempts}`);
+      const { name, args } = containerFor(`sync-${attempts}`);
       onProgress(name);
-      return { pod, container: name, ...(await save(name, session, pod)) };
+      return { pod, container: name, ...(await save(name, session, pod, args?.[0])) };
     },
     async remove(session) {
       if (podOf(session)) pods.delete(session.replId);

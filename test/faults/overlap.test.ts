@@ -28,11 +28,11 @@ type Moment = (typeof moments)[number];
 
 const steps: Readonly<Record<Workflow, readonly Name[]>> = { ...stepsOf, restoreRepl: ["restoreSave"] };
 /** Those whose failure is undone, or leaves all as it was. */
-const undone: readonly Workflow[] = ["createRepl", "openRepl", "restoreRepl"];
+const undone = new Set<Workflow>(["createRepl", "openRepl", "restoreRepl"]);
 const cases = (Object.keys(steps) as Workflow[]).flatMap((workflow) =>
   steps[workflow].flatMap((step) =>
     moments
-      .filter((moment) => moment !== "after the undo" || undone.includes(workflow))
+      .filter((moment) => moment !== "after the undo" || undone.has(workflow))
       .map((moment) => [workflow, step, moment] as const),
   ),
 );

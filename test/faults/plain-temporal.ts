@@ -48,9 +48,9 @@ export const plainTemporal = {
 };
 
 /** Runs a workflow to its end, as a run of its own. */
-export function runWorkflow<Name extends keyof typeof workflows>(
+export function runWorkflow(
   all: typeof workflows,
-  name: Name,
+  name: keyof typeof workflows,
   input: object,
   runAttempt: RunAttempt,
 ): Promise<unknown> {

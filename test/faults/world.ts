@@ -6,6 +6,8 @@ import { commitSave } from "../../domain/commit-save.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { findViolations, type ReplFacts } from "../../domain/invariants.ts";
 import { objectKey } from "../../domain/naming.ts";
+import { openRescuePlace } from "../../domain/rescue.ts";
+import type { FileStore } from "../../domain/ports.ts";
 import { readSave } from "../../domain/read-save.ts";
 import type { SavedRepl, Session, User } from "../../domain/repl.ts";
 import { createSavePointer } from "../../domain/save-pointer.ts";
@@ -67,10 +69,25 @@ export function createWorld(outside?: Outside) {
 
   /** One save at a time in a pod, as its lock has it. */
   const locks = new Map<string, Promise<unknown>>();
-  function save(_name: string, session: Session) {
-    const saved = (locks.get(session.id) ?? Promise.resolve()).then(() => saveOf(session));
+  function save(_name: string, session: Session, _pod: string, command?: string) {
+    const work = command === "rescue" ? rescueOf : saveOf;
+    const saved = (locks.get(session.id) ?? Promise.resolve()).then(() => work(session));
     locks.set(session.id, saved);
     return saved;
+  }
+
+  async function rescueOf(session: Session) {
+    const content = workspaces.get(session.id);
+    if (content === undefined) return { exitCode: 4, message: "" };
+    try {
+      const place = await openRescuePlace(store, session);
+      const record = await place.pointer.read({ session });
+      const entry = await fileEntry(`${objectKey.workspace(record.owner, record.id)}${workFile}`, content, place.store);
+      const details = { writer: { session }, kind: "close", leftOut: [], inMotion: [] } as const;
+      return { exitCode: 0, message: JSON.stringify(await commitSave(place, record, [entry], details)) };
+    } catch (error) {
+      return { exitCode: 1, message: JSON.stringify({ error: String(error) }) };
+    }
   }
 
   async function saveOf(session: Session) {
@@ -94,9 +111,9 @@ export function createWorld(outside?: Outside) {
     }
   }
 
-  async function fileEntry(key: string, content: string): Promise<SaveEntry> {
+  async function fileEntry(key: string, content: string, place: FileStore = store): Promise<SaveEntry> {
     const sha256 = createHash("sha256").update(content).digest("hex");
-    const { version } = await store.putFile(key, Buffer.from(content), sha256);
+    const { version } = await place.putFile(key, Buffer.from(content), sha256);
     const common = { path: workFile, mode: 0o644, mtimeNs: "0" };
     return { ...common, type: "file", sizeBytes: Buffer.byteLength(content), sha256, key, version };
   }

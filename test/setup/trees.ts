@@ -1,7 +1,17 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Trees on the disk, for tests of saves. */
 
@@ -11,6 +21,14 @@ export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "devex-sync-"));
   folders.push(folder);
   return folder;
+}
+
+/** Files by their paths, with the folders above them. */
+export function writeTree(root: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+  }
 }
 
 /** Removes all that {@link newFolder} made. */

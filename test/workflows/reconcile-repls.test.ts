@@ -67,6 +67,52 @@ describe("reconcileRepls", () => {
     expect(calls).not.toContain("saveWorkspace");
   });
 
+  it.each([
+    [3, 3],
+    [4, 0],
+  ])("of %i orphans rescues and removes %i: so many at once are no accident", async (found, rescued) => {
+    const orphans = Array.from({ length: found }, () => {
+      const replId = newId();
+      return { session: { id: `s-${replId}`, replId, userId: "1" }, reason: "the registry has no such REPL" };
+    });
+    const { activities, calls, inputs } = scriptActivities({
+      // On two pages, so that the whole run counts.
+      reviewSessions: (attempt) => ({
+        ...page([], attempt === 1 ? "2" : undefined),
+        orphans: attempt === 1 ? orphans.slice(0, 2) : orphans.slice(2),
+      }),
+      reviewRemains: () => ({ findings: [] }),
+      rescueWorkspace: () => ({ outcome: "rescued", save }),
+    });
+    await server.withWorker(activities, async (start) => {
+      const report = await (await start("reconcileRepls", {}, `reconcile-${randomUUID()}`)).result();
+      expect(report.started).toBe(rescued);
+      expect(report.findings.join()).toMatch(rescued === 0 ? /more than 3 orphans at once: none is removed/ : /^$/);
+      if (rescued === 0) return;
+      for (const { session } of orphans)
+        await server.client().workflow.getHandle(workflowIdOf(session.replId)).result();
+    });
+    expect(calls.filter((name) => name === "rescueWorkspace")).toHaveLength(rescued);
+    expect(calls.filter((name) => name === "removeResources")).toHaveLength(rescued);
+    if (rescued > 0) expect(orphans.map(({ session }) => ({ session }))).toContainEqual(inputs["removeResources"]);
+  });
+
+  it("removes nothing of an orphan that is the writer again, and waits while it cannot be saved", async () => {
+    const replId = newId();
+    const orphan = { session: { id: "s", replId, userId: "1" }, reason: "the registry has no such REPL" };
+    const { activities, calls, attemptsOf } = scriptActivities({
+      rescueWorkspace: (attempt) => {
+        if (attempt < 4) throw new Error("the object store does not answer");
+        return { outcome: "writer again" };
+      },
+    });
+    await server.withWorker(activities, async (start) => {
+      expect(await (await start("rescueRepl", orphan)).result()).toEqual({ outcome: "writer again" });
+    });
+    expect(attemptsOf("rescueWorkspace")).toBe(4);
+    expect(calls).not.toContain("removeResources");
+  });
+
   it("passes on what it is asked for", async () => {
     const { activities, inputs } = scriptActivities({
       reviewSessions: () => page([]),

@@ -28,7 +28,7 @@ describe("restoreRepl", () => {
       failureOf((await start("restoreRepl", input())).result()),
     );
     expect(failure).toMatchObject({ type: code, message: "why" });
-    expect(calls).toEqual(["restoreSave"]);
+    expect(calls).toEqual(["restoreSave", "removeResources"]);
   });
 
   it("gives up in the end, when nothing has changed", async () => {

@@ -40,6 +40,7 @@ export function scriptActivities(script: Partial<Record<keyof Activities, Behavi
     "withdrawSession",
     "findSession",
     "saveWorkspace",
+    "rescueWorkspace",
     "restoreSave",
     "pruneOldSaves",
     "reviewSessions",

@@ -1,12 +1,15 @@
 import { MockActivityEnvironment } from "@temporalio/testing";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createApplyManifests } from "../../../activities/apply-manifests.ts";
 import { createReviewRemains } from "../../../activities/review-remains.ts";
 import { createReviewSessions } from "../../../activities/review-sessions.ts";
 import type { ReconcileInput, StartInput } from "../../../activities/inputs.ts";
 import type { Ports } from "../../../activities/ports.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
+import type { ReplRecord, Session } from "../../../domain/repl.ts";
 import { newRecord, newStart } from "../../fakes/records.ts";
+
+type Fakes = ReturnType<typeof createFakePorts>;
 
 const ago = (seconds: number) => new Date(Date.now() - seconds * 1000).toISOString();
 const lastSave = { generation: 3, version: "v3", files: 1, bytes: 1, savedAt: ago(60) };
@@ -14,7 +17,7 @@ const run = <T>(activity: (input: ReconcileInput) => Promise<T>, input: Reconcil
   new MockActivityEnvironment().run(activity, input);
 
 /** A session that runs and is published, as after an open. */
-async function open(fakes: ReturnType<typeof createFakePorts>, age = 3600): Promise<StartInput> {
+async function open(fakes: Fakes, age = 3600): Promise<StartInput> {
   const start = newStart({ repl: newRecord({ lastSave }) });
   const record = { ...start.repl, sessionId: start.session.id, restored: { sessionId: start.session.id, pod: "p" } };
   await fakes.ports.registry.create(record);
@@ -122,12 +125,74 @@ describe("the review of all sessions", () => {
     expect(session.id).toBeTruthy();
   });
 
-  it("removes objects that can save nothing: those of a session that is not the writer any more", async () => {
-    const fakes = createFakePorts();
-    const { repl } = await open(fakes);
-    await fakes.ports.registry.update(repl.owner.id, repl.id, (record) => ({ ...record, sessionId: "another" }));
-    expect((await run(createReviewSessions(fakes.ports))).ends).toEqual([]);
-    expect(fakes.machines.pods.size).toBe(0);
+  describe("of an orphan", () => {
+    const orphanOf = async (fakes: Fakes, session: Session) =>
+      (await fakes.ports.cluster.listSessions(session.userId))[0]?.orphan;
+    const lose = (fakes: Fakes, { id, owner }: ReplRecord) => fakes.ports.registry.remove(owner.id, id);
+    /** As the Schedule does, each a minute after the one before; the orphans that the last one told of. */
+    async function looks(fakes: Fakes, count: number) {
+      let due;
+      for (let look = 0; look < count; look++) {
+        vi.setSystemTime(Date.now() + 150_000);
+        due = (await run(createReviewSessions(fakes.ports))).orphans;
+      }
+      return due;
+    }
+    beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+    afterEach(() => void vi.useRealTimers());
+
+    it.each([
+      ["the registry has no such REPL", lose],
+      [
+        "another session is the writer of its files now",
+        (fakes: Fakes, { id, owner }: ReplRecord) =>
+          fakes.ports.registry.update(owner.id, id, (record) => ({ ...record, sessionId: "another" })),
+      ],
+      [
+        "its end has come already",
+        (fakes: Fakes, { id, owner, sessionId = "" }: ReplRecord) =>
+          fakes.ports.registry.update(owner.id, id, (record) => ({ ...record, endedSession: sessionId })),
+      ],
+    ])("is noted at first, and told of only after many looks over ten minutes: %s", async (reason, orphan) => {
+      const fakes = createFakePorts();
+      const { repl, session } = await open(fakes, 601);
+      const record = await fakes.ports.registry.read(repl.owner.id, repl.id);
+      await orphan(fakes, record ?? repl);
+      expect(await looks(fakes, 4)).toBeUndefined();
+      expect(await orphanOf(fakes, session)).toMatchObject({ looks: 4 });
+      expect(await looks(fakes, 2)).toEqual([{ session, reason }]);
+      // Nothing is removed by looking.
+      expect(fakes.machines.pods.size).toBe(1);
+    });
+
+    it("is none any more when one look finds it in order, and begins anew after that", async () => {
+      const fakes = createFakePorts();
+      const { repl, session } = await open(fakes, 601);
+      const record = await fakes.ports.registry.read(repl.owner.id, repl.id);
+      if (!record) throw new Error("it is there");
+      await lose(fakes, record);
+      await looks(fakes, 5);
+      await fakes.ports.registry.create(record);
+      expect(await looks(fakes, 1)).toBeUndefined();
+      expect(await orphanOf(fakes, session)).toBeUndefined();
+      await lose(fakes, record);
+      expect(await looks(fakes, 1)).toBeUndefined();
+      expect(await orphanOf(fakes, session)).toMatchObject({ looks: 1 });
+    });
+
+    it("is not noted by a dry run, nor while the session is young, nor by a registry that does not answer", async () => {
+      const fakes = createFakePorts();
+      const { repl, session } = await open(fakes, 601);
+      await lose(fakes, repl);
+      await run(createReviewSessions(fakes.ports), { isDryRun: true });
+      const registry = { ...fakes.ports.registry, read: () => Promise.reject(new Error("away")) };
+      await run(createReviewSessions({ ...fakes.ports, registry }));
+      expect(await orphanOf(fakes, session)).toBeUndefined();
+      const young = await open(fakes, 10);
+      await lose(fakes, young.repl);
+      await run(createReviewSessions(fakes.ports));
+      expect(await orphanOf(fakes, young.session)).toBeUndefined();
+    });
   });
 });
 

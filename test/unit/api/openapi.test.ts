@@ -26,6 +26,7 @@ const contract = [
   "GET /api/repl/{id}/saves/{generation}/archive",
   "POST /api/repl/{id}/saves/{generation}/restore",
   "GET /api/repl/{id}/events",
+  "GET /api/rescued",
   "POST /api/runner/{id}/heartbeat",
   "DELETE /api/runner/{id}",
   "GET /api/runner/{id}/save",

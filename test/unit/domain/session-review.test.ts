@@ -86,13 +86,33 @@ describe("the review of a session", () => {
     expect(review({ record: { lastLoss: { ...loss, sessionId: "s0", count: 3 } } }).do).toBe("nothing");
   });
 
-  it("removes what belongs to nothing, when it has had time to", () => {
-    expect(review({ record: undefined })).toMatchObject({ do: "remove" });
-    expect(review({ record: { sessionId: "s2" } })).toMatchObject({ do: "remove" });
-    expect(review({ record: undefined, session: { createdAt: ago(599) } }).do).toBe("nothing");
+  describe("that may be an orphan", () => {
+    const orphan = (secondsAgo: number, looks: number) => ({ orphan: { since: ago(secondsAgo), looks } });
+    const lost = { record: undefined };
+
+    it("notes it, again and again, before it is believed", () => {
+      expect(review(lost)).toMatchObject({ do: "note", orphan: { since: ago(0), looks: 1 } });
+      expect(review({ record: { sessionId: "s2" } })).toMatchObject({ do: "note" });
+      expect(review({ record: { endedSession: "s1" } })).toMatchObject({ do: "note" });
+      expect(review({ ...lost, session: orphan(300, 3) })).toMatchObject({
+        do: "note",
+        orphan: { since: ago(300), looks: 4 },
+      });
+      expect(review({ ...lost, session: { createdAt: ago(599) } }).do).toBe("nothing");
+    });
+
+    it("believes it after ten minutes and five looks, and not after one of the two", () => {
+      expect(review({ ...lost, session: orphan(601, 5) }).do).toBe("rescue");
+      expect(review({ ...lost, session: orphan(601, 4) }).do).toBe("note");
+      expect(review({ ...lost, session: orphan(599, 50) }).do).toBe("note");
+    });
+
+    it("takes the writer for none, whatever was noted before", () => {
+      expect(review({ session: orphan(9000, 90) }).do).toBe("nothing");
+    });
   });
 
-  it("never removes a session that may write, whatever else is so", () => {
+  it("takes no session that may write for an orphan, whatever else is so", () => {
     const seconds = fc.integer({ min: 0, max: 100_000 });
     const facts = fc.record({
       age: seconds,
@@ -108,7 +128,7 @@ describe("the review of a session", () => {
           session: { createdAt: ago(age), isReady, ...(ending ? { ending } : {}) },
           report: { connections, lastActivityAt: ago(idle), reportedAt: ago(silent) },
         });
-        expect(verdict.do).not.toBe("remove");
+        expect(["note", "rescue"]).not.toContain(verdict.do);
       }),
     );
   });

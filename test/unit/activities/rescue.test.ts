@@ -1,0 +1,86 @@
+import { MockActivityEnvironment } from "@temporalio/testing";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Rescue, SessionInput } from "../../../activities/inputs.ts";
+import { createRescueWorkspace } from "../../../activities/rescue-workspace.ts";
+import { findRescued } from "../../../domain/rescue.ts";
+import type { Session } from "../../../domain/repl.ts";
+import { newStart } from "../../fakes/records.ts";
+import { runAttempt } from "../../faults/gate.ts";
+import { createWorld, type World } from "../../faults/world.ts";
+
+const silent = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+describe("rescueWorkspace", () => {
+  let world: World;
+  beforeEach(async () => {
+    world = createWorld();
+    await world.publishTemplate();
+  });
+
+  /** A session that somebody has worked in and that the registry does not have any more. */
+  async function orphan(): Promise<{ session: Session; login: string }> {
+    const start = newStart();
+    for (const name of ["reserveRepl", "copyTemplate", "applyManifests", "waitUntilReady"] as const)
+      await runAttempt(world.activities[name], { name, attempt: 1, runId: "run" }, start).ended;
+    await world.write({ replId: start.repl.id, owner: start.repl.owner }, "work that no save has");
+    await world.ports.registry.remove(start.repl.owner.id, start.repl.id);
+    return { session: start.session, login: start.repl.owner.login };
+  }
+  const rescue = (session: Session, ports = world.ports) =>
+    new MockActivityEnvironment({ startToCloseTimeoutMs: 60_000 }, { logger: silent }).run<
+      [SessionInput],
+      Rescue,
+      (input: SessionInput) => Promise<Rescue>
+    >(createRescueWorkspace(ports), { session });
+
+  it("saves what the pod holds aside, once, and removes nothing", async () => {
+    const { session } = await orphan();
+    expect(await rescue(session)).toMatchObject({ outcome: "rescued", save: { generation: 1, files: 1 } });
+    await rescue(session);
+    expect(await findRescued(world.ports.store, session)).toMatchObject({ save: { files: 1 } });
+    expect(world.pods.size).toBe(1);
+    expect(world.told.map(({ event }) => event)).toContainEqual(
+      expect.objectContaining({ message: expect.stringContaining("rescued workspaces") as string }),
+    );
+  });
+
+  it("leaves alone who is the writer again, also where that comes out only after the save", async () => {
+    const { session } = await orphan();
+    const record = { ...newStart().repl, id: session.replId, sessionId: session.id };
+    const owner = { id: session.userId, login: "somebody" };
+    await world.ports.registry.create({ ...record, owner });
+    expect(await rescue(session)).toEqual({ outcome: "writer again" });
+    expect(await findRescued(world.ports.store, session)).toBeUndefined();
+    let looks = 0;
+    const registry = {
+      ...world.ports.registry,
+      read: async (userId: string, replId: string) =>
+        ++looks > 1 ? world.ports.registry.read(userId, replId) : undefined,
+    };
+    expect(await rescue(session, { ...world.ports, registry })).toEqual({ outcome: "writer again" });
+  });
+
+  it.each(["ending", "in back-off", "on a node that rebooted"] as const)("waits while its pod is %s", async (state) => {
+    const { session } = await orphan();
+    world.machines.show(session, { [session.id]: state });
+    await expect(rescue(session)).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  it.each(["starting", "refused", "gone"] as const)("finds nothing in a pod that is %s", async (state) => {
+    const { session } = await orphan();
+    world.machines.show(session, { [session.id]: state });
+    expect(await rescue(session)).toEqual({ outcome: "nothing to rescue" });
+  });
+
+  it.each([
+    ["a container that fails", { exitCode: 1, message: '{"error":"the store does not answer"}' }],
+    // That of a close, which is refused.
+    ["a save that is refused", { exitCode: 3, message: "" }],
+    ["a success that left nothing", { exitCode: 0, message: '{"generation":1}' }],
+  ])("does not take %s for a rescue", async (_, end) => {
+    const { session } = await orphan();
+    const runInPod = async () => ({ pod: "p", container: "sync-1", ...end });
+    const cluster = { ...world.ports.cluster, runInPod };
+    await expect(rescue(session, { ...world.ports, cluster })).rejects.toMatchObject({ code: "unavailable" });
+  });
+});
