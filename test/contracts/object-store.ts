@@ -200,7 +200,7 @@ export function describeObjectStore(makeStore: () => ObjectStore): void {
     it("hides what is removed, and keeps its versions", async () => {
       const { version } = await store.putText(`${prefix}removed`, "still here");
       await store.remove([`${prefix}removed`, `${prefix}never-was`]);
-      await store.remove([`${prefix}removed`]);
+      await store.remove([`${prefix}removed`, `${prefix}removed`]);
       expect(await store.getText(`${prefix}removed`)).toBeUndefined();
       expect(await store.list(`${prefix}removed`)).toEqual([]);
       expect((await store.getText(`${prefix}removed`, version))?.text).toBe("still here");
