@@ -1,6 +1,6 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import type { NothingSaved } from "../domain/ports.ts";
-import { failureOf, hasRun, isOver, isRunning, livePod, nameOf, nodeOf } from "./pod-state.ts";
+import { describePod, failureOf, hasRun, isOver, isRunning, livePod, nameOf, nodeOf } from "./pod-state.ts";
 
 /**
  * Which pod of a session is to be saved, or why none can be. A pod that may hold work decides, whatever others there
@@ -39,5 +39,6 @@ function wordsOfEnding(pod: V1Pod): string {
 }
 
 function wordsOfStanding(pod: V1Pod): string {
-  return `no container of ${nameOf(pod)} on ${nodeOf(pod)} runs now, and its files are there; the node starts it again`;
+  const why = describePod(pod);
+  return `no container of ${nameOf(pod)} on ${nodeOf(pod)} runs now (${why}), and its files are there; the node starts it again`;
 }

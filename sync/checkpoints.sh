@@ -47,10 +47,10 @@ while :; do
   last=$ending
   if [ -n "$last" ]; then
     # A close that has not saved yet finds nothing to save when this pod has ended.
-    task=hand-over done=$state/saved
+    task=hand-over needless=$state/saved
   else
-    task=checkpoint done=$state/closing
+    task=checkpoint needless=$state/closing
   fi
-  if [ -e "$state/restored" ] && [ ! -e "$done" ]; then checkpoint "$task"; fi
+  if [ -e "$state/restored" ] && [ ! -e "$needless" ]; then checkpoint "$task"; fi
   [ -z "$last" ] || exit 0
 done

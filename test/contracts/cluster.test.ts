@@ -73,4 +73,18 @@ describe("the real cluster", () => {
     });
     await cluster.remove(session);
   });
+
+  it("tells why the tries of a save container fail, and goes back to the same one", async () => {
+    const { session, manifests, saveContainer: container } = await prepare();
+    await cluster.applySession(session, manifests);
+    await cluster.waitForPod(session, soon(), () => {});
+    const tries = `let n = 0; setInterval(() => console.log(JSON.stringify({ event: "save failed", try: ++n, reason: "away" })), 500)`;
+    const trying = (name: string) => ({ ...container(name), command: ["node", "-e", tries], args: [] });
+    for (let attempt = 1; attempt <= 2; attempt++)
+      await expect(cluster.runInPod(session, trying, soon(), () => {})).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringMatching(/^away \(sync-1 in .* goes on trying/) as string,
+      });
+    await cluster.remove(session);
+  });
 });

@@ -54,6 +54,12 @@ describe("the pod with work", () => {
         /^p on node n1 has been ending since 2026-01-01T00:00:00.000Z .*kubectl delete pod p --force/,
       ) as string,
     });
+    expect(findWork([podThatIs("in back-off", "p")], undefined)).toMatchObject({
+      pod: "p",
+      detail: expect.stringMatching(
+        /^no container of p on node n1 runs now \(restore waits: CrashLoopBackOff/,
+      ) as string,
+    });
     expect(findWork([podThatIs("evicted", "p")], undefined)).toMatchObject({
       nothing: "gone",
       pod: "p",
