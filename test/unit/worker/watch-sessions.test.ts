@@ -14,8 +14,8 @@ async function openRepl() {
   const start = newStart();
   const record = { ...start.repl, sessionId: start.session.id };
   await ports.registry.create(record);
-  await createApplyManifests(ports)(start);
   const place = await ports.directory.reserve(record, start.session, limits, "starting");
+  await createApplyManifests(ports)(start);
   const handle = createPodNewsHandler({
     ...ports,
     logger: createLogger("test", "silent"),
@@ -43,7 +43,7 @@ describe("news of pods", () => {
   it("are none while a session starts or ends", async () => {
     const { fakes, start, handle, publish, status } = await openRepl();
     await handle({ session: start.session, trouble: "its container was deleted" });
-    expect(await status()).toMatchObject({ status: "creating" });
+    expect(await status()).toMatchObject({ status: "starting" });
     await publish();
     await fakes.ports.cluster.note(start.session, { ending: "stopping" });
     await handle({ session: start.session, trouble: "its container was deleted" });
