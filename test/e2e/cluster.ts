@@ -122,6 +122,19 @@ export const listCompiledCode = [
   'console.log(require("node:fs").readdirSync(require("node:module").getCompileCacheDir()).join("\\n"))',
 ];
 
+/** Those of the local stack's one node run on this machine, each in a cgroup that names its pod. */
+function killProcessesOf(podUid: string): void {
+  const found = readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`pod${podUid}`);
+    } catch {
+      return false;
+    }
+  });
+  if (found.length === 0) throw new Error(`no process of pod ${podUid} runs here`);
+  for (const pid of found) process.kill(Number(pid), "SIGKILL");
+}
+
 /** An operator's hands on the cluster and on Temporal. */
 export function operator() {
   const config = new k8s.KubeConfig();
@@ -132,7 +145,12 @@ export function operator() {
     (await core.listNamespacedPod({ namespace, labelSelector: `devex.dev/repl-id=${replId}` })).items;
   return {
     podsOf,
-    killPod: (name: string) => core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 0 }),
+    /** A pod that is gone from one moment to the next, as with its node: none of its programs has a last word. */
+    async killPod(name: string): Promise<void> {
+      const { metadata } = await core.readNamespacedPod({ name, namespace });
+      killProcessesOf(metadata?.uid ?? "no pod");
+      await core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 0 });
+    },
     /** Ends a pod as a drain does: it has its grace, and another one takes its place at once. */
     evictPod: (name: string) =>
       core.createNamespacedPodEviction({ name, namespace, body: { metadata: { name, namespace } } }),
