@@ -1,5 +1,5 @@
 import { ReplError } from "../domain/errors.ts";
-import type { ReplRecord, Session } from "../domain/repl.ts";
+import { openSessionOf, type ReplRecord, type Session } from "../domain/repl.ts";
 import type { StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -17,6 +17,10 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
       cluster.findSession(repl.id),
       registry.findDeletion(repl.owner.id, repl.id),
     ]);
+    // By the record a session is open that the cluster does not show: that is asked for in another way before it is believed.
+    const open = running ? undefined : openSessionOf(seen);
+    if (open && (await cluster.listSessions(open.userId)).some(({ id }) => id === open.id))
+      throw new ReplError("unavailable", "The cluster shows this REPL's session in one list and not in another.");
     if (deletion?.createdAt === seen.createdAt) throw new ReplError("conflict", "This REPL is being deleted.");
     if (running && running.userId !== session.userId)
       throw new ReplError("conflict", "The cluster runs this REPL for somebody else.");

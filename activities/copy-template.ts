@@ -146,9 +146,10 @@ export function createRemoveNewFiles({ store, registry }: Ports) {
 export function createRemoveFiles({ store, registry }: Ports) {
   return async ({ replId, owner, createdAt }: ReplInput): Promise<void> => {
     const noted = await registry.findDeletion(owner.id, replId);
-    if (!noted || (createdAt && noted.createdAt !== createdAt)) return;
-    const isThis = noted.createdAt
-      ? await registry.bury({ replId, owner, createdAt: noted.createdAt })
+    const meant = createdAt ?? noted?.createdAt;
+    if (!noted && !meant) return;
+    const isThis = meant
+      ? await registry.bury({ replId, owner, createdAt: meant })
       : !(await registry.read(owner.id, replId));
     if (isThis) await purgeFiles(store, { replId, owner });
     await registry.endDeletion(owner.id, replId);

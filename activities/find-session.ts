@@ -1,4 +1,5 @@
-import type { Session, SessionState } from "../domain/repl.ts";
+import { ReplError } from "../domain/errors.ts";
+import { openSessionOf, type Session, type SessionState } from "../domain/repl.ts";
 import { ifUnavailable } from "./failure.ts";
 import type { ReplInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -6,7 +7,7 @@ import { withdrawEnded } from "./publish-session.ts";
 
 /**
  * Finds the REPL's session where the truth is, in the cluster, and marks it in the look-ups. Undefined when
- * none runs; then a mark that says otherwise is removed. What is to become of session and REPL is noted where the
+ * none runs, and none is open by the record either; then a mark that says otherwise is removed. What is to become of session and REPL is noted where the
  * reconciler finds it when this run is terminated and the look-ups are gone. Look-ups that are away keep nobody from
  * it: the reconciler tells them later. May be repeated.
  */
@@ -26,6 +27,8 @@ export function createFindSession(ports: Ports) {
     if (record && noted && noted.createdAt !== record.createdAt) await registry.endDeletion(owner.id, replId);
     const about = record?.createdAt ?? createdAt;
     await registry.noteDeletion({ replId, owner, ...(about ? { createdAt: about } : {}) });
+    if (!(await registry.findDeletion(owner.id, replId)))
+      throw new ReplError("unavailable", `The note that ${replId} is being deleted does not read back.`);
     return true;
   }
 
@@ -45,6 +48,10 @@ export function createFindSession(ports: Ports) {
       await directory.setState(session, state, reason && `It is closed because ${reason}.`).catch(ifUnavailable);
       return session;
     }
+    // The cluster's word alone is not believed against the record's: whoever saves looks at the pods, and says what is lost.
+    const record = await registry.read(owner.id, replId);
+    const open = record && openSessionOf(record);
+    if (open) return open;
     await clearMark({ replId, owner }).catch(ifUnavailable);
     return undefined;
   };

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { errorEvent, saveEvent } from "../domain/events.ts";
@@ -35,7 +36,7 @@ export type SaveOutcome = SaveSummary & { readonly lost?: string; readonly notSa
  * container saved, the newest save is the answer, and what the record knows of the pod that held the files says
  * whether anything was lost. Repeated without end by its retry policy: until it succeeds, nothing is removed.
  */
-export function createSaveWorkspace(ports: Ports) {
+export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
   const { cluster, store, registry, directory, events, settings } = ports;
   const renewKeys = createRenewKeys(ports);
 
@@ -71,13 +72,20 @@ export function createSaveWorkspace(ports: Ports) {
       const [before] = await Promise.all([readRecord(input), renewKeys(session)]);
       // Its save was proven before its end was noted: nobody has written since.
       if (before?.endedSession === session.id) return (await provenSave(input, undefined)).save;
-      const attempt = await cluster.runInPod(
-        session,
-        (name) => saveContainer(session, settings, name),
-        context.cancellationSignal,
-        (state) => context.heartbeat(state),
-        mayHoldWork(before, session),
-      );
+      const runSave = () =>
+        cluster.runInPod(
+          session,
+          (name) => saveContainer(session, settings, name),
+          context.cancellationSignal,
+          (state) => context.heartbeat(state),
+          mayHoldWork(before, session),
+        );
+      let attempt = await runSave();
+      // That work is gone is not believed at the first look: a list may have been cut short, or be older than it seems.
+      if (before && !hasSaved(attempt) && lossOf(before, session, attempt)) {
+        await delay(betweenLooksMs, undefined, { signal: context.cancellationSignal });
+        attempt = await runSave();
+      }
       const wasSaved = requireOutcome(attempt);
       if (!wasSaved) {
         const now = await readRecord(input);
@@ -134,6 +142,8 @@ function requireOutcome(attempt: SaveAttempt | NothingSaved): boolean {
     throw new ReplError("conflict", `${container}: another session is the writer now`);
   throw new ReplError("unavailable", `${container} ended with exit code ${exitCode}: ${failureReported(message)}`);
 }
+
+const hasSaved = (attempt: SaveAttempt | NothingSaved) => "exitCode" in attempt && attempt.exitCode === 0;
 
 /** What is gone with the pod that held the files, where it is not the one that answered. */
 function lossOf(record: ReplRecord, session: Session, attempt: SaveAttempt | NothingSaved): string | undefined {

@@ -53,9 +53,15 @@ async function changePlace(
     const object = await store.getText(key);
     const next = decide(object ? readPlace(parsed(key, object.text)) : { tombstones: [] });
     if (!next) return;
+    const text = writePlace(next);
+    if (text === object?.text) return;
     const condition: PutCondition = object ? { ifMatch: object.etag } : { ifNoneMatch: true };
     try {
-      await store.putText(key, writePlace(next), condition);
+      await store.putText(key, text, condition);
+      const now = await store.getText(key);
+      // Somebody may have changed it since; but what was there before is not there any more.
+      if (!now || now.etag === object?.etag)
+        throw new ReplError("unavailable", `${key}: what was written does not read back`);
       return;
     } catch (error) {
       if (!(error instanceof ReplError && error.code === "conflict") || attempt === maximumTries) throw error;
@@ -92,22 +98,36 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
     names: async () => (await store.list(objectKey.allRecords)).map(nameOfRecord),
     async bury(burial, mayBury = () => true) {
       const key = objectKey.record(burial.owner.id, burial.replId);
-      // Listed before the tombstone is written: what comes after it is not for this burial to remove.
-      const before = await versionsOf(key);
-      let isBuried = false;
-      await changePlace(records, key, (place) => {
-        const next = buryIn(place, burial, mayBury, new Date());
-        isBuried = next !== undefined;
-        return next;
-      });
-      if (isBuried) await store.removeVersions(before);
-      return isBuried;
+      for (let attempt = 1; attempt <= maximumTries; attempt++) {
+        // Listed before the tombstone is written: what comes after it is not for this burial to remove.
+        const before = await versionsOf(key);
+        let isBuried = false;
+        let wasThere = false;
+        await changePlace(records, key, (place) => {
+          const next = buryIn(place, burial, mayBury, new Date());
+          isBuried = next !== undefined;
+          wasThere = place.record !== undefined || place.tombstones.length > 0;
+          return next;
+        });
+        if (!isBuried) return false;
+        const now = await store.getText(key);
+        // A record that came between the list and the tombstone lies below it still.
+        if (!now || (wasThere && before.length === 0)) continue;
+        await store.removeVersions(before.filter(({ version }) => version !== now.version));
+        return true;
+      }
+      throw new ReplError("unavailable", `The object store does not list the versions of ${key}, which is there.`);
     },
     async forgetTombstones(userId, replId) {
       const key = objectKey.record(userId, replId);
       const object = await store.getText(key);
-      if (object && isForgettable(readPlace(parsed(key, object.text)), new Date()))
-        await store.removeVersions([{ key, version: object.version }]);
+      if (!object || !isForgettable(readPlace(parsed(key, object.text)), new Date())) return;
+      // The tombstone goes last, and alone: without it what lies below would come to light again.
+      const versions = await versionsOf(key);
+      const tombstone = versions.find(({ version }) => version === object.version);
+      const others = versions.filter((version) => version !== tombstone);
+      if (others.length > 0) await store.removeVersions(others);
+      else if (tombstone) await store.removeVersions([tombstone]);
     },
     remove: (userId, replId) => purge(store, objectKey.record(userId, replId)),
     async noteDeletion({ replId, owner, createdAt }) {

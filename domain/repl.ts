@@ -33,6 +33,8 @@ export interface ReplRecord {
   readonly restored?: {
     readonly sessionId: string;
     readonly pod: string;
+    /** Since when. Absent in records of releases that noted no end of a session either. */
+    readonly at?: string;
     /** It has made its last checkpoint and writes no more. */
     readonly released?: true;
     /** The cluster has no such pod any more, or it failed. */
@@ -46,6 +48,16 @@ export interface ReplRecord {
     /** How often that session has lost its pod. */
     readonly count?: number;
   };
+}
+
+/**
+ * The session that a record says is open: its pod restored the files and has neither handed them over nor come to its
+ * end. Undefined where none is, and in records of releases that noted no end.
+ */
+export function openSessionOf({ id, owner, sessionId, endedSession, restored }: ReplRecord): Session | undefined {
+  if (sessionId === undefined || sessionId === endedSession) return undefined;
+  if (restored?.sessionId !== sessionId || restored.at === undefined || restored.released) return undefined;
+  return { id: sessionId, replId: id, userId: owner.id };
 }
 
 /** What a save or restore goes out from. */

@@ -64,7 +64,9 @@ function otherHolder({ restored }: ReplRecord, session: Session, pod: string): s
 
 /** A pod that saves after it has released its files lives on: its container alone was told to end. */
 function heldAgain({ restored }: ReplRecord): Pick<ReplRecord, "restored"> {
-  return restored?.released ? { restored: { sessionId: restored.sessionId, pod: restored.pod } } : {};
+  if (!restored?.released) return {};
+  const { released: _, ...held } = restored;
+  return { restored: held };
 }
 
 function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord {
@@ -78,7 +80,8 @@ function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord
     generation: lastSave?.generation ?? 0,
     count,
   };
-  return { ...current, restored: { sessionId: session.id, pod }, ...(isLoss ? { lastLoss } : {}) };
+  const at = new Date().toISOString();
+  return { ...current, restored: { sessionId: session.id, pod, at }, ...(isLoss ? { lastLoss } : {}) };
 }
 
 /** Notes that a pod is no more, so that its successor need not wait for it. Whoever holds the files now is left alone. */
@@ -92,7 +95,7 @@ export async function noteGone(
   const record = await registry.read(userId, replId);
   if (!record || !isToNote(record)) return;
   await registry.update(userId, replId, (current) =>
-    isToNote(current) ? { ...current, restored: { sessionId: id, pod, gone: true } } : current,
+    isToNote(current) && current.restored ? { ...current, restored: { ...current.restored, gone: true } } : current,
   );
 }
 

@@ -96,11 +96,12 @@ export function describeSavePointer(make: () => Promise<PointerUnderTest>): void
 
     it("is handed over when it is free, with no loss however often", async () => {
       const { session, commit, pointer, current } = await open();
+      const at = expect.any(String) as string;
       await commit();
       let pod = "first";
       for (const next of ["second", "third", "fourth"]) {
         expect(await pointer.claimWhenFree(session, next)).toEqual({ heldBy: pod });
-        expect((await current())?.restored).toEqual({ sessionId: session.id, pod });
+        expect((await current())?.restored).toEqual({ sessionId: session.id, pod, at });
         expect(await commit({ session, pod })).toBeDefined();
         await pointer.release({ session, pod });
         await pointer.release({ session, pod });
@@ -108,7 +109,7 @@ export function describeSavePointer(make: () => Promise<PointerUnderTest>): void
         await expect(pointer.release({ session, pod })).rejects.toMatchObject({ code: "conflict" });
         pod = next;
       }
-      expect((await current())?.restored).toEqual({ sessionId: session.id, pod: "fourth" });
+      expect((await current())?.restored).toEqual({ sessionId: session.id, pod: "fourth", at });
       expect((await current())?.lastLoss).toBeUndefined();
     });
 

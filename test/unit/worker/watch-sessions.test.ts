@@ -57,20 +57,21 @@ describe("news of pods", () => {
     const { fakes, start, handle } = await openRepl();
     const { registry, cluster } = fakes.ports;
     const { session, repl } = start;
+    const at = expect.any(String) as string;
     const restored = async () => (await registry.read(repl.owner.id, repl.id))?.restored;
     const pointer = createSavePointer(registry);
     await pointer.claim(session, "first");
     await handle({ session, trouble: "its container was deleted" });
     await handle({ session, gone: "another" });
-    expect(await restored()).toEqual({ sessionId: session.id, pod: "first" });
+    expect(await restored()).toEqual({ sessionId: session.id, pod: "first", at });
     await handle({ session, gone: "first" });
-    expect(await restored()).toEqual({ sessionId: session.id, pod: "first", gone: true });
+    expect(await restored()).toEqual({ sessionId: session.id, pod: "first", at, gone: true });
     await pointer.claim(session, "second");
     await handle({ session, gone: "first" });
-    expect(await restored()).toEqual({ sessionId: session.id, pod: "second" });
+    expect(await restored()).toEqual({ sessionId: session.id, pod: "second", at });
     // A close looks at the pods itself.
     await cluster.note(session, { ending: "stopping" });
     await handle({ session, gone: "second" });
-    expect(await restored()).toEqual({ sessionId: session.id, pod: "second" });
+    expect(await restored()).toEqual({ sessionId: session.id, pod: "second", at });
   });
 });
