@@ -81,6 +81,8 @@ export interface Rescue {
 export interface SessionsReview {
   /** To be rescued and removed; absent when there are none. */
   readonly orphans?: readonly OrphanInput[];
+  /** How many looked like orphans, those among them that are not believed to be any yet; absent when none did. */
+  readonly orphansSeen?: number;
   readonly seen: number;
   readonly ends: readonly EndOfRepl[];
   readonly findings: readonly string[];

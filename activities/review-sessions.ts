@@ -31,6 +31,7 @@ export function createReviewSessions(ports: Ports) {
     const reports = await directory.reports(chosen).catch(() => []);
     const ends: EndOfRepl[] = [];
     const orphans: OrphanInput[] = [];
+    let orphansSeen = 0;
     const findings: string[] = [];
     await mapConcurrently([...chosen.entries()], { items: concurrentSessions }, async ([at, session]) => {
       try {
@@ -40,14 +41,21 @@ export function createReviewSessions(ports: Ports) {
       }
       context.heartbeat();
     });
-    const found = { seen: chosen.length, ends, findings, ...(orphans.length > 0 ? { orphans } : {}) };
-    return { ...found, ...(next ? { next } : {}) };
+    return {
+      seen: chosen.length,
+      ends,
+      findings,
+      ...(orphans.length > 0 ? { orphans } : {}),
+      ...(orphansSeen > 0 ? { orphansSeen } : {}),
+      ...(next ? { next } : {}),
+    };
 
     async function look(session: RunningSession, report: SessionReport | undefined): Promise<void> {
       const record = await registry.read(session.userId, session.replId);
       const limits = { ...lifetimes, ...(idleSeconds === undefined ? {} : { idleSeconds }) };
       const verdict = reviewSession({ session, record, report }, limits, new Date());
       const isOrphan = verdict.do === "note" || verdict.do === "rescue";
+      if (isOrphan) orphansSeen++;
       if (session.orphan && !isOrphan && !isDryRun) await cluster.note(session, { orphan: null });
       if (verdict.do === "nothing") {
         if (record && !isDryRun) await keep(session, record);

@@ -38,7 +38,7 @@ async function explain(witness: Witness, facts: ReplFacts): Promise<string> {
     [
       "cluster",
       session
-        ? `session ${session.id} since ${session.createdAt}, ${session.isReady ? "ready" : "not ready"}${session.ending ? `, ${session.ending}` : ""}`
+        ? `session ${session.id} since ${session.createdAt}, ${session.isReady ? "ready" : "not ready"}${session.ending ? `, ${session.ending}` : ""}${session.orphan ? `, looks like an orphan since ${session.orphan.since} (${session.orphan.looks} looks)` : ""}`
         : of("the cluster", "nothing runs"),
     ],
     [

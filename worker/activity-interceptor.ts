@@ -1,6 +1,7 @@
 import type { Context } from "@temporalio/activity";
 import type { ActivityInterceptorsFactory } from "@temporalio/worker";
 import { toFailure } from "../activities/failure.ts";
+import type { SessionsReview } from "../activities/inputs.ts";
 import type { Logger } from "../config/logger.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { stepTitles } from "../domain/events.ts";
@@ -12,7 +13,7 @@ import type { WorkerMetrics } from "./metrics.ts";
 export function createActivityInterceptor(
   logger: Logger,
   events: Pick<ReplEvents, "publish">,
-  metrics: Pick<WorkerMetrics, "countDone" | "countFailed" | "countSave">,
+  metrics: Pick<WorkerMetrics, "countDone" | "countFailed" | "countSave" | "countOrphans">,
 ): ActivityInterceptorsFactory {
   return (context: Context) => ({
     inbound: {
@@ -41,6 +42,7 @@ export function createActivityInterceptor(
           logger.info({ ...line, outcome: "ok", durationMs: durationMs() });
           metrics.countDone(activityType, durationMs() / 1000);
           if (activityType === "saveWorkspace") metrics.countSave(result as SaveSummary);
+          if (activityType === "reviewSessions") metrics.countOrphans((result as SessionsReview).orphansSeen ?? 0);
           tell("done", { durationMs: durationMs() });
           return result;
         } catch (error) {

@@ -32,6 +32,11 @@ export function createWorkerMetrics(sdk: () => Promise<string>) {
   });
   const savedFiles = new Counter({ name: "devex_closing_saved_files_total", help: "Files in them", registers });
   const savedBytes = new Counter({ name: "devex_closing_saved_bytes_total", help: "Bytes in them", registers });
+  const orphanLooks = new Counter({
+    name: "devex_orphan_looks_total",
+    help: "Looks of the reconciler at which a session was found that looks like an orphan",
+    registers,
+  });
   return {
     contentType: registry.contentType,
     async render(): Promise<string> {
@@ -44,6 +49,9 @@ export function createWorkerMetrics(sdk: () => Promise<string>) {
     countFailed(step: string, seconds: number, error: unknown): void {
       attempts.observe({ step, outcome: "failed" }, seconds);
       failures.inc({ step, code: error instanceof ReplError ? error.code : "other" });
+    },
+    countOrphans(seen: number): void {
+      orphanLooks.inc(seen);
     },
     countSave({ files, bytes }: Pick<SaveSummary, "files" | "bytes">): void {
       saves.inc();
