@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { gate, runAttempt, type Meets } from "./gate.ts";
-import { createPerson, steps, type Workflow } from "./person.ts";
+import { checked, createPerson, steps, type Workflow } from "./person.ts";
 import type { RunAttempt } from "./plain-temporal.ts";
 import { createWorld } from "./world.ts";
 
@@ -39,7 +39,11 @@ const struck = { calls: 0 };
 describe("an attempt that is slower than what comes after it", () => {
   beforeAll(() => void vi.useFakeTimers({ toFake: ["Date"] }));
   afterAll(() => void vi.useRealTimers());
-  afterAll(() => console.log(`overlaps: ${cases.length} cases, ${struck.calls} calls struck`));
+  afterAll(() =>
+    console.log(
+      `overlaps: ${cases.length} cases, ${struck.calls} calls struck, invariants looked at ${checked.invariants} times`,
+    ),
+  );
 
   it.each(cases)("%s: %s goes on %s, at any of its calls", async (workflow, step, moment) => {
     let call = 1;

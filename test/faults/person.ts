@@ -13,6 +13,9 @@ export const steps: Readonly<Record<Workflow, readonly (keyof Activities)[]>> = 
   ...stepsOf,
   restoreRepl: ["restoreSave"],
 };
+/** How often all invariants of a REPL were looked at. */
+export const checked = { invariants: 0 };
+
 /** What looks left over may be on its way for ten. */
 const elevenMinutes = 660_000;
 /** What looks like an orphan is looked at so often, and once more before it is removed. */
@@ -45,7 +48,10 @@ export function createPerson(workflows: typeof allWorkflows, world: World, first
     expected += text;
   }
   const isOpen = async () => (await world.ports.cluster.findSession(start.repl.id)) !== undefined;
-  const holds = async () => expect(await world.violations([id()])).toEqual([]);
+  const holds = async () => {
+    checked.invariants++;
+    expect(await world.violations([id()])).toEqual([]);
+  };
   const reads = async () => expect(await world.read(id())).toBe(expected);
 
   return {

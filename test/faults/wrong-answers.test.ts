@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { gate, runAttempt, type Meets, type OutsideCall } from "./gate.ts";
-import { createPerson, steps, type Workflow } from "./person.ts";
+import { checked, createPerson, steps, type Workflow } from "./person.ts";
 import type { RunAttempt } from "./plain-temporal.ts";
 import { createWorld } from "./world.ts";
 
@@ -76,7 +76,10 @@ describe("an answer that is wrong", () => {
   beforeAll(() => void vi.useFakeTimers({ toFake: ["Date"] }));
   afterAll(() => {
     vi.useRealTimers();
-    console.log(`wrong answers: ${[...struck].map(([lie, count]) => `${lie} ${count}`).join(", ")}`);
+    const told = [...struck].map(([lie, count]) => `${lie} ${count}`).join(", ");
+    console.log(
+      `wrong answers: ${cases.length} cases, told: ${told}; invariants looked at ${checked.invariants} times`,
+    );
     // A lie that was never told has proven nothing.
     expect([...struck].filter(([, count]) => count === 0)).toEqual([]);
   });
