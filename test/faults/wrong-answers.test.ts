@@ -80,8 +80,6 @@ describe("an answer that is wrong", () => {
     console.log(
       `wrong answers: ${cases.length} cases, told: ${told}; invariants looked at ${checked.invariants} times`,
     );
-    // A lie that was never told has proven nothing.
-    expect([...struck].filter(([, count]) => count === 0)).toEqual([]);
   });
 
   it.each(cases)("%s: %s is told, at any of its calls: %s", async (workflow, step, lie) => {
@@ -91,6 +89,10 @@ describe("an answer that is wrong", () => {
       if (told === "struck") struck.set(lie, (struck.get(lie) ?? 0) + 1);
     }
     throw new Error("an activity does not make so many calls");
+  });
+
+  it("was told in each way at least once", () => {
+    expect([...struck].filter(([, count]) => count === 0)).toEqual([]);
   });
 });
 
