@@ -139,7 +139,7 @@ export function createRemoveNewFiles({ store, registry }: Ports) {
 }
 
 /**
- * Removes the record of a REPL, with which it no longer exists, then all files and saves, and last the note that it
+ * Removes the record of a REPL, with which it no longer exists, then all files and saves and what was rescued of it, and last the note that it
  * is being deleted, by which the reconciler finds a removal that was interrupted. Without that note nothing is removed,
  * and neither is another REPL of the same id. May be repeated.
  */
@@ -151,7 +151,10 @@ export function createRemoveFiles({ store, registry }: Ports) {
     const isThis = meant
       ? await registry.bury({ replId, owner, createdAt: meant })
       : !(await registry.read(owner.id, replId));
-    if (isThis) await purgeFiles(store, { replId, owner });
+    if (isThis) {
+      await purgeFiles(store, { replId, owner });
+      await purge(store, objectKey.rescued(replId));
+    }
     await registry.endDeletion(owner.id, replId);
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
 import { ReplError } from "../domain/errors.ts";
 import { warningEvent } from "../domain/events.ts";
@@ -18,7 +19,7 @@ const neverRestoredExitCode = 4;
  * a close, and reads the save back. Throws `unavailable` while a pod of it may hold work and cannot be saved; nothing
  * is removed until then. Whether it is an orphan is asked once more, before and after. May be repeated.
  */
-export function createRescueWorkspace(ports: Ports) {
+export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
   const { cluster, store, registry, events, settings } = ports;
   const renewKeys = createRenewKeys(ports);
 
@@ -28,12 +29,19 @@ export function createRescueWorkspace(ports: Ports) {
       orphanReason(await registry.read(session.userId, session.replId), session) !== undefined;
     if (!(await isOrphan())) return { outcome: "writer again" };
     await renewKeys(session);
-    const attempt = await cluster.runInPod(
-      session,
-      (name) => rescueContainer(session, settings, name),
-      context.cancellationSignal,
-      (state) => context.heartbeat(state),
-    );
+    const runRescue = () =>
+      cluster.runInPod(
+        session,
+        (name) => rescueContainer(session, settings, name),
+        context.cancellationSignal,
+        (state) => context.heartbeat(state),
+      );
+    let attempt = await runRescue();
+    // That there is nothing is not believed at the first look.
+    if (!heldWork(attempt)) {
+      await delay(betweenLooksMs, undefined, { signal: context.cancellationSignal });
+      attempt = await runRescue();
+    }
     if (!(await isOrphan())) return { outcome: "writer again" };
     if (!heldWork(attempt)) return { outcome: "nothing to rescue" };
     const rescued = await findRescued(store, session);

@@ -1,17 +1,21 @@
 import { expect, vi } from "vitest";
 import type { Activities } from "../../activities/index.ts";
 import type { StartInput } from "../../activities/inputs.ts";
+import { findRescued, readRescued } from "../../domain/rescue.ts";
 import type * as allWorkflows from "../../workflows/index.ts";
 import { newRecord, newSession, newStart } from "../fakes/records.ts";
 import { runWorkflow, type RunAttempt } from "./plain-temporal.ts";
 import { stepsOf, type World } from "./world.ts";
 
-export type Workflow = keyof typeof stepsOf | "restoreRepl";
+export type Workflow = keyof typeof stepsOf | "restoreRepl" | "rescueRepl" | "reconcileRepls" | "pruneSaves";
 type Outcome = "ended" | "failed";
 
 export const steps: Readonly<Record<Workflow, readonly (keyof Activities)[]>> = {
   ...stepsOf,
   restoreRepl: ["restoreSave"],
+  rescueRepl: ["rescueWorkspace", "removeResources", "withdrawSession"],
+  reconcileRepls: ["reviewSessions", "reviewRemains"],
+  pruneSaves: ["pruneOldSaves"],
 };
 /** How often all invariants of a REPL were looked at. */
 export const checked = { invariants: 0 };
@@ -27,6 +31,8 @@ export function createPerson(workflows: typeof allWorkflows, world: World, first
   let plain = first;
   let start = newStart();
   let expected = "";
+  /** What was written is in a pod that may not save it. */
+  let isOrphan = false;
   const id = () => ({ replId: start.repl.id, owner: start.repl.owner });
   const record = () => world.ports.registry.read(start.repl.owner.id, start.repl.id);
   const statusOf = async () =>
@@ -37,6 +43,8 @@ export function createPerson(workflows: typeof allWorkflows, world: World, first
     const repl = (await record()) ?? start.repl;
     if (workflow === "openRepl") return (start = { ...start, repl, session: newSession(repl) });
     if (workflow === "shutdownRepl") return { ...id(), lastSave: repl.lastSave };
+    if (workflow === "rescueRepl") return { session: start.session, reason: "another session is the writer" };
+    if (workflow === "reconcileRepls" || workflow === "pruneSaves") return {};
     if (workflow === "restoreRepl") return { ...id(), sessionId: newSession(repl).id, generation: 1 };
     return { ...id(), createdAt: repl.createdAt };
   }
@@ -52,6 +60,13 @@ export function createPerson(workflows: typeof allWorkflows, world: World, first
     checked.invariants++;
     expect(await world.violations([id()])).toEqual([]);
   };
+  /** What the rescued workspace of the session holds. */
+  async function rescued(): Promise<string | undefined> {
+    const { store } = world.ports;
+    const found = await findRescued(store, start.session);
+    const [entry] = found ? await readRescued(store, found) : [];
+    return entry?.type === "file" ? (await store.getText(entry.key, entry.version))?.text : undefined;
+  }
   const reads = async () => expect(await world.read(id())).toBe(expected);
 
   return {
@@ -81,10 +96,15 @@ export function createPerson(workflows: typeof allWorkflows, world: World, first
 
     /** Nothing is lost before the reconciler looks, and it mends the rest when what is left over is old enough. */
     async comeToRest(): Promise<void> {
-      if (await record()) await reads();
+      if ((await record()) && !isOrphan) await reads();
       for (let look = 0; look < looks; look++) {
         vi.setSystemTime(Date.now() + elevenMinutes / 2);
         await runWorkflow(workflows, "reconcileRepls", {}, plain);
+      }
+      if (isOrphan) {
+        expect(await isOpen()).toBe(false);
+        expect(await rescued()).toBe(expected);
+        [isOrphan, expected] = [false, ""];
       }
       if (await record()) return;
       // What a late copy has left is taken for a start that was cut short when it is a day old.
@@ -98,7 +118,28 @@ export function createPerson(workflows: typeof allWorkflows, world: World, first
       await run("createRepl");
       await write("precious,");
       if (workflow === "shutdownRepl" || workflow === "deleteRepl") return;
+      if (workflow === "reconcileRepls") {
+        // A close that was begun and terminated.
+        const input = { ...id(), state: "stopping" };
+        await plain({ name: "findSession", attempt: 1, runId: "terminated" }, input);
+        return;
+      }
+      if (workflow === "rescueRepl") {
+        // Its pod is the only one that has what was written.
+        isOrphan = true;
+        await world.ports.registry.update(start.repl.owner.id, start.repl.id, (known) => ({
+          ...known,
+          sessionId: "s-other",
+          restored: { sessionId: "s-other", pod: "p" },
+        }));
+        return;
+      }
       await run("shutdownRepl");
+      if (workflow !== "pruneSaves") return;
+      await run("openRepl");
+      await write("more precious,");
+      await run("shutdownRepl");
+      vi.setSystemTime(Date.now() + 40 * twentyFiveHours);
     },
 
     /** Going back to a save may have been told to have failed after it was done; from then on it stays as it is. */

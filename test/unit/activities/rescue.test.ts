@@ -31,7 +31,7 @@ describe("rescueWorkspace", () => {
       [SessionInput],
       Rescue,
       (input: SessionInput) => Promise<Rescue>
-    >(createRescueWorkspace(ports), { session });
+    >(createRescueWorkspace(ports, 0), { session });
 
   it("saves what the pod holds aside, once, and removes nothing", async () => {
     const { session } = await orphan();
@@ -70,6 +70,17 @@ describe("rescueWorkspace", () => {
     const { session } = await orphan();
     world.machines.show(session, { [session.id]: state });
     expect(await rescue(session)).toEqual({ outcome: "nothing to rescue" });
+  });
+
+  it("does not believe at the first look that there is nothing", async () => {
+    const { session } = await orphan();
+    const { runInPod } = world.ports.cluster;
+    let looks = 0;
+    const cluster: typeof world.ports.cluster = {
+      ...world.ports.cluster,
+      runInPod: async (...args) => (looks++ === 0 ? { nothing: "gone", detail: "no pod" } : runInPod(...args)),
+    };
+    expect(await rescue(session, { ...world.ports, cluster })).toMatchObject({ outcome: "rescued" });
   });
 
   it.each([
