@@ -31,8 +31,9 @@ export function createReviewRemains(ports: Ports) {
       const { replId, owner, createdAt } = deletion;
       if (!isChosen({ userId: owner.id })) continue;
       const record = await registry.read(owner.id, replId);
-      // Noted late, by an attempt that was slower than the deletion and the create of another REPL of this id.
-      if (record && record.createdAt !== createdAt) {
+      // Noted late, by an attempt that was slower than the deletion and the create of another REPL of this id. A release
+      // that knew no such notes named no time.
+      if (record && createdAt && record.createdAt !== createdAt) {
         await attempt(`${replId}: a note of an earlier deletion`, () => registry.endDeletion(owner.id, replId));
         continue;
       }

@@ -212,6 +212,20 @@ describe("the review of what is left over", () => {
     expect(await run(review, { userId: "another" })).toEqual({ findings: [] });
   });
 
+  it("throws away a late note of an earlier REPL of the same id, and goes on with one that names no time", async () => {
+    const fakes = createFakePorts();
+    const { repl } = await open(fakes);
+    const id = { replId: repl.id, owner: repl.owner };
+    await fakes.ports.registry.noteDeletion({ ...id, createdAt: "2020-01-01T00:00:00.000Z" });
+    expect(await run(createReviewRemains(fakes.ports))).toEqual({
+      findings: [`${repl.id}: a note of an earlier deletion`],
+    });
+    expect(await fakes.ports.registry.findDeletion(repl.owner.id, repl.id)).toBeUndefined();
+    // As releases before it noted them.
+    await fakes.ports.registry.noteDeletion(id);
+    expect(await run(createReviewRemains(fakes.ports))).toMatchObject({ ends: [{ workflow: "delete", ...id }] });
+  });
+
   it("removes objects without a Deployment when they are old enough", async () => {
     const fakes = createFakePorts();
     const { session } = newStart();
