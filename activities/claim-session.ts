@@ -21,7 +21,9 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
     const open = running ? undefined : openSessionOf(seen);
     if (open && (await cluster.listSessions(open.userId)).some(({ id }) => id === open.id))
       throw new ReplError("unavailable", "The cluster shows this REPL's session in one list and not in another.");
-    if (deletion?.createdAt === seen.createdAt) throw new ReplError("conflict", "This REPL is being deleted.");
+    // A release that knew no such notes named no time.
+    if (deletion && (deletion.createdAt ?? seen.createdAt) === seen.createdAt)
+      throw new ReplError("conflict", "This REPL is being deleted.");
     if (running && running.userId !== session.userId)
       throw new ReplError("conflict", "The cluster runs this REPL for somebody else.");
     if (running && isSuperseded(seen, running.id))

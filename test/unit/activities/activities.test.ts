@@ -179,6 +179,34 @@ describe("activities", () => {
       expect(await activities.claimSession(second)).toEqual(input.session);
       await expect(activities.applyManifests(second)).rejects.toMatchObject({ code: "conflict" });
     });
+    it("never make a session the writer again that another one has superseded", async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await activities.applyManifests(input);
+      const { id, owner } = input.repl;
+      const later = { sessionId: "s-later", restored: { sessionId: "s-later", pod: "p" } };
+      await fakes.ports.registry.update(owner.id, id, (record) => ({ ...record, ...later }));
+      await expect(activities.claimSession({ ...input, session: newSession(input.repl) })).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringContaining("saved aside") as string,
+      });
+      expect((await fakes.ports.registry.read(owner.id, id))?.sessionId).toBe("s-later");
+    });
+    it("believe no list that lacks a session which the record says is open", async () => {
+      const input = start();
+      await activities.copyTemplate(input);
+      await activities.applyManifests(input);
+      const { id, owner } = input.repl;
+      const restored = { sessionId: input.session.id, pod: "p", at: "2026-01-01T00:00:00.000Z" };
+      await fakes.ports.registry.update(owner.id, id, (record) => ({ ...record, restored }));
+      const cluster = { ...fakes.ports.cluster, findSession: async () => undefined };
+      const { claimSession, findSession } = createActivities({ ...fakes.ports, cluster });
+      await expect(claimSession({ ...input, session: newSession(input.repl) })).rejects.toMatchObject({
+        code: "unavailable",
+      });
+      // A close goes on to the pods with what the record says.
+      expect(await findSession({ replId: id, owner, state: "stopping" })).toEqual(input.session);
+    });
     it("refuse a REPL whose deletion has begun", async () => {
       const input = start();
       await activities.copyTemplate(input);
