@@ -22,14 +22,17 @@ const longestEndMs = 30_000;
 
 /**
  * Ends a session: it is the writer no more, so that no late attempt brings it to life again, and then its objects are
- * removed, and no other's. An undo leaves alone what its owner has been let into: there may be work in it that no save
- * has. May be repeated.
+ * removed, and no other's. An undo leaves alone what its owner has been let into, and what an open has filled, into which
+ * an earlier ticket leads: there may be work in it that no save has. The reconciler says again that it runs, or closes
+ * it. May be repeated.
  */
 export function createRemoveResources({ cluster, registry }: Ports) {
-  return async ({ session, untilGone, isUndo }: RemoveResourcesInput): Promise<void> => {
+  return async ({ session, untilGone, isUndo, isNew }: RemoveResourcesInput): Promise<void> => {
     const { id, userId, replId } = session;
+    const mayHoldWork = ({ lastOpenedSession, restored }: ReplRecord) =>
+      lastOpenedSession === id || (!isNew && restored?.sessionId === id);
     const isOver = ({ sessionId, endedSession }: ReplRecord) => sessionId !== id || endedSession === id;
-    const isLetIn = (record: ReplRecord) => isUndo === true && record.lastOpenedSession === id && !isOver(record);
+    const isLetIn = (record: ReplRecord) => isUndo === true && mayHoldWork(record) && !isOver(record);
     const record = await registry
       .update(userId, replId, (now) => (isOver(now) || isLetIn(now) ? now : { ...now, endedSession: id }))
       .catch(ignoreMissing);

@@ -32,7 +32,10 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
         "An earlier session of this REPL still runs, although another one has written since. What it holds is saved aside within minutes; then this REPL opens again.",
       );
     const writer = running ? { id: running.id, replId: running.replId, userId: running.userId } : session;
-    await registry.update(repl.owner.id, repl.id, (record) => makeWriter(record, seen, writer.id));
+    await registry.update(repl.owner.id, repl.id, (record) => {
+      const changed = makeWriter(record, seen, writer.id);
+      return open && changed !== record ? { ...changed, lastLoss: lossBefore(record, writer.id) } : changed;
+    });
     if (!running) await clearStaleMark();
     return writer;
 
@@ -43,6 +46,11 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
         await directory.withdraw({ id: marked.id, replId: repl.id, userId: repl.owner.id }, {});
     }
   };
+}
+
+/** The session before was open by the record, and the cluster has it no more: its owner reads that at the close of this one. */
+function lossBefore({ lastSave }: ReplRecord, sessionId: string): NonNullable<ReplRecord["lastLoss"]> {
+  return { sessionId, at: new Date().toISOString(), generation: lastSave?.generation ?? 0, count: 1 };
 }
 
 /** The record with another writer, by compare-and-set: an attempt that is slower than its successors changes nothing. */

@@ -11,9 +11,7 @@ import {
   type FileEntry,
   type SaveEntry,
 } from "../domain/save.ts";
-import { purge } from "../domain/purge.ts";
-import type { ReplRecord } from "../domain/repl.ts";
-import type { ReplInput, StartInput } from "./inputs.ts";
+import type { StartInput } from "./inputs.ts";
 import { currentAttempt, currentRun } from "./lease.ts";
 import type { Ports } from "./ports.ts";
 
@@ -116,50 +114,4 @@ function keyInNew(key: string, path: string, { repl, copyOf }: StartInput): stri
   return odd && key.startsWith(odd)
     ? objectKey.oddFiles(repl.id) + key.slice(odd.length)
     : objectKey.workspace(repl.owner, repl.id) + path;
-}
-
-/**
- * Undoes {@link createCopyTemplate}: removes the files of a REPL that was never opened, and leaves a tombstone by which
- * an attempt that is slower is refused. One that its owner has once been told of is left alone, and so is one that
- * another run made. May be repeated.
- */
-export function createRemoveNewFiles({ store, registry }: Ports) {
-  return async ({ repl, session }: StartInput): Promise<void> => {
-    const { owner, createdAt } = repl;
-    const run = currentRun();
-    const isOurs = ({ lastOpenedAt, sessionId, madeBy = run }: ReplRecord) =>
-      !lastOpenedAt && sessionId === session.id && madeBy === run;
-    const record = await registry.read(owner.id, repl.id);
-    if (record && (record.createdAt !== createdAt || !isOurs(record))) return;
-    const deletion = { replId: repl.id, owner, createdAt };
-    await registry.noteDeletion(deletion);
-    if (await registry.bury({ ...deletion, run }, isOurs)) await purgeFiles(store, deletion);
-    await registry.endDeletion(owner.id, repl.id);
-  };
-}
-
-/**
- * Removes the record of a REPL, with which it no longer exists, then all files and saves and what was rescued of it, and last the note that it
- * is being deleted, by which the reconciler finds a removal that was interrupted. Without that note nothing is removed,
- * and neither is another REPL of the same id. May be repeated.
- */
-export function createRemoveFiles({ store, registry }: Ports) {
-  return async ({ replId, owner, createdAt }: ReplInput): Promise<void> => {
-    const noted = await registry.findDeletion(owner.id, replId);
-    const meant = createdAt ?? noted?.createdAt;
-    if (!noted && !meant) return;
-    const isThis = meant
-      ? await registry.bury({ replId, owner, createdAt: meant })
-      : !(await registry.read(owner.id, replId));
-    if (isThis) {
-      await purgeFiles(store, { replId, owner });
-      await purge(store, objectKey.rescued(replId));
-    }
-    await registry.endDeletion(owner.id, replId);
-  };
-}
-
-async function purgeFiles(store: Ports["store"], { replId, owner }: ReplInput): Promise<void> {
-  for (const prefix of [objectKey.workspace(owner, replId), objectKey.oddFiles(replId), objectKey.saves(replId)])
-    await purge(store, prefix);
 }

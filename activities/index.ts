@@ -1,6 +1,7 @@
 import { createApplyManifests, createRemoveResources } from "./apply-manifests.ts";
 import { createClaimSession } from "./claim-session.ts";
-import { createCopyTemplate, createRemoveFiles, createRemoveNewFiles } from "./copy-template.ts";
+import { createCopyTemplate } from "./copy-template.ts";
+import { createRemoveFiles, createRemoveNewFiles } from "./remove-files.ts";
 import { createFindSession } from "./find-session.ts";
 import { fenced, withLeases } from "./lease.ts";
 import type { Ports } from "./ports.ts";

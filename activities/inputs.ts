@@ -16,8 +16,10 @@ export interface SaveWorkspaceInput extends SessionInput, ReplInput {
 export interface RemoveResourcesInput extends SessionInput {
   /** Waits until the pod has ended: what is removed after it must not be saved once more by it. */
   readonly untilGone?: boolean;
-  /** Of a start that failed: a session that its owner has been let into stays. */
+  /** Of a start that failed: a session that somebody may be at work in stays. */
   readonly isUndo?: boolean;
+  /** Of a create: nobody has a ticket for the REPL before it is published. */
+  readonly isNew?: boolean;
 }
 
 /** What a start of a REPL is about; the same for a create and an open. */
@@ -90,6 +92,8 @@ export interface SessionsReview {
 }
 
 export interface RemainsReview {
+  /** Pods without a Deployment that may not save; absent when there are none. */
+  readonly orphans?: readonly OrphanInput[];
   /** Absent when there are none. */
   readonly ends?: readonly EndOfRepl[];
   readonly findings: readonly string[];

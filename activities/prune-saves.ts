@@ -50,7 +50,7 @@ export function createPruneSaves({ store, registry, uploads }: Ports) {
       }
     }
 
-    const [done, removed] = [{ repls: 0 }, { saves: 0, versions: 0 }];
+    let [repls, savesRemoved, versionsRemoved] = [0, 0, 0];
     const names = await registry.names();
     const gone = new Set<RecordName>();
     await mapConcurrently(names, { items: concurrentRepls }, async (name) => {
@@ -62,9 +62,9 @@ export function createPruneSaves({ store, registry, uploads }: Ports) {
         gone.add(name);
         return undefined;
       });
-      removed.saves += one?.saves ?? 0;
-      removed.versions += one?.versions ?? 0;
-      context.heartbeat(`${++done.repls} of ${names.length}`);
+      savesRemoved += one?.saves ?? 0;
+      versionsRemoved += one?.versions ?? 0;
+      context.heartbeat(`${++repls} of ${names.length}`);
     });
     const remains = await attempt("what no record names", () =>
       pruneRemains(
@@ -77,9 +77,9 @@ export function createPruneSaves({ store, registry, uploads }: Ports) {
     const before = new Date(Date.now() - longestUploadMs);
     const aborted = uploads && (await attempt("uploads", () => uploads.abort(objectKey.isOurs, before)));
     return {
-      repls: done.repls - gone.size,
-      savesRemoved: removed.saves,
-      versionsRemoved: removed.versions,
+      repls: repls - gone.size,
+      savesRemoved,
+      versionsRemoved,
       startsRemoved: remains?.starts.length ?? 0,
       leftoversRemoved: remains?.leftovers.length ?? 0,
       uploadsAborted: aborted ?? 0,

@@ -19,13 +19,27 @@ export function createPublishSession({ directory, registry, limits }: Ports) {
     place,
   }: SessionInput & { readonly url: string; readonly place: Place }): Promise<void> => {
     const openedAt = new Date().toISOString();
+    let before: ReplRecord | undefined;
     const repl = await registry.update(session.userId, session.replId, (record) => {
+      before = record;
       if (record.sessionId !== session.id || record.endedSession === session.id)
         throw new ReplError("conflict", "This session has ended meanwhile.");
       return { ...record, lastOpenedAt: openedAt, lastOpenedSession: session.id };
     });
-    await directory.publish(session, url, repl, place, limits);
+    await directory.publish(session, url, repl, place, limits).catch(async (error: unknown) => {
+      // Nobody is told of it, and it is undone: it was not opened.
+      if (error instanceof ReplError && error.code === "quota_exceeded")
+        await registry.update(session.userId, session.replId, (record) => notOpened(record, before, session));
+      throw error;
+    });
   };
+}
+
+function notOpened(record: ReplRecord, before: ReplRecord | undefined, { id }: Session): ReplRecord {
+  if (record.lastOpenedSession !== id || !before || before.lastOpenedSession === id) return record;
+  const { lastOpenedSession: _, lastOpenedAt: __, ...rest } = record;
+  const { lastOpenedAt, lastOpenedSession } = before;
+  return { ...rest, ...(lastOpenedAt ? { lastOpenedAt } : {}), ...(lastOpenedSession ? { lastOpenedSession } : {}) };
 }
 
 /** Makes the look-ups say that a session runs which the cluster runs already, whatever they said and whatever the quota is. */

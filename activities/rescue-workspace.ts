@@ -1,18 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
-import { ReplError } from "../domain/errors.ts";
+import { messageOf, ReplError } from "../domain/errors.ts";
 import { warningEvent } from "../domain/events.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { findRescued, readRescued } from "../domain/rescue.ts";
-import { failureReported, saveReported } from "../domain/save.ts";
-import { orphanReason } from "../domain/session-review.ts";
+import { saveReported } from "../domain/save.ts";
+import { isWriter } from "../domain/session-review.ts";
 import { rescueContainer } from "../manifests/sync-container.ts";
 import type { Rescue, SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
+import { currentAttempt } from "./lease.ts";
 import { createRenewKeys } from "./renew-keys.ts";
-
-/** The workspace was never filled: nobody has written anything there. */
-const neverRestoredExitCode = 4;
+import { hasSaved } from "./save-outcome.ts";
 
 /**
  * Saves what an orphan's pod holds below a prefix of its own (domain/rescue.ts), by an ephemeral container like that of
@@ -25,9 +24,8 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
 
   return async ({ session }: SessionInput): Promise<Rescue> => {
     const context = Context.current();
-    const isOrphan = async () =>
-      orphanReason(await registry.read(session.userId, session.replId), session) !== undefined;
-    if (!(await isOrphan())) return { outcome: "writer again" };
+    const isOrphan = async () => !isWriter(await registry.read(session.userId, session.replId), session);
+    if (!(await isOrphan())) return isWriterAgain(currentAttempt() > 1);
     await renewKeys(session);
     const runRescue = () =>
       cluster.runInPod(
@@ -42,7 +40,7 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
       await delay(betweenLooksMs, undefined, { signal: context.cancellationSignal });
       attempt = await runRescue();
     }
-    if (!(await isOrphan())) return { outcome: "writer again" };
+    if (!(await isOrphan())) return isWriterAgain(true);
     if (!heldWork(attempt)) return { outcome: "nothing to rescue" };
     const rescued = await findRescued(store, session);
     const wanted = "exitCode" in attempt ? saveReported(attempt.message)?.generation : undefined;
@@ -54,17 +52,20 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
       warningEvent("What an earlier session of this REPL held was saved aside; find it among your rescued workspaces."),
     );
     return { outcome: "rescued", save: rescued.save };
+
+    /** Where a container was at work the programs have ended and nobody is let in any more: the reconciler closes it. */
+    async function isWriterAgain(hadContainer: boolean): Promise<Rescue> {
+      if (hadContainer) await cluster.note(session, { ending: "stopping" });
+      return { outcome: "writer again" };
+    }
   };
 }
 
-/** False when it is certain that there is nothing in a pod. Throws while there may be something that is not saved. */
+/** As {@link hasSaved}; nobody else is the writer of what is saved aside, so whatever says so is tried again. */
 function heldWork(attempt: SaveAttempt | NothingSaved): boolean {
-  if ("nothing" in attempt) {
-    if (attempt.nothing === "never filled" || attempt.nothing === "gone") return false;
-    throw new ReplError("unavailable", attempt.detail);
+  try {
+    return hasSaved(attempt);
+  } catch (error) {
+    throw new ReplError("unavailable", messageOf(error), { cause: error });
   }
-  const { container, exitCode, message } = attempt;
-  if (exitCode === 0) return true;
-  if (exitCode === neverRestoredExitCode) return false;
-  throw new ReplError("unavailable", `${container} ended with exit code ${exitCode}: ${failureReported(message)}`);
 }

@@ -5,6 +5,7 @@ import { ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
 import { readSave } from "../domain/read-save.ts";
 import { createSavePointer } from "../domain/save-pointer.ts";
+import { openSessionOf } from "../domain/repl.ts";
 import { sameTree, type FileEntry, type SaveEntry, type SaveSummary } from "../domain/save.ts";
 import { findSave } from "../domain/save-history.ts";
 import { makeWriter } from "./claim-session.ts";
@@ -28,6 +29,11 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
     if (!seen) throw new ReplError("not_found", "There is no such REPL.");
     if (await cluster.findSession(replId))
       throw new ReplError("conflict", "This REPL is open. Close it first: what is written in it would be lost.");
+    if (openSessionOf(seen))
+      throw new ReplError(
+        "conflict",
+        "By the registry this REPL is open. Close it first; the close says what is lost.",
+      );
     const record = await registry.update(owner.id, replId, (now) => makeWriter(now, seen, sessionId));
     if (!record.lastSave) throw new ReplError("not_found", "This REPL has no save.");
     const now = (await readSave(store, replId, record.lastSave)).entries;

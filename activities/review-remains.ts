@@ -1,13 +1,18 @@
 import { Context } from "@temporalio/activity";
 import { pagesOfSessions } from "../domain/all-sessions.ts";
 import { messageOf } from "../domain/errors.ts";
-import type { ReplId } from "../domain/repl.ts";
-import type { EndOfRepl, ReconcileInput, RemainsReview } from "./inputs.ts";
+import type { ReplId, Session } from "../domain/repl.ts";
+import { isWriter } from "../domain/session-review.ts";
+import type { EndOfRepl, OrphanInput, ReconcileInput, RemainsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { withdrawEnded } from "./publish-session.ts";
 
 /** What has no Deployment now may be about to get one. */
 const graceMs = 10 * 60_000;
+/** A REPL that the registry does not have yet may be a copy that takes its time (workflows/activities.ts). */
+const longestCopyMs = 150 * 60_000;
+/** To see whether there are pods. */
+const lookMs = 200;
 
 /**
  * Finds what is left over on any side: deletions that were interrupted, which are to go on; objects of sessions
@@ -20,6 +25,7 @@ export function createReviewRemains(ports: Ports) {
     const context = Context.current();
     const findings: string[] = [];
     const ends: EndOfRepl[] = [];
+    const orphans: OrphanInput[] = [];
     const isChosen = (session: { readonly userId: string }) => userId === undefined || session.userId === userId;
     const isOld = (since: string) => Date.now() - Date.parse(since) > graceMs;
     const attempt = async (finding: string, mend: () => Promise<void>) => {
@@ -43,7 +49,11 @@ export function createReviewRemains(ports: Ports) {
     }
     for (const left of await cluster.remains()) {
       if (!isChosen(left) || !isOld(left.createdAt)) continue;
-      await attempt(`${left.replId}: objects without a Deployment`, () => cluster.remove(left));
+      // That one list lacks a Deployment is not believed, and a pod without one may hold work.
+      if ((await cluster.findSession(left.replId))?.id === left.id) continue;
+      if (await cluster.waitUntilGone(left, AbortSignal.timeout(lookMs)))
+        await attempt(`${left.replId}: objects without a Deployment`, () => cluster.remove(left));
+      else await end({ id: left.id, replId: left.replId, userId: left.userId });
     }
     const running = await runningRepls(context);
     for await (const marks of directory.marks()) {
@@ -51,10 +61,33 @@ export function createReviewRemains(ports: Ports) {
         if (!isChosen(session) || running.has(session.replId) || (startedAt && !isOld(startedAt))) continue;
         // It may have been started since.
         if (await cluster.findSession(session.replId)) continue;
+        const isCopied = startedAt && Date.now() - Date.parse(startedAt) < longestCopyMs;
+        if (isCopied && !(await registry.read(session.userId, session.replId))) continue;
         await attempt(`${session.replId}: taken for open, but nothing runs`, () => withdrawEnded(ports, session));
       }
     }
-    return { findings, ...(ends.length > 0 ? { ends } : {}) };
+    return {
+      findings,
+      ...(ends.length > 0 ? { ends } : {}),
+      ...(orphans.length > 0 ? { orphans } : {}),
+    };
+
+    /** A pod whose Deployment is gone: closed where it may save, rescued where it may not. */
+    async function end(session: Session): Promise<void> {
+      const reason = "its Deployment is gone and its pod is not";
+      const record = await registry.read(session.userId, session.replId);
+      findings.push(`${session.replId}: ${reason}`);
+      if (isDryRun) return;
+      if (!isWriter(record, session)) orphans.push({ session, reason });
+      else if (record.lastSave)
+        ends.push({
+          workflow: "close",
+          replId: session.replId,
+          owner: record.owner,
+          lastSave: record.lastSave,
+          reason,
+        });
+    }
   };
 
   /** Their ids, page by page: to ask the cluster for each mark would be a call for each person at work. */

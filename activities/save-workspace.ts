@@ -5,23 +5,12 @@ import { errorEvent, saveEvent } from "../domain/events.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
-import {
-  describeNotSaved,
-  failureReported,
-  saveReported,
-  type NotSaved,
-  type SaveReport,
-  type SaveSummary,
-} from "../domain/save.ts";
+import { describeNotSaved, saveReported, type NotSaved, type SaveReport, type SaveSummary } from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
 import type { SaveWorkspaceInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { createRenewKeys } from "./renew-keys.ts";
-
-/** Exit code of the save container when another session has become the writer: there is nothing left to save for this one. */
-const supersededExitCode = 3;
-/** The save container found a workspace that was never filled: the newest save is all there is. */
-const neverRestoredExitCode = 4;
+import { hasSaved } from "./save-outcome.ts";
 
 /** The manifest names more of them. */
 const maximumNamed = 10;
@@ -70,7 +59,7 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
     context.heartbeat("looking for the pod");
     try {
       const [before] = await Promise.all([readRecord(input), renewKeys(session)]);
-      // Its save was proven before its end was noted: nobody has written since.
+      // A session that has ended can save no more; a close notes that after its save is proven.
       if (before?.endedSession === session.id) return (await provenSave(input, undefined)).save;
       const runSave = () =>
         cluster.runInPod(
@@ -86,7 +75,7 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
         await delay(betweenLooksMs, undefined, { signal: context.cancellationSignal });
         attempt = await runSave();
       }
-      const wasSaved = requireOutcome(attempt);
+      const wasSaved = hasSaved(attempt);
       if (!wasSaved) {
         const now = await readRecord(input);
         requireSameHolder(before, now, session);
@@ -128,22 +117,6 @@ function requireSameHolder(before: ReplRecord | undefined, now: ReplRecord | und
     `${since?.pod ?? "Nobody"} holds the files of ${session.replId} since a moment ago`,
   );
 }
-
-/** Whether the container saved. Throws unless it did, or it is certain that there is nothing in a pod to save. */
-function requireOutcome(attempt: SaveAttempt | NothingSaved): boolean {
-  if ("nothing" in attempt) {
-    if (attempt.nothing === "never filled" || attempt.nothing === "gone") return false;
-    throw new ReplError("unavailable", attempt.detail);
-  }
-  const { container, exitCode, message } = attempt;
-  if (exitCode === 0) return true;
-  if (exitCode === neverRestoredExitCode) return false;
-  if (exitCode === supersededExitCode)
-    throw new ReplError("conflict", `${container}: another session is the writer now`);
-  throw new ReplError("unavailable", `${container} ended with exit code ${exitCode}: ${failureReported(message)}`);
-}
-
-const hasSaved = (attempt: SaveAttempt | NothingSaved) => "exitCode" in attempt && attempt.exitCode === 0;
 
 /** What is gone with the pod that held the files, where it is not the one that answered. */
 function lossOf(record: ReplRecord, session: Session, attempt: SaveAttempt | NothingSaved): string | undefined {

@@ -1,6 +1,16 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import type { NothingSaved } from "../domain/ports.ts";
-import { describePod, failureOf, hasRun, isOver, isRunning, livePod, nameOf, nodeOf } from "./pod-state.ts";
+import {
+  describePod,
+  failureOf,
+  hasRun,
+  isInBackOff,
+  isOver,
+  isRunning,
+  livePod,
+  nameOf,
+  nodeOf,
+} from "./pod-state.ts";
 
 /**
  * Which pod of a session is to be saved, or why none can be. A pod that may hold work decides, whatever others there
@@ -14,7 +24,8 @@ export function findWork(
   const holders = pods.filter((pod) => !isOver(pod) && (mayHoldWork ? mayHoldWork(nameOf(pod)) : hasRun(pod)));
   const ending = holders.find(({ metadata }) => metadata?.deletionTimestamp);
   if (ending) return { nothing: "ending", pod: nameOf(ending), detail: wordsOfEnding(ending) };
-  const still = holders.find((pod) => !isRunning(pod));
+  // In back-off the node starts what is added to a pod, also where its first container fails for good.
+  const still = holders.find((pod) => !isRunning(pod) && !isInBackOff(pod));
   if (still) return { nothing: "between lives", pod: nameOf(still), detail: wordsOfStanding(still) };
 
   const running = holders[0] ?? livePod(pods.filter(isRunning));

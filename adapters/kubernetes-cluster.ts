@@ -254,10 +254,10 @@ export function createKubernetesCluster(
       };
       const watch = <Answer>(end: AbortSignal, visit: (now: readonly k8s.V1Pod[]) => Answer | undefined) =>
         attempt("wait for the save", () => watchPods(config, namespace, podsOf(session), end, visit), end);
-      const { image } = containerFor(nextSaveName(pod));
+      const wanted = containerFor(nextSaveName(pod));
       const readLog = (container: string) =>
         withinTime(logTimeoutMs, () => core.readNamespacedPodLog({ name, namespace, container, tailLines: logLines }));
-      return runSave({ pod, image, add, watch, readLog }, signal, onProgress);
+      return runSave({ pod, wanted, add, watch, readLog }, signal, onProgress);
     },
 
     async remove(session) {

@@ -56,6 +56,11 @@ export function nameOf(pod: V1Pod): string {
   return pod.metadata?.name ?? "the pod";
 }
 
+/** True while the node waits before it starts a container once more; its sandbox is there. */
+export function isInBackOff(pod: V1Pod): boolean {
+  return statusesOf(pod).some(({ state }) => state?.waiting?.reason === "CrashLoopBackOff");
+}
+
 export function isRunning(pod: V1Pod): boolean {
   return statusesOf(pod).some(({ state }) => state?.running);
 }

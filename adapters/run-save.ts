@@ -12,6 +12,7 @@ import {
   nextSaveName,
   runningSave,
   statusOf,
+  type WantedContainer,
 } from "./save-containers.ts";
 
 /** Where nothing is wrong a save has ended before the first look at its log. */
@@ -27,8 +28,7 @@ const standardLimits = {
 /** The pod that is saved, and hands on it. */
 export interface SavePlace {
   readonly pod: V1Pod;
-  /** The image that a save container has now. */
-  readonly image: string | undefined;
+  readonly wanted: WantedContainer;
   /** Adds a save container of this name. */
   readonly add: (name: string) => Promise<unknown>;
   /** Calls `visit` with the session's pods whenever they change, until it answers or the signal ends the wait. */
@@ -43,14 +43,14 @@ export interface SavePlace {
  * when so many have ended without a save that the next one has to wait.
  */
 export async function runSave(
-  { pod, image, add, watch, readLog }: SavePlace,
+  { pod, wanted, add, watch, readLog }: SavePlace,
   signal: AbortSignal,
   onProgress: (state: string) => void,
   limits = standardLimits,
 ): Promise<SaveAttempt> {
   const podName = nameOf(pod);
   let latest = pod;
-  let container = runningSave(pod, image);
+  let container = runningSave(pod, wanted);
   const isNew = !container;
   if (!container) container = await addNext();
   onProgress(`${container} in ${podName}`);

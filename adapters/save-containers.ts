@@ -11,6 +11,9 @@ const waitsForImage = new Set([...pullsFail, "ErrImageNeverPull"]);
 const withoutPause = 3;
 const longestPauseMs = 30 * 60_000;
 
+/** What a save container is now. */
+export type WantedContainer = Pick<V1EphemeralContainer, "image" | "args">;
+
 /** Names are used once: the next one after the newest. */
 export function nextSaveName(pod: V1Pod): string {
   return `sync-${numberOf(newest(pod)) + 1}`;
@@ -18,15 +21,16 @@ export function nextSaveName(pod: V1Pod): string {
 
 /**
  * The save container of an earlier attempt that may still end well; undefined when there is none. Those before the
- * newest were given up. One that waits for an image is kept, unless another image is wanted now.
+ * newest were given up. One that waits for an image is kept, unless another image is wanted now; one that does other
+ * work, a rescue and no save, is nobody's but its own.
  */
-export function runningSave(pod: V1Pod, wantedImage: string | undefined): string | undefined {
+export function runningSave(pod: V1Pod, wanted: WantedContainer): string | undefined {
   const container = newest(pod);
-  if (!container) return undefined;
+  if (!container || String(container.args) !== String(wanted.args)) return undefined;
   const state = statusOf(pod, container.name)?.state;
   if (state?.terminated) return undefined;
   const waiting = state?.waiting?.reason ?? "";
-  const isKept = waitsForImage.has(waiting) ? container.image === wantedImage : !hopeless.has(waiting);
+  const isKept = waitsForImage.has(waiting) ? container.image === wanted.image : !hopeless.has(waiting);
   return isKept ? container.name : undefined;
 }
 

@@ -48,15 +48,14 @@ export function reviewSession({ session, record, report }: SessionFacts, lifetim
     return { do: "delete", reason: "its deletion was interrupted" };
   if (record?.sessionId === session.id && session.ending === "stopping")
     return { do: "close", reason: "its close was interrupted" };
-  const reason = orphanReason(record, session);
-  if (!record || reason !== undefined) {
+  if (!isWriter(record, session)) {
+    const reason = orphanReason(record, session);
     if (age <= graceSeconds) return { do: "nothing" };
     const { since = now.toISOString(), looks = 0 } = session.orphan ?? {};
     const isSure = looks >= minimumLooks && secondsSince(since) > graceSeconds;
-    const why = reason ?? "the registry has no such REPL";
-    return isSure ? { do: "rescue", reason: why } : { do: "note", reason: why, orphan: { since, looks: looks + 1 } };
+    return isSure ? { do: "rescue", reason } : { do: "note", reason, orphan: { since, looks: looks + 1 } };
   }
-  if (!session.isReady && record.restored?.sessionId !== session.id && age > longestStartSeconds)
+  if (!session.isReady && !hasStarted(record, session) && age > longestStartSeconds)
     return { do: "close", reason: "it did not start" };
   const { lastLoss } = record;
   if (lastLoss?.sessionId === session.id && (lastLoss.count ?? 1) >= maximumLosses)
@@ -75,11 +74,23 @@ export function reviewSession({ session, record, report }: SessionFacts, lifetim
   return { do: "warn", reason: next.reason, at: new Date(now.getTime() + next.left * 1000).toISOString() };
 }
 
-/** Why nobody would want a session any more; undefined for the REPL's writer. */
-export function orphanReason(record: ReplRecord | undefined, session: Session): string | undefined {
+/** Whether a session was once open. A release that noted no session of an opening noted its time. */
+function hasStarted({ restored, lastOpenedAt, lastOpenedSession }: ReplRecord, session: Session): boolean {
+  if (restored?.sessionId !== session.id) return false;
+  return lastOpenedSession === undefined ? lastOpenedAt !== undefined : lastOpenedSession === session.id;
+}
+
+/** Whether a session may write its REPL's files; one that may not is an orphan. */
+export function isWriter(record: ReplRecord | undefined, session: Session): record is ReplRecord {
+  return record !== undefined && record.sessionId === session.id && record.endedSession !== session.id;
+}
+
+/** Why nobody would want an orphan any more. */
+function orphanReason(record: ReplRecord | undefined, session: Session): string {
   if (!record) return "the registry has no such REPL";
-  if (record.sessionId !== session.id) return "another session is the writer of its files now";
-  return record.endedSession === session.id ? "its end has come already" : undefined;
+  return record.sessionId === session.id
+    ? "its end has come already"
+    : "another session is the writer of its files now";
 }
 
 /** Undefined while it is not known, or while somebody is there. */

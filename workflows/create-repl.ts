@@ -38,7 +38,7 @@ export async function createRepl(input: StartInput): Promise<OpenedRepl> {
     setCurrentDetails(
       "Step 3 of 5: applying the manifests. If this repeats, the API server does not answer or refuses.",
     );
-    undo.push("remove the objects", () => removeResources({ session, untilGone: true, isUndo: true }));
+    undo.push("remove the objects", () => removeResources({ session, untilGone: true, isUndo: true, isNew: true }));
     await applyManifests(input);
 
     setCurrentDetails(

@@ -54,15 +54,16 @@ export async function reconcileRepls(input: ReconcileInput = {}, before = nothin
     if (cursor && workflowInfo().continueAsNewSuggested)
       await continueAsNew<typeof reconcileRepls>({ ...input, cursor }, report);
   } while (cursor);
+  setCurrentDetails("Looking at what is left over.");
+  const remains = await reviewRemains(input);
+  note(remains.findings);
+  for (const end of remains.ends ?? []) if (await startEnd(end)) report.started++;
+  report.orphans.push(...(remains.orphans ?? []));
   if (report.orphans.length > maximumOrphans)
     note([
       `more than ${maximumOrphans} orphans at once: none is removed. If the registry is right about them, start reconcileRepls with a greater maximumOrphans.`,
     ]);
   else for (const orphan of report.orphans) if (await startRescue(orphan)) report.started++;
-  setCurrentDetails("Looking at what is left over.");
-  const remains = await reviewRemains(input);
-  note(remains.findings);
-  for (const end of remains.ends ?? []) if (await startEnd(end)) report.started++;
   setCurrentDetails(
     [`${report.sessions} sessions, ${report.started} to end.`, ...report.findings.map((line) => `- ${line}`)].join(
       "\n",

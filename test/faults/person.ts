@@ -109,6 +109,7 @@ export function createPerson(workflows: typeof allWorkflows, world: World, first
       if (await record()) return;
       // What a late copy has left is taken for a start that was cut short when it is a day old.
       vi.setSystemTime(Date.now() + twentyFiveHours);
+      await runWorkflow(workflows, "reconcileRepls", {}, plain);
       await runWorkflow(workflows, "pruneSaves", {}, plain);
     },
 

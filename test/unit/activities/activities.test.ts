@@ -415,7 +415,7 @@ describe("activities", () => {
           }
         }
       }
-      expect(kinds).toEqual({ saved: 14, waits: 9 * 14, lost: 4 * 14 });
+      expect(kinds).toEqual({ saved: 3 * 14, waits: 7 * 14, lost: 4 * 14 });
     });
     it("does not believe at the first look that the work is gone", async () => {
       const target = await open();

@@ -58,9 +58,11 @@ describe("rescueWorkspace", () => {
         ++looks > 1 ? world.ports.registry.read(userId, replId) : undefined,
     };
     expect(await rescue(session, { ...world.ports, registry })).toEqual({ outcome: "writer again" });
+    // Its programs have ended and nobody is let in any more: the reconciler closes it.
+    expect(world.pods.get(session.replId)?.note).toEqual({ ending: "stopping" });
   });
 
-  it.each(["ending", "in back-off", "on a node that rebooted"] as const)("waits while its pod is %s", async (state) => {
+  it.each(["ending", "on a node that rebooted"] as const)("waits while its pod is %s", async (state) => {
     const { session } = await orphan();
     world.machines.show(session, { [session.id]: state });
     await expect(rescue(session)).rejects.toMatchObject({ code: "unavailable" });

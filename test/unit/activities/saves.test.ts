@@ -41,7 +41,7 @@ describe("older saves", () => {
   /** What an open would find now. */
   const opened = async () => {
     const root = newFolder();
-    await fakes.ports.registry.update(record.owner.id, record.id, (known) => ({
+    await fakes.ports.registry.update(record.owner.id, record.id, ({ endedSession: _, ...known }) => ({
       ...known,
       sessionId: repl.session.id,
     }));
@@ -50,6 +50,11 @@ describe("older saves", () => {
       knownFolder: newFolder(),
       pod: "p",
     });
+    // It is closed again, so that what comes after finds it as an owner would.
+    await fakes.ports.registry.update(record.owner.id, record.id, (known) => ({
+      ...known,
+      endedSession: repl.session.id,
+    }));
     return root;
   };
   const goBack = (generation: number, path?: string) =>

@@ -25,7 +25,7 @@ function podWith(stateOf: (name: string) => object | undefined, readLog: () => P
     }
   }
   /** As the next attempt finds it. */
-  const place = () => ({ pod: pod(), image: "sync:1", add, watch, readLog });
+  const place = () => ({ pod: pod(), wanted: { image: "sync:1" }, add, watch, readLog });
   return { names, place };
 }
 

@@ -39,35 +39,43 @@ describe("save containers", () => {
       container("sync-1", { waiting: {} }, { containerID: "containerd://a" }),
       container("sync-2", { terminated: { exitCode: 1 } }),
     ];
-    expect(runningSave(pod({ ephemeralContainerStatuses: [stuck, ended] }, spec), "image")).toBeUndefined();
-    expect(runningSave(pod({ ephemeralContainerStatuses: [stuck] }, spec), "image")).toBe("sync-2");
+    expect(runningSave(pod({ ephemeralContainerStatuses: [stuck, ended] }, spec), { image: "image" })).toBeUndefined();
+    expect(runningSave(pod({ ephemeralContainerStatuses: [stuck] }, spec), { image: "image" })).toBe("sync-2");
   });
   it("waits for a save that still runs rather than begin another", () => {
     const spec = { ephemeralContainers: [{ name: "sync-1" }, { name: "sync-2" }] };
     const ended = container("sync-1", { terminated: { exitCode: 1 } });
     expect(
-      runningSave(pod({ ephemeralContainerStatuses: [ended, container("sync-2", { running: {} })] }, spec), "image"),
+      runningSave(pod({ ephemeralContainerStatuses: [ended, container("sync-2", { running: {} })] }, spec), {
+        image: "image",
+      }),
     ).toBe("sync-2");
-    expect(runningSave(pod({ ephemeralContainerStatuses: [ended] }, spec), "image")).toBe("sync-2");
+    expect(runningSave(pod({ ephemeralContainerStatuses: [ended] }, spec), { image: "image" })).toBe("sync-2");
     expect(
       runningSave(
         pod(
           { ephemeralContainerStatuses: [ended, container("sync-2", { waiting: { reason: "ErrImageNeverPull" } })] },
           spec,
         ),
-        "image",
+        { image: "image" },
       ),
     ).toBeUndefined();
+  });
+  it("takes no container of other work for its own", () => {
+    const spec = { ephemeralContainers: [{ name: "sync-1", image: "image", args: ["rescue"] }] };
+    const running = pod({ ephemeralContainerStatuses: [container("sync-1", { running: {} })] }, spec);
+    expect(runningSave(running, { image: "image", args: ["rescue"] })).toBe("sync-1");
+    expect(runningSave(running, { image: "image", args: ["save"] })).toBeUndefined();
   });
   it("waits for the image of one that has none yet, unless another image is wanted", () => {
     const spec = { ephemeralContainers: [{ name: "sync-1", image: "sync:1" }] };
     const waiting = (reason: string) =>
       pod({ ephemeralContainerStatuses: [container("sync-1", { waiting: { reason } })] }, spec);
     for (const reason of ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"]) {
-      expect(runningSave(waiting(reason), "sync:1")).toBe("sync-1");
-      expect(runningSave(waiting(reason), "sync:2")).toBeUndefined();
+      expect(runningSave(waiting(reason), { image: "sync:1" })).toBe("sync-1");
+      expect(runningSave(waiting(reason), { image: "sync:2" })).toBeUndefined();
     }
-    expect(runningSave(waiting("CreateContainerConfigError"), "sync:1")).toBeUndefined();
+    expect(runningSave(waiting("CreateContainerConfigError"), { image: "sync:1" })).toBeUndefined();
   });
   it("come after longer and longer pauses, so that a day of failures leaves tens of them", () => {
     const begin = Date.parse("2026-01-01T00:00:00Z");

@@ -16,7 +16,8 @@ function review(
     report?: Partial<SessionReport>;
   } = {},
 ) {
-  const whole = newRecord({ sessionId: "s1", restored: { sessionId: "s1", pod: "p" } });
+  const restored = { sessionId: "s1", pod: "p" };
+  const whole = newRecord({ sessionId: "s1", restored, lastOpenedAt: ago(7100), lastOpenedSession: "s1" });
   const record = "record" in changes && !changes.record ? undefined : { ...whole, ...changes.record };
   const session = {
     id: "s1",
@@ -76,6 +77,10 @@ describe("the review of a session", () => {
     );
     // Files that an earlier session had restored say nothing of this one's start.
     expect(review({ session, record: { restored: { sessionId: "s0", pod: "p0" } } }).do).toBe("close");
+    // Filled by an open that failed before anybody was let in.
+    expect(review({ session, record: { lastOpenedSession: "s0" } }).do).toBe("close");
+    // Opened by a release that noted no session.
+    expect(review({ session, record: { lastOpenedSession: undefined as never } }).do).toBe("nothing");
     expect(review({ session }).do).toBe("nothing");
   });
 
