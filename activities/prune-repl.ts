@@ -31,8 +31,11 @@ export function createPruneRepl(store: ObjectStore) {
     const now = new Date();
     const all = await listGenerations(store, record);
     insistOnNewest(all, record);
-    const kept = savesToKeep(await readSaves(insisting, record, all, all), now);
-    const dropped = all.filter((generation) => !kept.has(generation) && generation !== record.lastSave.generation);
+    const saves = await readSaves(insisting, record, all, all);
+    const keepable = saves.map(({ header, isCertain }) => ({ ...header, isDoubtful: !isCertain }));
+    const kept = savesToKeep(keepable, now).add(record.lastSave.generation);
+    // The oldest first: what a manifest is those after it tell, and a run that is cut off leaves them.
+    const dropped = all.toReversed().filter((generation) => !kept.has(generation));
     const manifests = await removableManifests(record, dropped, now);
     signal.throwIfAborted();
     await store.removeVersions(manifests);
@@ -48,12 +51,12 @@ export function createPruneRepl(store: ObjectStore) {
 
   /** An attempt that is still under way has a manifest that is no save yet. */
   async function removableManifests(record: ReplRecord, generations: readonly number[], now: Date) {
-    const keys = new Set(generations.map((generation) => objectKey.save(record.id, generation)));
-    if (keys.size === 0) return [];
-    const found: ListedVersion[] = [];
+    const byKey = new Map<string, ListedVersion[]>();
+    for (const generation of generations) byKey.set(objectKey.save(record.id, generation), []);
+    if (byKey.size === 0) return [];
     for await (const page of store.listVersions(objectKey.saves(record.id)))
-      found.push(...page.filter((version) => keys.has(version.key) && isOld(version, now)));
-    return found;
+      for (const version of page) if (isOld(version, now)) byKey.get(version.key)?.push(version);
+    return [...byKey.values()].flat();
   }
 
   async function removeUnnamed(record: SavedRecord, now: Date, signal: AbortSignal): Promise<number> {

@@ -4,21 +4,26 @@ const dailyForMs = 30 * dayMs;
 /** Whatever their age: the newest, and the one to go back to when that is the mistake. */
 const alwaysKept = 2;
 
+interface Keepable {
+  readonly generation: number;
+  readonly createdAt: string;
+  /** It may never have become a save. */
+  readonly isDoubtful?: boolean;
+}
+
 /**
- * Which saves stay: all of the last day, the newest of each day (UTC) for thirty days, and always the two newest.
+ * Which saves stay: all of the last day, the newest of each day (UTC) for thirty days, and always the two newest. One
+ * that is doubtful stays for those days, and is nowhere the newest in place of another.
  */
-export function savesToKeep(
-  saves: readonly { readonly generation: number; readonly createdAt: string }[],
-  now: Date,
-): Set<number> {
+export function savesToKeep(saves: readonly Keepable[], now: Date): Set<number> {
   const newestFirst = saves.toSorted((a, b) => b.generation - a.generation);
   const kept = new Set(newestFirst.slice(0, alwaysKept).map(({ generation }) => generation));
   const days = new Set<string>();
-  for (const { generation, createdAt } of newestFirst) {
+  for (const { generation, createdAt, isDoubtful = false } of newestFirst) {
     const ageMs = now.getTime() - Date.parse(createdAt);
     const day = createdAt.slice(0, "2026-01-01".length);
-    if (ageMs < dayMs || (ageMs < dailyForMs && !days.has(day))) kept.add(generation);
-    days.add(day);
+    if (ageMs < dayMs || (ageMs < dailyForMs && (isDoubtful || !days.has(day)))) kept.add(generation);
+    if (!isDoubtful) days.add(day);
   }
   return kept;
 }

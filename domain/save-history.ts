@@ -22,10 +22,14 @@ export interface SavePage {
 const headBytes = 16 * 1024;
 const concurrentReads = 24;
 
-/**
- * The saves of a REPL before a generation, newest first. A manifest that an attempt left which never became a
- * save is not among them: no manifest after it has it as its parent.
- */
+/** A manifest that is a save, or that nobody can tell from one. */
+export interface FoundSave {
+  readonly header: SaveHeader;
+  /** False where what came after it was cleaned away. */
+  readonly isCertain: boolean;
+}
+
+/** The saves of a REPL before a generation, newest first, without manifests of attempts that never became saves. */
 export async function listSaves(
   store: HistoryStore,
   record: ReplRecord,
@@ -34,7 +38,7 @@ export async function listSaves(
   const all = await listGenerations(store, record);
   const wanted = all.filter((generation) => generation < before).slice(0, limit);
   const last = wanted.at(-1);
-  const saves = await readSaves(store, record, all, wanted);
+  const saves = (await readSaves(store, record, all, wanted)).map(({ header }) => header);
   const hasMore = last !== undefined && last !== all.at(-1);
   return { saves, ...(hasMore ? { before: last } : {}) };
 }
@@ -67,28 +71,52 @@ export function numbersIn(keys: readonly string[], replId: ReplId): number[] {
     .sort((a, b) => b - a);
 }
 
-/** Headers of those of the wanted manifests that are saves. `all` newest first. */
+/** Those of the wanted manifests that are saves. `all` newest first. */
 export async function readSaves(
   store: Pick<ObjectStore, "getHead" | "getText">,
   record: ReplRecord,
   all: readonly number[],
   wanted: readonly number[],
-): Promise<SaveHeader[]> {
-  const after = new Map(all.map((generation, index) => [generation, all[index - 1]]));
-  const needed = new Set(wanted.flatMap((generation) => [generation, after.get(generation) ?? generation]));
-  const headers = new Map(
-    await mapConcurrently([...needed], { items: concurrentReads }, async (generation) => {
-      return [generation, await readHeader(store, record, generation)] as const;
-    }),
-  );
-  return wanted.flatMap((generation) => {
-    const header = headers.get(generation);
-    const next = after.get(generation);
-    // The newest is the one that the record names. Of others the next manifest says whether it came after them;
-    // where the one between was cleaned away, so was whatever had not become a save.
-    const isSave = next === undefined || (headers.get(next)?.parent ?? 0) >= generation;
-    return header && isSave ? [header] : [];
+): Promise<FoundSave[]> {
+  const places = new Map(all.map((generation, index) => [generation, index]));
+  function* after(generation: number) {
+    for (let at = (places.get(generation) ?? 0) - 1; at >= 0; at--) yield all[at] as number;
+  }
+  const headers = new Map<number, Promise<SaveHeader | undefined>>();
+  const headerOf = (generation: number) => {
+    const header = headers.get(generation) ?? readHeader(store, record, generation);
+    headers.set(generation, header);
+    return header;
+  };
+  const found = await mapConcurrently(wanted, { items: concurrentReads }, async (generation) => {
+    const header = await headerOf(generation);
+    const standing = header && (await standingOf(generation, after(generation), record, headerOf));
+    return standing && standing !== "none" ? [{ header, isCertain: standing === "save" }] : [];
   });
+  return found.flat();
+}
+
+/**
+ * Whether a manifest became a save. Every manifest's parent was the newest save when its attempt began, so whatever
+ * has a child was a save, and whatever a save passes over was none; that an attempt passes over it says nothing.
+ * `after` are the manifests of higher numbers, the lowest first; few of them are looked at.
+ */
+async function standingOf(
+  generation: number,
+  after: Iterable<number>,
+  { lastSave }: ReplRecord,
+  headerOf: (generation: number) => Promise<SaveHeader | undefined>,
+): Promise<"save" | "none" | "unknown"> {
+  if (generation === lastSave?.generation) return "save";
+  const passing = new Set<number>();
+  for (const later of after) {
+    const parent = (await headerOf(later))?.parent;
+    if (parent === generation) return "save";
+    // What leads to that save is here, or was cleaned away, perhaps with the child of this one.
+    if (parent !== undefined && parent > generation) return passing.has(parent) ? "none" : "unknown";
+    if (parent !== undefined) passing.add(later);
+  }
+  return passing.has(lastSave?.generation ?? 0) ? "none" : "unknown";
 }
 
 async function readHeader(

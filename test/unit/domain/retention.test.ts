@@ -20,6 +20,17 @@ describe("retention", () => {
     expect(savesToKeep([], now)).toEqual(new Set());
   });
 
+  it("lets no save go for one that may never have become a save", () => {
+    const saves = [1, 2, 3, 4, 5].map((generation) => ({ generation, createdAt: hours(24 * 3) }));
+    const [, , , fourth, fifth] = saves;
+    const newer = [6, 7].map((generation) => ({ generation, createdAt: hours(1) }));
+    expect(savesToKeep([...saves, ...newer], now)).toEqual(new Set([7, 6, 5]));
+    const doubtful = [fourth, fifth].flatMap((save) => (save ? [{ ...save, isDoubtful: true }] : []));
+    expect(savesToKeep([...saves.slice(0, 3), ...doubtful, ...newer], now)).toEqual(new Set([7, 6, 5, 4, 3]));
+    const old = { generation: 3, createdAt: hours(24 * 31), isDoubtful: true };
+    expect(savesToKeep([old, ...newer], now)).toEqual(new Set([7, 6]));
+  });
+
   it("never drops one that it would keep, whatever else there is", () => {
     const ages = fc.uniqueArray(fc.integer({ min: 0, max: 24 * 60 }), { maxLength: 60 });
     fc.assert(
