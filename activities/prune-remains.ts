@@ -18,6 +18,8 @@ export interface RemainsOfRepls {
   readonly leftovers: readonly string[];
   /** Prefixes that hold saves, or too many to be removed, where somebody has to look. */
   readonly unrecorded: readonly string[];
+  /** REPLs of which something is left to be looked at again: what is known of their deletion is still needed. */
+  readonly young: ReadonlySet<ReplId>;
 }
 
 /**
@@ -39,17 +41,28 @@ export function createPruneRemains({
     signal: AbortSignal,
   ): Promise<RemainsOfRepls> => {
     const isBuried = namesOf(buried);
-    const found: Record<"start" | "leftover" | "lost", Remains[]> = { start: [], leftover: [], lost: [] };
+    const found: Record<"start" | "leftover" | "lost" | "young", Remains[]> = {
+      start: [],
+      leftover: [],
+      lost: [],
+      young: [],
+    };
     const recorded = namesOf(names);
     for (const remains of await findRemains(store, (replId) => recorded.has(replId))) {
       signal.throwIfAborted();
       const kind = await kindOf(remains, isBuried.has(remains.replId));
-      if (kind !== "young") found[kind].push(remains);
+      found[kind].push(remains);
     }
+    const young = namesOf(found.young);
     const removable = [...found.start, ...found.leftover];
     const lost = found.lost.map(placeOf);
     if (removable.length > maximumRemoved)
-      return { starts: [], leftovers: [], unrecorded: [...lost, ...removable.map(placeOf)] };
+      return {
+        starts: [],
+        leftovers: [],
+        unrecorded: [...lost, ...removable.map(placeOf)],
+        young: namesOf([...found.young, ...removable]),
+      };
     const isStillNobodys = removable.length > 0 ? await lookAgain(buried) : () => true;
     for (const { prefixes } of removable.filter(isStillNobodys))
       for (const prefix of prefixes) {
@@ -57,7 +70,7 @@ export function createPruneRemains({
         await store.purge(prefix);
       }
     const [starts, leftovers] = [found.start, found.leftover].map((all) => all.filter(isStillNobodys).map(placeOf));
-    return { starts: starts ?? [], leftovers: leftovers ?? [], unrecorded: lost };
+    return { starts: starts ?? [], leftovers: leftovers ?? [], unrecorded: lost, young };
   };
 
   /** That a name is missing is not believed at the first look. */
@@ -71,7 +84,7 @@ export function createPruneRemains({
   /**
    * Of a create that was cut short there never was a save, and without one there was no session: nobody has written
    * anything there. A REPL that was saved has its newest save and the one before it, or only a first one. What a pod
-   * wrote after its REPL's deletion leads on from a save that is gone.
+   * wrote after its REPL's deletion leads on from a save that is gone, and nothing leads on from it.
    */
   async function kindOf(remains: Remains, isBuried: boolean): Promise<"start" | "leftover" | "lost" | "young"> {
     if (await holdsAnything(objectKey.rescued(remains.replId))) return "lost";
@@ -87,14 +100,12 @@ export function createPruneRemains({
     return false;
   }
 
+  /** One checkpoint and no more: a deletion leaves no pod a second one, and what is done with a REPL leaves other saves. */
   async function isLateWork(replId: ReplId): Promise<boolean> {
-    const generations = numbersIn(await store.list(objectKey.saves(replId)), replId);
-    for (const generation of generations) {
-      const head = await store.getHead(objectKey.save(replId, generation), headBytes);
-      const parent = head === undefined ? undefined : parseSaveHeader(head)?.parent;
-      if (parent === undefined || parent === 0 || generations.includes(parent)) return false;
-    }
-    return generations.length > 0;
+    const [only, ...others] = numbersIn(await store.list(objectKey.saves(replId)), replId);
+    if (only === undefined || others.length > 0) return false;
+    const header = parseSaveHeader((await store.getHead(objectKey.save(replId, only), headBytes)) ?? "");
+    return header?.kind === "checkpoint" && header.parent > 0;
   }
 }
 

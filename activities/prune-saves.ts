@@ -73,7 +73,8 @@ export function createPruneSaves({ store, registry, uploads }: Ports) {
         signal,
       ),
     );
-    for (const { userId, replId } of gone) await attempt(replId, () => registry.forgetTombstones(userId, replId));
+    for (const { userId, replId } of gone)
+      if (remains && !remains.young.has(replId)) await attempt(replId, () => registry.forgetTombstones(userId, replId));
     const before = new Date(Date.now() - longestUploadMs);
     const aborted = uploads && (await attempt("uploads", () => uploads.abort(objectKey.isOurs, before)));
     return {

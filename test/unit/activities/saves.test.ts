@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createActivities } from "../../../activities/index.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { findSave, listSaves } from "../../../domain/save-history.ts";
-import { parseSaveManifest } from "../../../domain/save.ts";
+import { createManifest, parseSaveManifest, writeSaveManifest, type SaveKind } from "../../../domain/save.ts";
 import { createSavePlace } from "../../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
@@ -275,6 +275,61 @@ describe("older saves", () => {
         expect(await generations()).toEqual([5, 4, 3, 2, 1]);
       });
 
+      it("a save that a fenced writer's late manifest passes over, also when the record is lost then", async () => {
+        vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+        const { store, registry } = fakes.ports;
+        for (const text of ["1", "2", "3", "4"]) {
+          repl.write("a", text);
+          await repl.save("checkpoint");
+        }
+        const third = (await store.getText(objectKey.save(record.id, 3)))?.text ?? "";
+        const late = third.replace('"generation":3,"parent":2', '"generation":5,"parent":3');
+        await store.putText(objectKey.save(record.id, 5), late);
+        repl.write("a", "6");
+        await repl.save("checkpoint");
+        days(3);
+        // The two newest stay.
+        expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ savesRemoved: 4, failed: [] });
+        expect(await generations()).toEqual([6, 4]);
+        await registry.remove(record.owner.id, record.id);
+        const unrecorded = [objectKey.workspace(record.owner, record.id)];
+        expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ leftoversRemoved: 0, unrecorded });
+      });
+
+      it.each([0, 1, 2, 3])(
+        "no manifest that never became a save when it is cut off after removing %i",
+        async (end) => {
+          vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+          const { store } = fakes.ports;
+          const made: number[] = [];
+          // Numbers of one and of two digits, of which a list has the longer ones first.
+          for (let save = 1; save <= 12; save++) {
+            repl.write("a", `${save}`);
+            const { generation } = await repl.save("checkpoint");
+            made.push(generation);
+            const text = (await store.getText(objectKey.save(record.id, generation)))?.text ?? "";
+            const parent = made.at(-2) ?? 0;
+            const stray = text.replace(
+              new RegExp(`"generation":${generation},"parent":\\d+`),
+              `"generation":${generation + 1},"parent":${parent}`,
+            );
+            await store.putText(objectKey.save(record.id, generation + 1), stray);
+          }
+          days(2);
+          let removed = 0;
+          fakes.objects.failWhen((operation, key) =>
+            operation === "remove" && key.includes("/saves/") && removed++ === end * 5
+              ? new Error("cut off")
+              : undefined,
+          );
+          await run(activities.pruneOldSaves, undefined);
+          fakes.objects.failWhen(undefined);
+          expect(removed).toBe(end * 5 + 1);
+          expect(made.at(-1)).toBe(23);
+          expect(made).toEqual(expect.arrayContaining(await generations()));
+        },
+      );
+
       it("files of a save that is listed, which is answered with nothing", async () => {
         await twoDays();
         const { getText } = fakes.ports.store;
@@ -432,6 +487,82 @@ describe("older saves", () => {
       expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ leftoversRemoved: 1, unrecorded });
       expect(fakes.objects.allKeys().filter((key) => key.includes(record.id))).toEqual([]);
       expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ leftoversRemoved: 0, unrecorded });
+    });
+
+    describe("of a REPL whose record is nowhere", () => {
+      type Left = readonly [generation: number, parent: number, kind: SaveKind];
+      const lost = newRecord();
+      const workspace = objectKey.workspace(lost.owner, lost.id);
+      async function leave(...manifests: readonly Left[]) {
+        vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+        await fakes.ports.store.putText(`${workspace}file`, "of a person");
+        for (const [generation, parent, kind] of manifests) {
+          const head = { replId: lost.id, generation, parent, sessionId: "s", createdAt: lost.createdAt, kind };
+          const text = writeSaveManifest(createManifest({ ...head, leftOut: [], inMotion: [] }, []));
+          await fakes.ports.store.putText(objectKey.save(lost.id, generation), text);
+        }
+      }
+      const reported = { startsRemoved: 0, leftoversRemoved: 0, unrecorded: [workspace] };
+      const removed: typeof reported = { startsRemoved: 0, leftoversRemoved: 1, unrecorded: [] };
+
+      it.each<{ what: string; left: readonly Left[]; expected: typeof reported }>([
+        {
+          what: "one checkpoint that leads on from a save that is gone",
+          left: [[6, 5, "checkpoint"]],
+          expected: removed,
+        },
+        { what: "a close", left: [[6, 5, "close"]], expected: reported },
+        { what: "a save of going back", left: [[6, 5, "restored"]], expected: reported },
+        { what: "the save of a new REPL", left: [[1, 0, "template"]], expected: reported },
+        { what: "the save of a copy", left: [[1, 0, "copy"]], expected: reported },
+        { what: "a checkpoint that is the first", left: [[1, 0, "checkpoint"]], expected: reported },
+        {
+          what: "two checkpoints, neither with its parent",
+          left: [
+            [6, 4, "checkpoint"],
+            [3, 2, "checkpoint"],
+          ],
+          expected: reported,
+        },
+        {
+          what: "two that lead on from one save",
+          left: [
+            [6, 4, "checkpoint"],
+            [5, 4, "checkpoint"],
+          ],
+          expected: reported,
+        },
+        {
+          what: "two of which one leads on from the other",
+          left: [
+            [6, 5, "checkpoint"],
+            [5, 4, "checkpoint"],
+          ],
+          expected: reported,
+        },
+      ])("takes for late work one checkpoint alone, and what is left is: $what", async ({ left, expected }) => {
+        await leave(...left);
+        days(2);
+        expect(await run(activities.pruneOldSaves, undefined)).toMatchObject({ ...expected, failed: [] });
+        expect(await fakes.ports.store.list(workspace)).toHaveLength(expected.unrecorded.length);
+      });
+
+      it("knows of a deletion for as long as something is left of it", async () => {
+        await leave([6, 5, "checkpoint"], [5, 4, "close"]);
+        const { registry } = fakes.ports;
+        await registry.bury({ replId: lost.id, owner: lost.owner, createdAt: lost.createdAt });
+        days(0.5);
+        await fakes.ports.store.putText(`${workspace}file`, "later");
+        let leftovers = 0;
+        for (let hour = 0; hour < 30; hour++) {
+          days(1 / 24);
+          const { leftoversRemoved, unrecorded } = await run(activities.pruneOldSaves, undefined);
+          expect(unrecorded).toEqual([]);
+          leftovers += leftoversRemoved;
+        }
+        expect(leftovers).toBe(1);
+        expect((await registry.names()).map(({ replId }) => replId)).toEqual([record.id]);
+      });
     });
 
     it("ends uploads that were begun more than a day ago, and says when it cannot", async () => {
