@@ -36,8 +36,8 @@ export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "r
     return parseSaveManifest(published.text).entries.map((entry) => ({ ...entry, mtimeNs }));
   }
 
-  return async (input: StartInput): Promise<void> => {
-    const { repl, session, copyOf } = input;
+  /** Whether an attempt of this create has written the record. Throws `conflict` where the REPL is not this create's (any more). */
+  async function isMade({ repl, session }: StartInput): Promise<boolean> {
     const existing = await registry.read(repl.owner.id, repl.id);
     if (existing && existing.createdAt !== repl.createdAt)
       throw new ReplError("conflict", "A REPL of this id exists already.");
@@ -46,7 +46,12 @@ export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "r
       throw new ReplError("conflict", "Another session of this REPL has been opened since.");
     if (existing?.endedSession === session.id)
       throw new ReplError("conflict", "This REPL has been closed since it was created. Open it.");
-    if (existing) return;
+    return existing !== undefined;
+  }
+
+  return async (input: StartInput): Promise<void> => {
+    const { repl, session, copyOf } = input;
+    if (await isMade(input)) return;
     const key = objectKey.save(repl.id, 1);
     const isRetry = currentAttempt() > 1;
     // That of an earlier attempt, which is replaced, unless another attempt does so first.
@@ -75,6 +80,8 @@ export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "r
       },
       entries,
     );
+    // The write of an earlier attempt's record may have been on its way: what that names is not replaced.
+    if (before && (await isMade(input))) return;
     const condition = before ? { ifMatch: before.etag } : ({ ifNoneMatch: true } as const);
     const written = await store.putText(key, writeSaveManifest(manifest), condition).catch(tryAgainOnConflict);
     const lastSave = summarize(manifest, written.version);

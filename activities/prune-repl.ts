@@ -10,6 +10,12 @@ import { parseSaveManifest, type SaveSummary } from "../domain/save.ts";
 const graceMs = 24 * 3_600_000;
 const manifestBegins = '{"format":';
 
+interface Manifest {
+  readonly key: string;
+  /** The current one when absent. */
+  readonly version?: string;
+}
+
 type SavedRecord = ReplRecord & { readonly lastSave: SaveSummary };
 
 /**
@@ -94,27 +100,37 @@ export function createPruneRepl(store: ObjectStore) {
 
   /** Takes away what any manifest names. The newest names most of it, and after the oldest ones often nothing is left. */
   async function leaveNamed(unnamed: Set<string>, record: SavedRecord, signal: AbortSignal): Promise<void> {
-    const newestFirst = numbersIn(await store.list(objectKey.saves(record.id)), record.id);
-    insistOnNewest(newestFirst, record);
-    const { generation: newest } = record.lastSave;
-    const saves = [newest, ...newestFirst.toReversed().filter((other) => other !== newest)];
-    for (const key of [
-      ...saves.map((generation) => objectKey.save(record.id, generation)),
-      ...(await rescued(record)),
-    ]) {
+    for (const { key, version } of [...(await versionsOfManifests(record)), ...(await rescued(record))]) {
       if (unnamed.size === 0) return;
       signal.throwIfAborted();
-      const { replId, entries } = parseSaveManifest(((await store.getText(key)) ?? unreadable(key)).text);
+      const { replId, entries } = parseSaveManifest(((await store.getText(key, version)) ?? unreadable(key)).text);
       if (replId !== record.id) throw new ReplError("unavailable", `${key} is not what its name says`);
       for (const entry of entries) if (entry.type === "file") unnamed.delete(nameOf(entry));
     }
   }
 
+  /**
+   * The newest save and then the oldest first. Two attempts of a create may both have written the first one: the record
+   * names a version of it, and its history is read without.
+   */
+  async function versionsOfManifests({ id, lastSave }: SavedRecord) {
+    const found: (Manifest & { readonly generation: number })[] = [];
+    for await (const page of store.listVersions(objectKey.saves(id)))
+      for (const { key, version, isMarker } of page) {
+        const [generation] = isMarker ? [] : numbersIn([key], id);
+        if (generation !== undefined) found.push({ key, version, generation });
+      }
+    const isNewest = ({ generation, version }: (typeof found)[number]) =>
+      generation === lastSave.generation && version === lastSave.version;
+    if (!found.some(isNewest)) unlisted(lastSave);
+    return found.toSorted((a, b) => Number(isNewest(b)) - Number(isNewest(a)) || a.generation - b.generation);
+  }
+
   /** Manifests of what was rescued: they may name files of the workspace. */
-  async function rescued({ id }: SavedRecord): Promise<string[]> {
-    const manifests: string[] = [];
+  async function rescued({ id }: SavedRecord): Promise<Manifest[]> {
+    const manifests: Manifest[] = [];
     for (const key of await store.list(objectKey.rescued(id)))
-      if ((await insisting.getHead(key, manifestBegins.length)) === manifestBegins) manifests.push(key);
+      if ((await insisting.getHead(key, manifestBegins.length)) === manifestBegins) manifests.push({ key });
     return manifests;
   }
 }
@@ -122,8 +138,11 @@ export function createPruneRepl(store: ObjectStore) {
 const hasSave = (record: ReplRecord): record is SavedRecord => record.lastSave !== undefined;
 
 function insistOnNewest(generations: readonly number[], { lastSave }: SavedRecord): void {
-  if (!generations.includes(lastSave.generation))
-    throw new ReplError("unavailable", `the store does not list save ${lastSave.generation}, the newest one`);
+  if (!generations.includes(lastSave.generation)) unlisted(lastSave);
+}
+
+function unlisted({ generation }: SaveSummary): never {
+  throw new ReplError("unavailable", `the store does not list save ${generation}, the newest one`);
 }
 
 function unreadable(key: string): never {

@@ -49,7 +49,9 @@ export async function findSave(store: HistoryStore, record: ReplRecord, generati
   const all = await listGenerations(store, record);
   if (!all.includes(generation)) throw missing;
   const [save] = await readSaves(store, record, all, [generation]);
-  const found = save && (await readManifest(store, record.id, generation));
+  const { lastSave } = record;
+  const version = generation === lastSave?.generation ? lastSave.version : undefined;
+  const found = save && (await readManifest(store, record.id, generation, version));
   if (!found) throw missing;
   return found;
 }

@@ -116,6 +116,31 @@ describe("activities", () => {
         activities.copyTemplate({ ...input, repl: { ...input.repl, createdAt: "2020-01-01T00:00:00.000Z" } }),
       ).rejects.toMatchObject({ code: "conflict" });
     });
+    it("replaces no first save that a record names, whose write was on its way", async () => {
+      const input = start();
+      const { store, registry } = fakes.ports;
+      const attempt = (number: number, ports: Partial<typeof fakes.ports>) =>
+        new MockActivityEnvironment({ attempt: number }).run(
+          createActivities({ ...fakes.ports, ...ports }).copyTemplate,
+          input,
+        );
+      let onItsWay: ReplRecord | undefined;
+      const slow = (record: ReplRecord) => {
+        onItsWay = record;
+        return Promise.reject(new ReplError("unavailable", "no answer yet"));
+      };
+      await expect(attempt(1, { registry: { ...registry, create: slow } })).rejects.toThrow("no answer yet");
+      let copied = 0;
+      const arrives: typeof store.head = async (...asked) => {
+        if (onItsWay && ++copied === 1) await registry.create(onItsWay);
+        return store.head(...asked);
+      };
+      await attempt(2, { store: { ...store, head: arrives } });
+      expect(copied).toBeGreaterThan(0);
+      const { lastSave } = (await registry.read(input.repl.owner.id, input.repl.id)) ?? {};
+      expect(lastSave).toEqual(onItsWay?.lastSave);
+      expect((await store.getText(objectKey.save(input.repl.id, 1)))?.version).toBe(lastSave?.version);
+    });
   });
 
   describe("removeNewFiles", () => {

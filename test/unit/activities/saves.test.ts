@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MockActivityEnvironment } from "@temporalio/testing";
@@ -5,7 +6,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createActivities } from "../../../activities/index.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { findSave, listSaves } from "../../../domain/save-history.ts";
-import { createManifest, parseSaveManifest, writeSaveManifest, type SaveKind } from "../../../domain/save.ts";
+import {
+  createManifest,
+  parseSaveManifest,
+  summarize,
+  writeSaveManifest,
+  type SaveKind,
+} from "../../../domain/save.ts";
 import { createSavePlace } from "../../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
@@ -262,6 +269,57 @@ describe("older saves", () => {
         savesRemoved: 0,
         versionsRemoved: 0,
         failed: [expect.stringMatching(key) as string],
+      });
+
+      describe("files that any version names of a manifest that was written twice, with", () => {
+        /** A file and a manifest that names it: what one of two attempts at the same save has made. */
+        async function attempt(generation: number) {
+          const { store } = fakes.ports;
+          const key = `${objectKey.workspace(record.owner, record.id)}big`;
+          const sha256 = createHash("sha256").update("big").digest("hex");
+          const { version } = await store.putFile(key, Buffer.from("big"), sha256);
+          const entry = { type: "file", path: "big", mode: 0o644, mtimeNs: "0", sizeBytes: 3, sha256 } as const;
+          const createdAt = new Date().toISOString();
+          const head = { replId: record.id, generation, parent: generation - 1, sessionId: "s-saves", createdAt };
+          const manifest = createManifest({ ...head, kind: "copy", leftOut: [], inMotion: [] }, [
+            { ...entry, key, version },
+          ]);
+          const written = await store.putText(objectKey.save(record.id, generation), writeSaveManifest(manifest));
+          return { key, version, save: summarize(manifest, written.version) };
+        }
+
+        it.each([
+          { what: "the first one named by the record", named: 0, saves: 0 },
+          { what: "the last one named by the record", named: 1, saves: 0 },
+          { what: "the first one as the save before the newest", named: 0, saves: 1 },
+          { what: "the last one as the save before the newest", named: 1, saves: 1 },
+        ])("$what", async ({ named, saves }) => {
+          vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-01-01T10:00:00Z") });
+          const attempts = [await attempt(1), await attempt(1)];
+          const lastSave = attempts[named]?.save;
+          await fakes.ports.registry.update(record.owner.id, record.id, (known) => ({
+            ...known,
+            ...(lastSave ? { lastSave } : {}),
+          }));
+          for (let save = 0; save < saves; save++) await repl.save();
+          const killed = `${objectKey.workspace(record.owner, record.id)}of an attempt that was killed`;
+          await fakes.ports.store.putText(killed, "unnamed");
+          days(1.2);
+          let versionsRemoved = 0;
+          for (let hour = 0; hour < 24; hour++) {
+            days(1 / 24);
+            const result = await run(activities.pruneOldSaves, undefined);
+            expect(result.failed).toEqual([]);
+            versionsRemoved += result.versionsRemoved;
+          }
+          // It has looked.
+          expect(versionsRemoved).toBe(1);
+          for (const { key, version } of attempts)
+            expect(await fakes.ports.store.getStream(key, version)).toBeDefined();
+          expect((await findSave(fakes.ports.store, await current(), saves + 1)).summary).toEqual(
+            (await current()).lastSave,
+          );
+        });
       });
 
       it("a save that is listed, whose beginning is answered with nothing", async () => {
