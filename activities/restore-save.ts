@@ -8,6 +8,7 @@ import { createSavePointer } from "../domain/save-pointer.ts";
 import { openSessionOf } from "../domain/repl.ts";
 import { sameTree, type FileEntry, type SaveEntry, type SaveSummary } from "../domain/save.ts";
 import { findSave } from "../domain/save-history.ts";
+import { inOrder, isWithin, withoutLostNames } from "../domain/save-paths.ts";
 import { makeWriter } from "./claim-session.ts";
 import type { RestoreSaveInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
@@ -81,23 +82,18 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
   }
 }
 
-/** The tree of now, with a file or folder as it was then; folders above it that are gone come back too. */
+/**
+ * The tree of now, with a file or folder as it was then; folders above it that are gone come back too. Hard links are
+ * kept within what stays and within what comes back, and lead from neither to the other.
+ */
 function withPath(now: readonly SaveEntry[], then: readonly SaveEntry[], path: string): SaveEntry[] {
-  const isWithin = (entry: SaveEntry) => entry.path === path || entry.path.startsWith(`${path}/`);
-  const isAbove = (entry: SaveEntry) => entry.type === "folder" && path.startsWith(`${entry.path}/`);
-  const restored = then.filter(isWithin);
+  const restored = then.filter((entry) => isWithin(entry.path, path));
   if (restored.length === 0) throw new ReplError("not_found", `That save has no ${path}.`);
-  const kept = now.filter((entry) => !isWithin(entry));
+  const kept = now.filter((entry) => !isWithin(entry.path, path));
   const here = new Set(kept.map((entry) => entry.path));
-  const blocking = kept.find((entry) => entry.type !== "folder" && path.startsWith(`${entry.path}/`));
+  const blocking = kept.find((entry) => entry.type !== "folder" && isWithin(path, entry.path));
   if (blocking) throw new ReplError("conflict", `${blocking.path} is no folder now; restore that path instead.`);
-  const above = then.filter((entry) => isAbove(entry) && !here.has(entry.path));
-  // Hard links lead to paths that come before them, and only within what is restored.
-  const paths = new Set(restored.map((entry) => entry.path));
-  const single = restored.map((entry) => {
-    if (entry.type !== "file" || entry.sameAs === undefined || paths.has(entry.sameAs)) return entry;
-    const { sameAs: _, ...alone } = entry;
-    return alone;
-  });
-  return [...kept, ...above, ...single].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const isAbove = (entry: SaveEntry) => isWithin(path, entry.path) && !isWithin(entry.path, path);
+  const above = then.filter((entry) => entry.type === "folder" && isAbove(entry) && !here.has(entry.path));
+  return inOrder([...withoutLostNames(kept), ...above, ...withoutLostNames(restored)]);
 }

@@ -1,6 +1,6 @@
 import { ReplError } from "../domain/errors.ts";
 import type { NotSavedPath, SaveEntry } from "../domain/save.ts";
-import { decodePath } from "./paths.ts";
+import { bytesOfPath, withoutLostNames } from "../domain/save-paths.ts";
 import type { Trouble } from "./trouble.ts";
 import type { TreeNode } from "./walk.ts";
 
@@ -61,10 +61,10 @@ async function entriesHidden(
 
 /** Tells by which path another one is hidden, if by any: what cannot be looked at may be a folder, with anything in it. */
 export function hidersIn(nodes: readonly TreeNode[]): (path: string) => string | undefined {
-  const unseen = new Map(nodes.filter(isUnseen).map((node) => [bytesOf(node.path), node]));
+  const unseen = new Map(nodes.filter(isUnseen).map((node) => [bytesOfPath(node.path), node]));
   return (path) => {
     if (unseen.size === 0) return undefined;
-    const bytes = bytesOf(path);
+    const bytes = bytesOfPath(path);
     const itself = unseen.get(bytes);
     if (itself?.type === "unreadable") return itself.path;
     for (let end = bytes.lastIndexOf("/"); end > 0; end = bytes.lastIndexOf("/", end - 1)) {
@@ -77,21 +77,4 @@ export function hidersIn(nodes: readonly TreeNode[]): (path: string) => string |
 
 function isUnseen(node: TreeNode): boolean {
   return "trouble" in node && node.trouble !== undefined;
-}
-
-/** A letter a byte: names that are not UTF-8 are written in another way, and so is everything below them. */
-function bytesOf(path: string): string {
-  return decodePath(path).toString("latin1");
-}
-
-/** A hard link's other name may be gone. */
-function withoutLostNames(entries: readonly SaveEntry[]): SaveEntry[] {
-  const earlier = new Map<string, string>();
-  return entries.map((entry) => {
-    if (entry.type !== "file") return entry;
-    earlier.set(entry.path, entry.sha256);
-    if (entry.sameAs === undefined || earlier.get(entry.sameAs) === entry.sha256) return entry;
-    const { sameAs, ...own } = entry;
-    return own;
-  });
 }

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { objectKey } from "../domain/naming.ts";
 import type { ReplId, User } from "../domain/repl.ts";
+import { rawPrefix } from "../domain/save-paths.ts";
 
-const rawPrefix = "base64:";
 const maximumKeyBytes = 1024;
 const maximumSegmentBytes = 255;
 

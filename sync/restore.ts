@@ -4,6 +4,7 @@ import { messageOf, ReplError } from "../domain/errors.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { Session } from "../domain/repl.ts";
 import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
+import { inOrder, withoutLostNames } from "../domain/save-paths.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { claimFiles } from "./claim.ts";
 import { download, standardPatience, type Patience } from "./download.ts";
@@ -47,13 +48,14 @@ export async function restoreWorkspace(
   // From here on no other pod of this session can save, so what is read now stays the newest.
   const record = await claimFiles(pointer, session, pod);
   if (!record.lastSave) throw new ReplError("not_found", `${session.replId} has no save to restore`);
-  const { entries, files: ofFiles, bytes: ofBytes } = await readSave(store, session.replId, record.lastSave);
+  const { files: ofFiles, bytes: ofBytes, ...manifest } = await readSave(store, session.replId, record.lastSave);
+  // A link that is not to the file it was saved as would be another file; each name can be fetched by itself.
+  const entries = withoutLostNames(manifest.entries);
+  const folders = inOrder(entries.filter((entry) => entry.type === "folder"));
   const leftovers = clearForSave(Buffer.from(root), entries);
 
   const place = (path: string) => Buffer.concat([Buffer.from(`${root}/`), decodePath(path)]);
-  // Manifests list parents before children.
-  for (const { type, path } of entries)
-    if (type === "folder" && !leftovers.folders.has(path)) mkdirSync(place(path), { mode: 0o700 });
+  for (const { path } of folders) if (!leftovers.folders.has(path)) mkdirSync(place(path), { mode: 0o700 });
   const files = entries.filter((entry) => entry.type === "file");
   const progress = { files: 0, ofFiles, bytes: 0, ofBytes };
   const done = ({ sizeBytes }: FileEntry) => {
@@ -81,8 +83,7 @@ export async function restoreWorkspace(
     setTime(place(entry.path), BigInt(entry.mtimeNs));
   }
   // Folders last and children first: writing into one changes its time, and a read-only one takes no files.
-  for (const entry of entries.toReversed()) {
-    if (entry.type !== "folder") continue;
+  for (const entry of folders.toReversed()) {
     setTime(place(entry.path), BigInt(entry.mtimeNs));
     chmodSync(place(entry.path), entry.mode);
   }

@@ -1,6 +1,7 @@
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { partBytes } from "../domain/ports.ts";
 import type { FileEntry, NotSavedPath, SaveEntry } from "../domain/save.ts";
+import { standingAlone } from "../domain/save-paths.ts";
 import type { BigFile, BigFiles } from "./big-files.ts";
 import { keepBefore, refuseDyingDisk } from "./kept-entries.ts";
 import type { KnownFile, SaveNotes } from "./known-tree.ts";
@@ -100,9 +101,7 @@ export async function saveNodes(
 
   function entryBefore(path: string): FileEntry | undefined {
     const before = files.get(path)?.entry;
-    if (!before) return undefined;
-    const { sameAs, ...entry } = before;
-    return entry;
+    return before && standingAlone(before);
   }
 
   async function entryOfBig(node: FileNode, { outcome, uploads }: BigFile): Promise<FileEntry | undefined> {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -143,6 +143,102 @@ describe("older saves", () => {
       await goBack(1, "src");
       expect(readFileSync(join(await opened(), "src/main"), "utf8")).toBe("first");
       await expect(goBack(1, "nothing")).rejects.toMatchObject({ code: "not_found" });
+    });
+
+    describe("of one path, among hard links", () => {
+      const link = (from: string, to: string) => linkSync(join(repl.root, from), join(repl.root, to));
+      const contentOf = async (path: string) => readFileSync(join(await opened(), path), "utf8");
+
+      it("leaves the other names of what is replaced as they are", async () => {
+        link("src/main", "zwilling");
+        link("src/main", "src/same");
+        await repl.save();
+        await goBack(1, "src/main");
+        expect(await contentOf("src/main")).toBe("first");
+        expect(await contentOf("zwilling")).toBe("second");
+        expect(await contentOf("src/same")).toBe("second");
+      });
+
+      it("leaves them also where the first name was not there then", async () => {
+        repl.write("new folder/first name", "second");
+        link("new folder/first name", "zwilling");
+        await repl.save();
+        repl.write("zwilling file", "third");
+        repl.write("new folder/b", "third");
+        link("new folder/b", "zzz");
+        await repl.save();
+        await goBack(3, "new folder");
+        expect(await contentOf("zzz")).toBe("third");
+        expect(await contentOf("new folder/first name")).toBe("second");
+      });
+
+      it("brings a name back with the content that it had, whatever its first name has now", async () => {
+        link("src/main", "zwilling");
+        await repl.save();
+        repl.remove("src/main");
+        repl.write("src/main", "third");
+        repl.remove("zwilling");
+        await repl.save();
+        await goBack(3, "zwilling");
+        expect(await contentOf("zwilling")).toBe("second");
+        expect(await contentOf("src/main")).toBe("third");
+      });
+
+      it("keeps names together that stay together", async () => {
+        link("kept", "one");
+        repl.write("src/a", "a");
+        link("src/a", "src/b");
+        await repl.save();
+        repl.write("src/a", "changed");
+        await repl.save();
+        await goBack(3, "src");
+        const root = await opened();
+        const inodes = ["kept", "one", "src/a", "src/b"].map((path) => statSync(join(root, path)).ino);
+        expect([new Set(inodes.slice(0, 2)).size, new Set(inodes.slice(2)).size]).toEqual([1, 1]);
+        expect(readFileSync(join(root, "src/b"), "utf8")).toBe("a");
+      });
+    });
+
+    describe("where names are not UTF-8", () => {
+      const bytes = (path: string) => Buffer.from(path, "latin1");
+      const encoded = (path: string) => `base64:${bytes(path).toString("base64")}`;
+      const absolute = (root: string, path: string) => Buffer.concat([Buffer.from(`${root}/`), bytes(path)]);
+      const writeOdd = (path: string, content: string) => {
+        mkdirSync(absolute(repl.root, path.slice(0, path.lastIndexOf("/"))), { recursive: true });
+        writeFileSync(absolute(repl.root, path), content);
+      };
+      /** Lies below a folder whose name comes after `base64:`. */
+      const odd = "src/F\xfcr/all";
+      beforeEach(async () => {
+        writeOdd(odd, "first");
+        writeOdd("src/F\xfcr-sich", "first");
+        await repl.save();
+      });
+      const contentOf = async (path: string) => readFileSync(absolute(await opened(), path), "utf8");
+
+      it("brings back any other path", async () => {
+        await goBack(1, "src/main");
+        expect(await contentOf("src/main")).toBe("first");
+        expect(await contentOf(odd)).toBe("first");
+      });
+
+      it.each([
+        ["the folder above, with them", "src"],
+        ["their folder", encoded("src/F\xfcr")],
+        ["one alone, with the folders above it that are gone", encoded(odd)],
+      ])("brings back %s", async (_, path) => {
+        repl.remove("src");
+        await repl.save();
+        await goBack(3, path);
+        expect(await contentOf(odd)).toBe("first");
+      });
+
+      it("tells a file among the folders above from those", async () => {
+        rmSync(absolute(repl.root, "src/F\xfcr"), { recursive: true });
+        writeFileSync(absolute(repl.root, "src/F\xfcr"), "a file now");
+        await repl.save();
+        await expect(goBack(3, encoded(odd))).rejects.toMatchObject({ code: "conflict" });
+      });
     });
 
     it("changes nothing of a REPL that is open, and fences whoever wrote before", async () => {

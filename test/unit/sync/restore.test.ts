@@ -14,9 +14,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { commitSave } from "../../../domain/commit-save.ts";
 import { ReplError } from "../../../domain/errors.ts";
 import type { FileStore } from "../../../domain/ports.ts";
 import { createObjectStoreRecords, createSavePlace } from "../../../domain/object-store-registry.ts";
+import { readSave } from "../../../domain/read-save.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
 import { saveWorkspace } from "../../../sync/save.ts";
 import { createFakeObjectStore } from "../../fakes/object-store.ts";
@@ -111,6 +113,32 @@ describe("a restore from a store that breaks", () => {
     store = { ...store, getStream };
     await expect(restore()).rejects.toThrow("gone: version");
     expect(times("gone")).toBe(1);
+  });
+
+  it("opens a save whose hard links and order are not those of one tree, and takes no other file for a linked one", async () => {
+    const odd = under(join(root, "src"), Buffer.from([0xff]));
+    mkdirSync(odd, { recursive: true });
+    writeFileSync(Buffer.concat([odd, Buffer.from("/in it")]), "in it");
+    for (const name of ["a", "b", "c", "same"]) writeFileSync(join(root, name), name);
+    linkSync(join(root, "same"), join(root, "together"));
+    await save();
+    const { pointer } = createSavePlace(store);
+    const writer = { session, pod: "pod" };
+    const record = await pointer.read(writer);
+    if (!record.lastSave) throw new Error("there is a save");
+    const { entries } = await readSave(store, record.id, record.lastSave);
+    const strays: Record<string, string> = { b: "a", c: "nowhere" };
+    const bent = entries.map((entry) => {
+      const sameAs = strays[entry.path];
+      return entry.type === "file" && sameAs ? { ...entry, sameAs } : entry;
+    });
+    const details = { writer, kind: "restored", leftOut: [], inMotion: [] } as const;
+    bent.sort((a, b) => (a.path < b.path ? -1 : 1));
+    expect(bent[3]?.path).toMatch(/^base64:/);
+    await commitSave(createSavePlace(store), record, bent, details);
+    await restore();
+    expect(describeTree(target)).toEqual(describeTree(root));
+    expect(lstatSync(join(target, "together")).ino).toBe(lstatSync(join(target, "same")).ino);
   });
 
   it("keeps what is whole of an earlier try, and asks for the rest", async () => {
