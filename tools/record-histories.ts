@@ -7,15 +7,25 @@ import { stackEnvironment } from "./stack/environment.ts";
 import { readOrCreateSettings } from "./stack/settings.ts";
 
 /**
- * Keeps the newest history of each kind of workflow and outcome in test/histories/<version of package.json>. A test
- * replays those of every version. Prints how many events and bytes each takes.
+ * Keeps the newest history of each kind of workflow and outcome in test/histories/<version of package.json>, or in the
+ * folder of another name that is given: of what comes between two versions. A test replays all of them. Prints how many events and bytes each takes.
  */
 
 const { History } = proto.temporal.api.history.v1;
-const types = ["createRepl", "openRepl", "shutdownRepl", "deleteRepl", "restoreRepl", "pruneSaves", "reconcileRepls"];
+const types = [
+  "createRepl",
+  "openRepl",
+  "shutdownRepl",
+  "deleteRepl",
+  "restoreRepl",
+  "rescueRepl",
+  "pruneSaves",
+  "reconcileRepls",
+];
 const outcomes = ["Completed", "Failed", "Canceled"];
 
-const folder = fileURLToPath(new URL(`../test/histories/${project.version}/`, import.meta.url));
+const name = process.argv[2] ?? project.version;
+const folder = fileURLToPath(new URL(`../test/histories/${name}/`, import.meta.url));
 mkdirSync(folder, { recursive: true });
 const environment = stackEnvironment(readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev"), undefined);
 const connection = await Connection.connect({ address: environment["TEMPORAL_ADDRESS"] ?? "" });
