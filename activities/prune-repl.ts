@@ -8,7 +8,6 @@ import { parseSaveManifest, type SaveSummary } from "../domain/save.ts";
 
 /** What no save names may be of one that is being made. */
 const graceMs = 24 * 3_600_000;
-const manifestBegins = '{"format":';
 
 interface Manifest {
   readonly key: string;
@@ -126,11 +125,11 @@ export function createPruneRepl(store: ObjectStore) {
     return found.toSorted((a, b) => Number(isNewest(b)) - Number(isNewest(a)) || a.generation - b.generation);
   }
 
-  /** Manifests of what was rescued: they may name files of the workspace. */
+  /** Manifests of what was rescued, by their place, because a person's file may begin as they do. They may name files of the workspace. */
   async function rescued({ id }: SavedRecord): Promise<Manifest[]> {
     const manifests: Manifest[] = [];
-    for (const key of await store.list(objectKey.rescued(id)))
-      if ((await insisting.getHead(key, manifestBegins.length)) === manifestBegins) manifests.push({ key });
+    for (const ofSession of await store.folders(objectKey.rescued(id)))
+      for (const key of await store.list(ofSession + objectKey.saves(id))) manifests.push({ key });
     return manifests;
   }
 }

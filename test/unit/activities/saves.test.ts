@@ -13,6 +13,7 @@ import {
   writeSaveManifest,
   type SaveKind,
 } from "../../../domain/save.ts";
+import { rescuedLogin } from "../../../domain/rescue.ts";
 import { createSavePlace } from "../../../domain/object-store-registry.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
@@ -512,8 +513,15 @@ describe("older saves", () => {
         const { store } = fakes.ports;
         const first = await store.getText(objectKey.save(record.id, 1));
         const manifest = parseSaveManifest(first?.text ?? "");
-        await store.putText(`${objectKey.rescued(record.id)}s-orphan/1.json`, first?.text ?? "");
-        await store.putText(`${objectKey.rescued(record.id)}s-orphan/package.json`, '{"name":"of the person"}');
+        const rescued = objectKey.rescuedSession(record.id, "s-orphan");
+        await store.putText(rescued + objectKey.save(record.id, 1), first?.text ?? "");
+        const files = `${rescued}${objectKey.workspace({ id: "", login: rescuedLogin }, record.id)}`;
+        // Files of a person that are or look like what we keep.
+        await store.putText(`${files}package.json`, '{"name":"of the person"}');
+        await store.putText(`${files}.prettierrc`, '{"format":true}');
+        await store.putText(`${files}torn`, '{"format":');
+        await store.putText(`${files}${objectKey.save(record.id, 1)}`, '{"format":2}');
+        await store.putText(`${rescued}${objectKey.oddFiles(record.id)}digest`, '{"format":1}');
         const orphan = objectKey.workspace(record.owner, "repl-orphan");
         await store.putText(`${orphan}file`, "of a person");
         await store.putText(`${objectKey.rescued("repl-orphan")}s-orphan/1.json`, "a save");
