@@ -83,7 +83,6 @@ export function createPostgresRegistry(url: string): PostgresRegistry {
     });
   }
 
-  const isRecord = "record ? 'id'";
   const read: Registry["read"] = async (userId, replId) => {
     const sql = "select record from repl where user_id = $1 and id = $2";
     const [found] = await rows<{ record: object }>(sql, [userId, replId]);
@@ -95,14 +94,11 @@ export function createPostgresRegistry(url: string): PostgresRegistry {
     read,
 
     async list(userId) {
-      const sql = `select record from repl where user_id = $1 and ${isRecord}`;
+      const sql = "select record from repl where user_id = $1 and record ? 'id'";
       return (await rows<{ record: object }>(sql, [userId])).flatMap(({ record }) => readPlace(record).record ?? []);
     },
 
-    names: () =>
-      rows<{ userId: string; replId: string }>(
-        `select user_id as "userId", id as "replId" from repl where ${isRecord}`,
-      ),
+    names: () => rows<{ userId: string; replId: string }>('select user_id as "userId", id as "replId" from repl'),
 
     create: (record) =>
       changePlace({ userId: record.owner.id, replId: record.id }, (place) => ({

@@ -77,7 +77,9 @@ function inOrder(value: unknown): string {
 
 async function refuseStrangers(names: readonly RecordName[], to: Registry): Promise<void> {
   const known = new Set(names.map(({ replId }) => replId));
-  const strangers = (await to.names()).map(({ replId }) => replId).filter((replId) => !known.has(replId));
+  const strangers: string[] = [];
+  for (const { userId, replId } of await to.names())
+    if (!known.has(replId) && (await to.read(userId, replId))) strangers.push(replId);
   if (strangers.length > 0)
     throw new ReplError(
       "conflict",

@@ -147,7 +147,7 @@ export interface Registry {
   read(userId: string, replId: ReplId): Promise<ReplRecord | undefined>;
   /** All REPLs of a user, in no particular order. */
   list(userId: string): Promise<ReplRecord[]>;
-  /** Whose records there are, all of them; one that cannot be read is among them. */
+  /** Whose records there are, all of them; one that cannot be read is among them, and so is what has left tombstones only. */
   names(): Promise<RecordName[]>;
   /**
    * Writes a new record; one that is there already and was made at the same time is success. Throws `conflict` where

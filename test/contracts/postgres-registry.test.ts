@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MockActivityEnvironment } from "@temporalio/testing";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { createActivities } from "../../activities/index.ts";
+import type { PruneResult } from "../../activities/prune-saves.ts";
 import { createPostgresRegistry, type PostgresRegistry } from "../../adapters/postgres-registry.ts";
 import { moveRegistry } from "../../domain/move-registry.ts";
 import { objectKey } from "../../domain/naming.ts";
@@ -6,6 +9,7 @@ import { createObjectStoreRegistry } from "../../domain/object-store-registry.ts
 import { registryProblem } from "../../domain/registry-home.ts";
 import { createSavePointer } from "../../domain/save-pointer.ts";
 import { createFakeObjectStore } from "../fakes/object-store.ts";
+import { createFakePorts } from "../fakes/ports.ts";
 import { newRecord } from "../fakes/records.ts";
 import { startPostgres, type PostgresServer } from "../setup/postgres.ts";
 import { describeRegistry } from "./registry.ts";
@@ -55,7 +59,43 @@ describe("in Postgres", () => {
     await wrong.close();
   });
 
+  it("keeps a tombstone for a day and no longer, by what prune does every hour", async () => {
+    onTestFinished(() => void vi.useRealTimers());
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const own = await emptyRegistry("tombstones");
+    onTestFinished(() => own.close());
+    const [kept, gone] = [newRecord(), newRecord({ madeBy: "run-1" })];
+    await own.create(kept);
+    await own.bury({ replId: gone.id, owner: gone.owner, createdAt: gone.createdAt, run: "run-1" });
+    const { pruneOldSaves } = createActivities({ ...createFakePorts().ports, registry: own });
+    for (const [hours, left] of [
+      [1, [kept.id, gone.id]],
+      [25, [kept.id]],
+    ] as const) {
+      vi.setSystemTime(Date.now() + hours * 3_600_000);
+      const { failed, repls } = await new MockActivityEnvironment().run<[], PruneResult, typeof pruneOldSaves>(
+        pruneOldSaves,
+      );
+      expect([failed, repls]).toEqual([[], 1]);
+      expect((await own.names()).map(({ replId }) => replId).toSorted()).toEqual(left.toSorted());
+    }
+  });
+
   describe("the move of a registry", () => {
+    it("takes tombstones for no REPLs, and leaves none behind", async () => {
+      const { store } = createFakeObjectStore();
+      const bucket = createObjectStoreRegistry(store);
+      const own = await emptyRegistry("buried");
+      const [record, buried] = [newRecord(), newRecord()];
+      await bucket.create(record);
+      await own.bury({ replId: buried.id, owner: buried.owner, createdAt: buried.createdAt });
+      await moveRegistry({ store, from: bucket, to: own });
+      await moveRegistry({ store, from: own, to: bucket });
+      expect(await own.names()).toEqual([]);
+      expect(await bucket.names()).toEqual([{ userId: record.owner.id, replId: record.id }]);
+      await own.close();
+    });
+
     it("brings every record there and back, and the bucket says where they are", async () => {
       const { store } = createFakeObjectStore();
       const bucket = createObjectStoreRegistry(store);

@@ -86,6 +86,16 @@ export function describeRegistry(make: () => Promise<Registry>): void {
         await expect(missing).rejects.toMatchObject({ code: "not_found" });
       });
 
+      it("is named as long as its tombstone is there, also where it never came to be, for whoever forgets those", async () => {
+        const [record, late] = [await created(), newRecord({ madeBy: "run-1" })];
+        await registry.bury(burialOf(record));
+        await registry.bury({ ...burialOf(late), run: "run-1" });
+        for (const { id, owner } of [record, late]) {
+          expect(await registry.names()).toContainEqual({ userId: owner.id, replId: id });
+          expect(await registry.read(owner.id, id)).toBeUndefined();
+        }
+      });
+
       it("is not created by a late attempt, also where it never came to be", async () => {
         const late = newRecord({ madeBy: "run-1" });
         await registry.bury({ ...burialOf(late), run: "run-1" });
