@@ -15,10 +15,11 @@ const list = z.string().transform((value) =>
     .filter(Boolean),
 );
 const network = /^\d{1,3}(?:\.\d{1,3}){3}\/\d{1,2}$/;
-const flag = z
-  .enum(["true", "false"])
-  .default("false")
-  .transform((value) => value === "true");
+const flag = (standard: "true" | "false") =>
+  z
+    .enum(["true", "false"])
+    .default(standard)
+    .transform((value) => value === "true");
 const pem = (what: string) => z.string().includes(what, `give a ${what.toLowerCase()} as PEM`).optional();
 const seconds = (minimum: number, maximum: number, standard: number) =>
   z.coerce.number().int().min(minimum).max(maximum).default(standard);
@@ -60,7 +61,7 @@ const schema = z.object({
   TEMPORAL_NAMESPACE: z.string().default("default"),
   /** Of Temporal Cloud or a server behind a gateway; it is sent over TLS only. */
   TEMPORAL_API_KEY: z.string().min(1).optional(),
-  TEMPORAL_TLS: flag,
+  TEMPORAL_TLS: flag("false"),
   /** PEM: the authority of the server's certificate, and our own certificate with its key. */
   TEMPORAL_TLS_CA: pem("CERTIFICATE"),
   TEMPORAL_TLS_CERT: pem("CERTIFICATE"),
@@ -91,6 +92,8 @@ const schema = z.object({
   S3_ENDPOINT: url.optional(),
   S3_REGION: z.string().default("us-east-1"),
   S3_BUCKET: z.string().min(3).default("devex"),
+  /** Whether a worker makes the bucket where there is none, and takes an empty one for a new one. */
+  S3_CREATE_BUCKET: flag("true"),
   /** Absent where the machine has a role that may use the bucket, and sessions get keys of their own. */
   S3_ACCESS_KEY: z.string().optional(),
   S3_SECRET_KEY: z.string().optional(),

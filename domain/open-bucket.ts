@@ -1,5 +1,5 @@
 import type { ObjectStore, RegistryHome } from "./ports.ts";
-import { registryProblem } from "./registry-home.ts";
+import { beginningRefused, registryProblem, type Beginning } from "./registry-home.ts";
 import { missingAbility } from "./try-store.ts";
 
 /**
@@ -9,10 +9,10 @@ import { missingAbility } from "./try-store.ts";
 export async function openBucket(
   store: ObjectStore,
   home: RegistryHome,
-  { hasSessions }: { readonly hasSessions: boolean },
+  beginning: Beginning,
 ): Promise<string | undefined> {
-  await store.prepare({ mayCreate: !hasSessions });
+  await store.prepare({ mayCreate: beginningRefused(beginning) === undefined });
   const lack = await missingAbility(store);
   if (lack !== undefined) return lack;
-  return registryProblem(store, home, { hasSessions });
+  return registryProblem(store, home, beginning);
 }

@@ -70,11 +70,15 @@ await runMain(async () => {
   const directory = announceChanges(lookUps, events);
 
   const { sessions } = await untilAvailable(logger, "cluster", () => cluster.pageOfSessions());
-  const problem = await untilAvailable(logger, "object store", () =>
-    openBucket(store, registry.home, { hasSessions: sessions.length > 0 }),
-  );
-  if (problem) throw new ConfigError(problem);
   if (database) await untilAvailable(logger, "database", () => database.migrate());
+  const names = database ? await untilAvailable(logger, "database", () => database.names()) : [];
+  const beginning = {
+    hasSessions: sessions.length > 0,
+    hasRecords: names.length > 0,
+    mayBegin: config.S3_CREATE_BUCKET,
+  };
+  const problem = await untilAvailable(logger, "object store", () => openBucket(store, registry.home, beginning));
+  if (problem) throw new ConfigError(problem);
   const settings = clusterSettings(config);
   for (const template of loadTemplates(config.TEMPLATES_FOLDER)) {
     const image = imageOf(template, settings);

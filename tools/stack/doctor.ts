@@ -119,7 +119,7 @@ export async function inspectStore(environment: Readonly<Record<string, string |
   const { S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey } = environment;
   const store = createS3ObjectStore({ endpoint, region, bucket, accessKey, secretKey });
   try {
-    await store.prepare();
+    await store.prepare({ mayCreate: environment["S3_CREATE_BUCKET"] !== "false" });
     const lack = await missingAbility(store);
     if (lack === undefined)
       return { subject, ok: true, detail: "conditional writes, versions, checksums, listing, delete" };

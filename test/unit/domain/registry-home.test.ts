@@ -1,10 +1,12 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createS3ObjectStore } from "../../../adapters/s3-object-store.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { createObjectStoreRecords } from "../../../domain/object-store-registry.ts";
 import { openBucket } from "../../../domain/open-bucket.ts";
-import { readRegistryHome, registryProblem } from "../../../domain/registry-home.ts";
+import { readRegistryHome, registryProblem, type Beginning } from "../../../domain/registry-home.ts";
 import { createFakeObjectStore } from "../../fakes/object-store.ts";
 import { newRecord } from "../../fakes/records.ts";
+import { startS3Server } from "../../fakes/s3-server.ts";
 
 describe("the beginning of a bucket", () => {
   const newBucket = () => createFakeObjectStore({ isNew: true });
@@ -25,6 +27,38 @@ describe("the beginning of a bucket", () => {
     // As the sentence says.
     await store.putText(objectKey.registryHome, "bucket\n");
     expect(await openBucket(store, "bucket", { hasSessions: true })).toBeUndefined();
+  });
+
+  describe.each<{ sign: string; signs: Beginning }>([
+    { sign: "sessions run", signs: { hasSessions: true } },
+    { sign: "Postgres has records", signs: { hasSessions: false, hasRecords: true } },
+    { sign: "S3_CREATE_BUCKET", signs: { hasSessions: false, mayBegin: false } },
+  ])("is none where something says that there was one: $sign", ({ sign, signs }) => {
+    it("makes no bucket", async () => {
+      const server = await startS3Server();
+      onTestFinished(() => server.stop());
+      server.loseBucket();
+      const opened = openBucket(createS3ObjectStore(server.options), "postgres", signs);
+      await expect(opened).rejects.toThrow("is its disk there?");
+      expect(server.hasBucket()).toBe(false);
+    });
+
+    it("takes no empty one for a new one, until somebody says so, and any other as it is", async () => {
+      const { store, allKeys } = newBucket();
+      expect(await openBucket(store, "postgres", signs)).toContain(sign);
+      expect(allKeys()).toEqual([]);
+      await store.putText(objectKey.registryHome, "postgres");
+      expect(await openBucket(store, "postgres", signs)).toBeUndefined();
+    });
+  });
+
+  it("makes a bucket where nothing says that there was one", async () => {
+    const server = await startS3Server();
+    onTestFinished(() => server.stop());
+    server.loseBucket();
+    const none = { hasSessions: false, hasRecords: false, mayBegin: true };
+    expect(await openBucket(createS3ObjectStore(server.options), "bucket", none)).toBeUndefined();
+    expect(server.hasBucket()).toBe(true);
   });
 
   it("knows one of a release that noted nothing by its records", async () => {

@@ -27,5 +27,9 @@ it("the production overlay, with the secrets that docs/deploy.md names, is a con
     STS_SIGNING_KEY: "-----BEGIN PRIVATE KEY-----",
   };
   for (const name of Object.keys(secrets)) expect(guide).toMatch(new RegExp(`--from-(?:literal|file)=${name}=`));
-  expect(loadConfig({ ...variables, ...secrets })).toMatchObject({ isProduction: true, REPL_NAMESPACE: "devex-repls" });
+  expect(loadConfig({ ...variables, ...secrets })).toMatchObject({
+    isProduction: true,
+    REPL_NAMESPACE: "devex-repls",
+    S3_CREATE_BUCKET: false,
+  });
 });
