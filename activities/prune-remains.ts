@@ -1,5 +1,6 @@
 import { findRemains, newestOf, type Remains } from "../domain/bucket-remains.ts";
 import { objectKey } from "../domain/naming.ts";
+import { purge } from "../domain/purge.ts";
 import type { ObjectStore, RecordName, Registry } from "../domain/ports.ts";
 import type { ReplId } from "../domain/repl.ts";
 import { numbersIn } from "../domain/save-history.ts";
@@ -67,7 +68,7 @@ export function createPruneRemains({
     for (const { prefixes } of removable.filter(isStillNobodys))
       for (const prefix of prefixes) {
         signal.throwIfAborted();
-        await store.purge(prefix);
+        await purge(store, prefix);
       }
     const [starts, leftovers] = [found.start, found.leftover].map((all) => all.filter(isStillNobodys).map(placeOf));
     return { starts: starts ?? [], leftovers: leftovers ?? [], unrecorded: lost, young };
@@ -95,9 +96,10 @@ export function createPruneRemains({
     return hasManifests ? "leftover" : "start";
   }
 
+  /** Asked in two ways: one empty answer would make a REPL whose record was lost a start that was cut short. */
   async function holdsAnything(prefix: string): Promise<boolean> {
     for await (const page of store.listVersions(prefix)) if (page.length > 0) return true;
-    return false;
+    return (await store.list(prefix)).length > 0;
   }
 
   /** One checkpoint and no more: a deletion leaves no pod a second one, and what is done with a REPL leaves other saves. */
