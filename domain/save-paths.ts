@@ -19,6 +19,15 @@ export function isWithin(path: string, folder: string): boolean {
   return inside === outside || inside.startsWith(`${outside}/`);
 }
 
+/** The bytes of the paths of all folders above one. */
+export function foldersAbove(path: string): string[] {
+  const bytes = bytesOfPath(path);
+  const folders: string[] = [];
+  for (let end = bytes.lastIndexOf("/"); end > 0; end = bytes.lastIndexOf("/", end - 1))
+    folders.push(bytes.slice(0, end));
+  return folders;
+}
+
 /** As a manifest has them: each folder right before what is in it. */
 export function inOrder<Entry extends Pick<SaveEntry, "path">>(entries: readonly Entry[]): Entry[] {
   // No name has a NUL, and a slash would come after a dash or a dot.

@@ -1,6 +1,6 @@
 import { ReplError } from "../domain/errors.ts";
 import type { NotSavedPath, SaveEntry } from "../domain/save.ts";
-import { bytesOfPath, withoutLostNames } from "../domain/save-paths.ts";
+import { bytesOfPath, foldersAbove, withoutLostNames } from "../domain/save-paths.ts";
 import type { Trouble } from "./trouble.ts";
 import type { TreeNode } from "./walk.ts";
 
@@ -64,14 +64,10 @@ export function hidersIn(nodes: readonly TreeNode[]): (path: string) => string |
   const unseen = new Map(nodes.filter(isUnseen).map((node) => [bytesOfPath(node.path), node]));
   return (path) => {
     if (unseen.size === 0) return undefined;
-    const bytes = bytesOfPath(path);
-    const itself = unseen.get(bytes);
+    const itself = unseen.get(bytesOfPath(path));
     if (itself?.type === "unreadable") return itself.path;
-    for (let end = bytes.lastIndexOf("/"); end > 0; end = bytes.lastIndexOf("/", end - 1)) {
-      const above = unseen.get(bytes.slice(0, end));
-      if (above) return above.path;
-    }
-    return undefined;
+    const above = foldersAbove(path).find((folder) => unseen.has(folder));
+    return above === undefined ? undefined : unseen.get(above)?.path;
   };
 }
 

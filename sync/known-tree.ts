@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { partBytes } from "../domain/ports.ts";
 import type { FileEntry, NotSaved, SaveEntry, SaveSummary } from "../domain/save.ts";
 import { bootId } from "./boot.ts";
-import { clockTickMs, stampOf, type FileNode, type Tree } from "./walk.ts";
+import { clockTickMs, identityOf, stampOf, type FileNode, type Tree } from "./walk.ts";
 
 /** A file of a save, with the stamp that it had on this disk; without one its content has to be looked at. */
 export interface KnownFile {
@@ -9,6 +10,8 @@ export interface KnownFile {
   readonly stamp?: string | undefined;
   /** Why the entry is not what lies on the disk under that stamp. */
   readonly why?: string | undefined;
+  /** Of a big file: by it the file is known when it gets another name. */
+  readonly identity?: string | undefined;
 }
 
 /** A file that was stored by a save that did not come to its end. */
@@ -115,14 +118,18 @@ export function knownFiles(
   notes: SaveNotes,
 ): Map<string, KnownFile> {
   const stamps = new Map<string, string>();
-  for (const node of nodes)
-    if (node.type === "file" && isAtRest(node, readAtNs, notes) && !notes.unsettled.has(node.path))
-      stamps.set(node.path, stampOf(node));
+  const identities = new Map<string, string>();
+  for (const node of nodes) {
+    if (node.type !== "file") continue;
+    if (node.sizeBytes >= partBytes) identities.set(node.path, identityOf(node));
+    if (isAtRest(node, readAtNs, notes) && !notes.unsettled.has(node.path)) stamps.set(node.path, stampOf(node));
+  }
   const files = entries.filter((entry) => entry.type === "file");
   return new Map(
     files.map((entry) => {
       const { path } = entry;
-      return [path, { entry, stamp: stamps.get(path), why: notes.settled.get(path) }];
+      const identity = identities.get(path);
+      return [path, { entry, stamp: stamps.get(path), why: notes.settled.get(path), identity }];
     }),
   );
 }

@@ -8,7 +8,7 @@ import type { KnownFile, SaveNotes } from "./known-tree.ts";
 import { pathsBeyondLimits } from "./limits.ts";
 import { fileEntry, saveFile, type SavedFile, type SaveFileOptions } from "./save-file.ts";
 import { troubleOf, type Trouble } from "./trouble.ts";
-import { stampOf, withNodes, type FileNode, type Tree, type TreeNode } from "./walk.ts";
+import { identityOf, stampOf, withNodes, type FileNode, type Tree, type TreeNode } from "./walk.ts";
 
 export interface SaveNodesOptions extends SaveFileOptions {
   readonly concurrentFiles: number;
@@ -49,6 +49,8 @@ export async function saveNodes(
   const bigs = new Map<string, BigFile>();
   const underWay: FileNode[] = [];
   const opened = new Map<bigint, Promise<SavedFile | undefined>>();
+  const byIdentity = new Map<string, KnownFile>();
+  for (const file of files.values()) if (file.identity !== undefined) byIdentity.set(file.identity, file);
   const begunBefore = bigFiles?.count ?? 0;
   let filesRead = 0;
 
@@ -94,25 +96,27 @@ export async function saveNodes(
     }
   }
 
-  function keep({ path }: FileNode, trouble: Trouble): FileEntry | undefined {
-    troubles.set(path, trouble);
-    return entryBefore(path);
+  function keep(node: FileNode, trouble: Trouble): FileEntry | undefined {
+    troubles.set(node.path, trouble);
+    return entryBefore(node);
   }
 
-  function entryBefore(path: string): FileEntry | undefined {
-    const before = files.get(path)?.entry;
-    return before && standingAlone(before);
+  /** What the save before had of this very file, under whatever name, or else of its path. */
+  function entryBefore(node: FileNode): FileEntry | undefined {
+    const before = byIdentity.get(identityOf(node)) ?? files.get(node.path);
+    return before && { ...standingAlone(before.entry), path: node.path };
   }
 
   async function entryOfBig(node: FileNode, { outcome, uploads }: BigFile): Promise<FileEntry | undefined> {
     for (const entry of uploads.splice(0)) options.onUpload(entry);
-    if (!outcome) {
+    // One that was gone when its turn came may be there again, and is asked for once more.
+    if (!outcome || "gone" in outcome) {
       underWay.push(node);
-      return entryBefore(node.path);
+      return entryBefore(node);
     }
     if ("error" in outcome) return keep(node, troubleOf(outcome.error));
     // It may have been read before this walk: then the next one shows what has changed since.
-    if (outcome.saved) asRead.set(node.path, outcome.saved.node);
+    asRead.set(node.path, outcome.saved.node);
     return entryFrom(node, Promise.resolve(outcome.saved));
   }
 

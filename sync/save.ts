@@ -6,7 +6,7 @@ import type { Session } from "../domain/repl.ts";
 import type { FileEntry, SaveEntry, SaveKind, SaveManifest, SaveReport } from "../domain/save.ts";
 import type { BigFiles } from "./big-files.ts";
 import { bootId } from "./boot.ts";
-import { hidersIn } from "./kept-entries.ts";
+import { bigFilesGone, filesGone, withFilesGone } from "./gone-files.ts";
 import {
   knownFiles,
   readKnownTree,
@@ -102,7 +102,7 @@ export async function saveWorkspace(place: SavePlace, session: Session, options:
     writeKnownTree(knownFolder, summary, saved.tree, entries, seen.readAtNs, saved.notes, notSaved);
     return reportOf(summary, saved.tree, { uploads, deleted }, { inMotion, notSaved, underWay });
   } catch (error) {
-    writeLooseUploads(knownFolder, uploads);
+    writeLooseUploads(knownFolder, [...uploads, ...(options.bigFiles?.takeUploads() ?? [])]);
     throw error;
   } finally {
     tree.close();
@@ -119,17 +119,27 @@ interface SeenTree {
 
 /** Stores what is new of a tree, and hides what is gone, again and again until the tree rests or that was done often enough. */
 async function saveInPasses(root: string, first: SeenTree, options: SaveNodesOptions) {
-  const { store, giveUp, bigFiles } = options;
+  const { store, giveUp, bigFiles, readBefore } = options;
   let { tree, files, readAtNs } = first;
   let deleted = 0;
 
   async function savePass(of: Tree, known: SeenTree["files"]) {
     giveUp();
-    const gone = filesGone(of, known);
+    const gone = filesGone(of.nodes, known);
+    const big = bigFiles ? bigFilesGone(of.nodes, gone) : new Set<FileEntry>();
     // A key that must make room comes first: some stores cannot hold "a" and "a/b" at once.
-    await store.remove(gone.map(({ key }) => key));
-    deleted += gone.length;
-    return saveNodes(of, known, options);
+    await hide(gone.filter((entry) => !big.has(entry)));
+    const saved = await saveNodes(of, known, options);
+    if (big.size === 0) return saved;
+    const held = new Set(saved.entries.map((entry) => (entry.type === "file" ? entry.sha256 : "")));
+    const kept = saved.underWay.length > 0 ? [...big].filter(({ sha256 }) => !held.has(sha256)) : [];
+    await hide([...big].filter((entry) => !kept.includes(entry)));
+    return kept.length === 0 ? saved : { ...saved, entries: withFilesGone(saved.entries, kept, await readBefore()) };
+  }
+
+  async function hide(entries: readonly FileEntry[]) {
+    await store.remove(entries.map(({ key }) => key));
+    deleted += entries.length;
   }
 
   for (let pass = 1; ; pass++) {
@@ -165,14 +175,6 @@ function giveUpIfTold({ giveUpMarker }: SaveOptions): void {
 function isAfterCrash(known: KnownTree | undefined, { restoredInBoot }: SaveOptions): boolean {
   const boot = known?.boot ?? restoredInBoot;
   return boot !== undefined && boot !== bootId();
-}
-
-/** Files that are not there any more; of what cannot be seen nobody knows. */
-function filesGone(tree: Tree, files: ReadonlyMap<string, KnownFile>): FileEntry[] {
-  const types = new Map(tree.nodes.map((node) => [node.path, node.type]));
-  const gone = [...files.values()].flatMap(({ entry }) => (types.get(entry.path) === "file" ? [] : [entry]));
-  const hiderOf = hidersIn(tree.nodes);
-  return gone.filter(({ path }) => hiderOf(path) === undefined);
 }
 
 function filesOf(entries: readonly SaveEntry[]): Map<string, KnownFile> {

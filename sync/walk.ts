@@ -15,6 +15,7 @@ export type TreeNode = {
       readonly type: "file";
       readonly sizeBytes: number;
       readonly inode: bigint;
+      readonly bornNs: bigint;
       readonly links: number;
       /** Zeros that take no room on the disk. */
       readonly holeBytes: number;
@@ -138,6 +139,11 @@ export function stampOf(node: TreeNode): string {
   return "trouble" in node ? `${common}:${node.trouble?.why}` : common;
 }
 
+/** Tells a file under whatever name: an inode is used again, but not born again. */
+export function identityOf({ inode, bornNs }: FileNode): string {
+  return `${inode}:${bornNs}`;
+}
+
 function describe(absolute: Buffer, path: string): TreeNode | undefined {
   try {
     const stats = unlessMissing(() => lstatSync(absolute, { bigint: true }));
@@ -157,7 +163,14 @@ export function nodeOf(absolute: Buffer, path: string, stats: BigIntStats): Tree
     const onDisk = stats.blocks * bytesOfBlock;
     const holeBytes = stats.size >= sparseFromBytes && onDisk < stats.size ? Number(stats.size - onDisk) : 0;
     const sizes = { sizeBytes: Number(stats.size), holeBytes };
-    return { ...common, type: "file", ...sizes, inode: stats.ino, links: Number(stats.nlink) };
+    return {
+      ...common,
+      type: "file",
+      ...sizes,
+      inode: stats.ino,
+      bornNs: stats.birthtimeNs,
+      links: Number(stats.nlink),
+    };
   }
   if (stats.isDirectory()) return { ...common, type: "folder" };
   if (!stats.isSymbolicLink()) return { ...common, type: "other" };

@@ -1,5 +1,15 @@
-import { randomBytes } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -22,8 +32,10 @@ describe("big files of a checkpoint", () => {
     repl = await newSyncRepl();
     uploads = [];
     atPart = () => {};
+    atSave = () => {};
   });
   afterEach(removeFolders);
+  let atSave: () => void;
   const at = (name: string) => join(repl.root, name);
 
   /** The store, but that it says what is uploaded in parts, and lets a test come between. */
@@ -46,14 +58,17 @@ describe("big files of a checkpoint", () => {
     };
     return { ...repl.place, store };
   }
-  async function checkpoint(options: { giveUpMarker?: string } = {}): Promise<SaveReport[]> {
+  async function checkpoint(options: { giveUpMarker?: string; pauseMs?: number } = {}): Promise<SaveReport[]> {
     const reports: SaveReport[] = [];
     await checkpointWorkspace(place(), repl.session, {
       ...repl.here,
-      ...options,
       bigFiles: createBigFiles(pauses.patienceMs),
       pauseMs: pauses.pauseMs,
-      onSave: (report) => void reports.push(report),
+      ...options,
+      onSave: (report) => {
+        reports.push(report);
+        atSave();
+      },
     });
     return reports;
   }
@@ -112,6 +127,145 @@ describe("big files of a checkpoint", () => {
     expect((await contentOf("big"))[0]).toBe("b".charCodeAt(0));
   });
 
+  describe("of which one is under way", () => {
+    const [weeksOld, other] = [Buffer.alloc(bigBytes, "w"), Buffer.alloc(bigBytes, "o")];
+    /** Where each of the two is in the newest save. */
+    const places = async () => {
+      const { entries } = await repl.newestSave();
+      const files = entries.filter((entry) => entry.type === "file");
+      const named = (content: Buffer) => {
+        const sha256 = createHash("sha256").update(content).digest("hex");
+        return files.filter((file) => file.sha256 === sha256).map(({ path }) => path);
+      };
+      return { weeksOld: named(weeksOld), other: named(other) };
+    };
+    /** What the newest save has of them while the upload of `name` is under way, and that it can be opened. */
+    async function placesDuring(name: string): Promise<Awaited<ReturnType<typeof places>>> {
+      writeFileSync(at("small"), `${Math.random()}`);
+      const before = (await repl.lastSave())?.generation ?? 0;
+      let goOn = () => {};
+      const holdUp = new Promise<void>((resolve) => (goOn = resolve));
+      atPart = () => (uploads.at(-1) === name ? holdUp : undefined);
+      const checkpointing = checkpoint();
+      await vi.waitFor(
+        async () => {
+          expect(uploads.at(-1)).toBe(name);
+          const { generation, inMotion } = await repl.newestSave();
+          expect(generation).toBeGreaterThan(before);
+          expect(inMotion).toContain(moving);
+        },
+        { timeout: 20_000 },
+      );
+      const during = await places();
+      const open = await repl.restored();
+      for (const path of during.weeksOld) expect(readFileSync(join(open, path)).equals(weeksOld), path).toBe(true);
+      goOn();
+      await checkpointing;
+      expect(describeTree(await repl.restored())).toEqual(describeTree(repl.root));
+      return during;
+    }
+    let moving = "";
+    beforeEach(async () => {
+      mkdirSync(at("data/deep"), { recursive: true });
+      writeFileSync(at("data/deep/model"), weeksOld);
+      writeFileSync(at("other"), other);
+      await checkpoint();
+    });
+
+    it.each<[string, string, () => void]>([
+      ["renamed", "data/deep/new-name", () => renameSync(at("data/deep/model"), at("data/deep/new-name"))],
+      ["moved with its folder", "data2/deep/model", () => renameSync(at("data"), at("data2"))],
+      [
+        "moved, and written to since",
+        "moved",
+        () => {
+          renameSync(at("data/deep/model"), at("moved"));
+          appendFileSync(at("moved"), "more");
+        },
+      ],
+      [
+        "moved away from a name that has another file now",
+        "data/deep/model.1",
+        () => {
+          renameSync(at("data/deep/model"), at("data/deep/model.1"));
+          writeFileSync(at("data/deep/model"), "a new one");
+        },
+      ],
+      ["moved over another", "other", () => renameSync(at("data/deep/model"), at("other"))],
+    ])("have a file that was %s under its new name", async (_, path, change) => {
+      change();
+      moving = path;
+      expect((await placesDuring(path.split("/").at(-1) ?? "")).weeksOld).toEqual([path]);
+    });
+
+    it("have both of two that changed places", async () => {
+      renameSync(at("data/deep/model"), at("t"));
+      renameSync(at("other"), at("data/deep/model"));
+      renameSync(at("t"), at("other"));
+      moving = "other";
+      expect(await placesDuring("other")).toEqual({ weeksOld: ["other"], other: ["data/deep/model"] });
+    });
+
+    it.each<[string, string, () => void]>([
+      [
+        "packed",
+        "a.tar",
+        () => {
+          writeFileSync(at("a.tar"), Buffer.concat([weeksOld, other]));
+          rmSync(at("data"), { recursive: true });
+        },
+      ],
+      [
+        "added to another",
+        "other",
+        () => {
+          appendFileSync(at("other"), weeksOld);
+          rmSync(at("data/deep/model"));
+        },
+      ],
+    ])("have a file that was %s in its old place until the upload ends", async (_, path, change) => {
+      change();
+      moving = path;
+      expect((await placesDuring(path)).weeksOld).toEqual(["data/deep/model"]);
+      expect((await places()).weeksOld).toEqual([]);
+    });
+
+    it("have no file that is gone where its place, or one above it, is taken", async () => {
+      rmSync(at("data"), { recursive: true });
+      writeFileSync(at("data"), "a file now");
+      writeFileSync(at("new"), randomBytes(bigBytes));
+      moving = "new";
+      expect((await placesDuring("new")).weeksOld).toEqual([]);
+    });
+
+    it("have one that was gone when its turn came, and is there again", async () => {
+      writeFileSync(at("first"), randomBytes(bigBytes));
+      writeFileSync(at("second"), randomBytes(bigBytes));
+      writeFileSync(at("third"), randomBytes(bigBytes));
+      const again = randomBytes(bigBytes);
+      let goOn = () => {};
+      const holdUp = new Promise<void>((resolve) => (goOn = resolve));
+      let wasGone = false;
+      atPart = () => {
+        if (uploads.at(-1) === "first") rmSync(at("second"), { force: true });
+        else if (uploads.at(-1) === "third") {
+          wasGone = !uploads.includes("second");
+          writeFileSync(at("second"), again);
+          return holdUp;
+        }
+        return undefined;
+      };
+      let saves = 0;
+      atSave = () => {
+        if (++saves === 3) goOn();
+      };
+      await checkpoint();
+      expect(wasGone).toBe(true);
+      expect(uploads.slice(-3)).toEqual(["first", "third", "second"]);
+      expect((await contentOf("second")).equals(again)).toBe(true);
+    });
+  });
+
   it("are seen to change after they were read, also with the same size and times", async () => {
     const [first, second] = [randomBytes(bigBytes), randomBytes(bigBytes)];
     writeFileSync(at("big"), first);
@@ -147,6 +301,21 @@ describe("big files of a checkpoint", () => {
     await expect(checkpoint({ giveUpMarker })).rejects.toThrow("make way");
     expect(parts).toBe(1);
     expect(await repl.lastSave()).toBeUndefined();
+  });
+
+  it("are not uploaded again that were in no save yet when it made way", async () => {
+    const giveUpMarker = join(newFolder(), "closing");
+    for (const name of ["done", "slow"]) writeFileSync(at(name), randomBytes(bigBytes));
+    const firstSave = new Promise<void>((resolve) => (atSave = resolve));
+    atPart = async () => {
+      await firstSave;
+      if (uploads.at(-1) === "slow") writeFileSync(giveUpMarker, "");
+    };
+    await expect(checkpoint({ giveUpMarker, pauseMs: 20_000 })).rejects.toThrow("make way");
+    expect([uploads, (await repl.lastSave())?.files]).toEqual([["done", "slow"], 0]);
+    await saveWorkspace(place(), repl.session, { ...repl.here, kind: "close" });
+    expect(uploads).toEqual(["done", "slow", "slow"]);
+    expect((await repl.lastSave())?.files).toBe(2);
   });
 
   it("are read once a pass by a close, which waits for them", async () => {
