@@ -10,6 +10,7 @@ import { sameTree, type FileEntry, type SaveEntry, type SaveSummary } from "../d
 import { findSave } from "../domain/save-history.ts";
 import { inOrder, isWithin, withoutLostNames } from "../domain/save-paths.ts";
 import { makeWriter } from "./claim-session.ts";
+import { ifUnavailable } from "./failure.ts";
 import type { RestoreSaveInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -40,7 +41,14 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
     const now = (await readSave(store, replId, record.lastSave)).entries;
     const then = (await findSave(store, record, generation)).manifest.entries;
     const wanted = path === undefined ? then : withPath(now, then, path);
-    if (sameTree(now, wanted)) return record.lastSave;
+    const session = { id: sessionId, replId, userId: owner.id };
+    const tell = (lastSave: SaveSummary) =>
+      directory.withdraw(session, { repl: { ...record, lastSave } }).catch(ifUnavailable);
+    if (sameTree(now, wanted)) {
+      // It may be what an attempt has made that could not tell of it.
+      await tell(record.lastSave);
+      return record.lastSave;
+    }
 
     const current = new Map(now.map((entry) => [entry.path, entry]));
     let copied = 0;
@@ -56,7 +64,6 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
     const files = new Set(entries.flatMap((entry) => (entry.type === "file" ? [entry.key] : [])));
     const gone = now.flatMap((entry) => (entry.type === "file" && !files.has(entry.key) ? [entry.key] : []));
     await store.remove(gone);
-    const session = { id: sessionId, replId, userId: owner.id };
     const details = { writer: { session }, kind: "restored", leftOut: [], inMotion: [] } as const;
     const save = await commitSave(place, record, entries, details).catch(async (error: unknown) => {
       const { sessionId: writer, endedSession } = (await registry.read(owner.id, replId)) ?? {};
@@ -65,7 +72,7 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
       // What it has made is found by the next attempt.
       throw new ReplError("unavailable", "Another attempt of this restore was faster.", { cause: error });
     });
-    await directory.withdraw(session, { repl: { ...record, lastSave: save } });
+    await tell(save);
     return save;
   };
 

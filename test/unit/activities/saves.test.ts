@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createActivities } from "../../../activities/index.ts";
+import { ReplError } from "../../../domain/errors.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { findSave, listSaves } from "../../../domain/save-history.ts";
 import {
@@ -250,6 +251,25 @@ describe("older saves", () => {
       await activities.removeResources({ session: start.session });
       await goBack(1);
       expect((await current()).sessionId).toBe("s-back");
+    });
+
+    it("is done also while the look-ups are away, and tells them when it is repeated", async () => {
+      const told: (number | undefined)[] = [];
+      let error: Error | undefined = new ReplError("unavailable", "Redis is away.");
+      const { directory } = fakes.ports;
+      const withdraw: typeof directory.withdraw = async (session, outcome) => {
+        told.push(outcome.repl?.lastSave?.generation);
+        if (error) throw error;
+        return directory.withdraw(session, outcome);
+      };
+      activities = createActivities({ ...fakes.ports, directory: { ...directory, withdraw } });
+      expect(await goBack(1)).toMatchObject({ generation: 3 });
+      expect(told).toEqual([3]);
+      error = undefined;
+      expect(await goBack(1)).toMatchObject({ generation: 3 });
+      expect(told).toEqual([3, 3]);
+      error = new Error("a mistake of ours");
+      await expect(goBack(2)).rejects.toThrow(error);
     });
 
     it("is all or nothing", async () => {
