@@ -1,6 +1,6 @@
 #!/bin/sh
 # Saves while people work. Each checkpoint is a process of its own, so that between two of them a pod holds
-# no more than a sleeping shell. When the pod is told to end without having been closed (its node is drained),
+# no more than a sleeping shell. When the pod is told to end and its session has not ended (its node is drained),
 # a last checkpoint is made in the time that is left, and handed over to the pod that follows.
 state=${DEVEX_STATE_FOLDER:-/run/devex}
 program=${DEVEX_SYNC_PROGRAM:-bun /opt/devex/sync.mjs}
@@ -9,7 +9,9 @@ program=${DEVEX_SYNC_PROGRAM:-bun /opt/devex/sync.mjs}
 running=$state/checkpoint-running
 ending=
 killed_since=
-trap 'ending=1; [ -z "$pause" ] || kill "$pause" 2>/dev/null' TERM
+# What is to end when the pod does: the pause, or a checkpoint, which may be at a big file for longer than there is time.
+hurried=
+trap 'ending=1; [ -z "$hurried" ] || kill "$hurried" 2>/dev/null' TERM
 
 say_killed() {
   printf '{"unsaved":{"files":0,"bytes":0,"since":"%s","reason":"%s"}}' "$killed_since" "$1" \
@@ -17,13 +19,29 @@ say_killed() {
   mv "$state/save-status.json.new" "$state/save-status.json"
 }
 
+# Its argument is the process that is to end when the pod does, which may have begun to while that process was started.
+hurry() {
+  hurried=$1
+  [ -z "$ending" ] || kill "$hurried" 2>/dev/null
+}
+
 # Its argument is what the program is to do.
 checkpoint() {
   since=${killed_since:-$(date -u +%Y-%m-%dT%H:%M:%SZ)}
   printf '%s' "$since" > "$running.new" && mv "$running.new" "$running"
-  $program "$1"
+  $program "$1" &
+  child=$!
+  [ "$1" = hand-over ] || hurry "$child"
+  wait "$child"
   code=$?
-  if [ "$code" -le 128 ]; then
+  # A signal ends the wait, not what is waited for.
+  while [ "$code" -gt 128 ] && kill -0 "$child" 2>/dev/null; do
+    wait "$child"
+    code=$?
+  done
+  hurried=
+  # It was told to end before it could hear that: what it would have said the hand-over says.
+  if [ "$code" -le 128 ] || [ "$code" -eq 143 ]; then
     killed_since=
     rm -f "$running"
     return
@@ -39,18 +57,17 @@ killed_since=$(cat "$running" 2>/dev/null)
 while :; do
   if [ -z "$ending" ]; then
     sleep "${CHECKPOINT_SECONDS:-10}" &
-    pause=$!
-    wait "$pause"
-    pause=
+    hurry "$!"
+    wait "$hurried"
+    hurried=
   fi
   # One that runs when the end comes may have looked at a file already that changes after it.
   last=$ending
-  if [ -n "$last" ]; then
-    # A close that has not saved yet finds nothing to save when this pod has ended.
-    task=hand-over needless=$state/saved
-  else
-    task=checkpoint needless=$state/closing
+  # Also in the middle of a close: until its save is proven, it asks of a pod that has ended whether that released.
+  if [ -n "$last" ]; then task=hand-over
+  elif [ -e "$state/closing" ]; then task=
+  else task=checkpoint
   fi
-  if [ -e "$state/restored" ] && [ ! -e "$needless" ]; then checkpoint "$task"; fi
+  if [ -n "$task" ] && [ -e "$state/restored" ]; then checkpoint "$task"; fi
   [ -z "$last" ] || exit 0
 done

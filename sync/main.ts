@@ -24,7 +24,7 @@ import { tryLock, writeToDisk } from "./native.ts";
 import { saveInTries } from "./patient-save.ts";
 import { startReporting } from "./report.ts";
 import { restoreWorkspace, type RestoreProgress } from "./restore.ts";
-import { isSaved, saveWorkspace } from "./save.ts";
+import { isSaved, saveWorkspace, type SaveOptions } from "./save.ts";
 import { unsavedAfter } from "./save-report.ts";
 import { stopPrograms } from "./stop-programs.ts";
 
@@ -48,6 +48,8 @@ const lockTimeoutMs = 120_000;
 const lockPauseMs = 20;
 /** The grace of a pod is 30 s, less the time that its runner takes to end. */
 const handOverLimits = { patienceMs: 25_000, firstPauseMs: 200, longestPauseMs: 2000 };
+/** A checkpoint that is told to end sees that between two parts of a file; one that is stuck in one does not. */
+const makeWayMs = 3000;
 const progressEveryMs = 1000;
 
 const here = {
@@ -92,9 +94,14 @@ async function restore(): Promise<number> {
 }
 
 async function checkpoint(): Promise<number> {
+  let isToEnd = false;
+  process.once("SIGTERM", () => {
+    isToEnd = true;
+    setTimeout(() => process.exit(exitCodes.failed), makeWayMs);
+  });
   const reports = reportSession();
   try {
-    return await saveWhatChanged();
+    return await saveWhatChanged({ mustGiveUp: () => isToEnd || existsSync(closingMarker) });
   } finally {
     await reports?.finish();
   }
@@ -106,9 +113,13 @@ async function checkpoint(): Promise<number> {
  */
 async function handOver(): Promise<number> {
   if (!lock()) return exitCodes.done;
+  const writer = { session: sessionOf(), pod: here.pod };
   return saveInTries(async () => {
-    await saveWhatChanged({ isLast: true });
-    await openPlace().pointer.release({ session: sessionOf(), pod: here.pod });
+    const { pointer } = openPlace();
+    // Of a session that has ended, as every usual close has when its pod ends, there is nothing to hand over.
+    await pointer.read(writer);
+    await saveWhatChanged();
+    await pointer.release(writer);
     console.log(JSON.stringify({ event: "released" }));
     return exitCodes.done;
   }, handOverLimits);
@@ -126,7 +137,7 @@ function reportSession() {
   });
 }
 
-async function saveWhatChanged({ isLast = false } = {}): Promise<number> {
+async function saveWhatChanged({ mustGiveUp }: Pick<SaveOptions, "mustGiveUp"> = {}): Promise<number> {
   if (!lock()) return exitCodes.done;
   const { lastSave, unsaved: before } = readStatus();
   const since = before?.since ?? new Date().toISOString();
@@ -142,7 +153,7 @@ async function saveWhatChanged({ isLast = false } = {}): Promise<number> {
   try {
     await checkpointWorkspace(openPlace(), sessionOf(), {
       ...here,
-      ...(isLast ? {} : { giveUpMarker: closingMarker }),
+      ...(mustGiveUp ? { mustGiveUp } : {}),
       onUnsaved: (changes) =>
         writeStatus({ ...readStatus(), unsaved: { ...(unsaved = { ...changes, since }), ...failure } }),
       onSave: (report) => {

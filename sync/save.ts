@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { commitSave, type SavePlace } from "../domain/commit-save.ts";
 import { ReplError } from "../domain/errors.ts";
 import { readSave } from "../domain/read-save.ts";
@@ -28,8 +27,8 @@ export interface SaveOptions {
   readonly pod: string;
   readonly kind: SaveKind;
   readonly concurrentFiles?: number;
-  /** While this path exists a save gives up; nothing of it is visible then. */
-  readonly giveUpMarker?: string;
+  /** A save that is to make way gives up; nothing of it is visible then. */
+  readonly mustGiveUp?: () => boolean;
   /** What all holes of sparse files may be together: a save stores them as the zeros that programs read. */
   readonly maximumHoleBytes?: number | undefined;
   /** Where big files are uploaded beside the others, over several saves; without it a save waits for them. */
@@ -167,8 +166,8 @@ export function isSaved({ root, knownFolder }: Pick<SaveOptions, "root" | "known
   return known.isUnchanged(tree);
 }
 
-function giveUpIfTold({ giveUpMarker }: SaveOptions): void {
-  if (giveUpMarker && existsSync(giveUpMarker)) throw new ReplError("unavailable", "told to make way for another save");
+function giveUpIfTold({ mustGiveUp }: SaveOptions): void {
+  if (mustGiveUp?.()) throw new ReplError("unavailable", "told to make way for another save");
 }
 
 /** Whether the machine went down, and came back with what its disk had, since the tree was seen last. */

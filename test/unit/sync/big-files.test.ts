@@ -18,7 +18,7 @@ import { checkpointWorkspace } from "../../../sync/checkpoint.ts";
 import { isSaved, saveWorkspace } from "../../../sync/save.ts";
 import type { SaveReport } from "../../../domain/save.ts";
 import { newSyncRepl } from "../../setup/sync-repl.ts";
-import { describeTree, newFolder, removeFolders } from "../../setup/trees.ts";
+import { describeTree, removeFolders } from "../../setup/trees.ts";
 
 const bigBytes = 6_000_000;
 const pauses = { pauseMs: 20, patienceMs: 20 };
@@ -58,7 +58,7 @@ describe("big files of a checkpoint", () => {
     };
     return { ...repl.place, store };
   }
-  async function checkpoint(options: { giveUpMarker?: string; pauseMs?: number } = {}): Promise<SaveReport[]> {
+  async function checkpoint(options: { mustGiveUp?: () => boolean; pauseMs?: number } = {}): Promise<SaveReport[]> {
     const reports: SaveReport[] = [];
     await checkpointWorkspace(place(), repl.session, {
       ...repl.here,
@@ -291,27 +291,27 @@ describe("big files of a checkpoint", () => {
   });
 
   it("make way for a close in the middle of one", async () => {
-    const giveUpMarker = join(newFolder(), "closing");
+    let isToEnd = false;
     writeFileSync(at("big"), randomBytes(4 * bigBytes));
     let parts = 0;
     atPart = () => {
       parts++;
-      writeFileSync(giveUpMarker, "");
+      isToEnd = true;
     };
-    await expect(checkpoint({ giveUpMarker })).rejects.toThrow("make way");
+    await expect(checkpoint({ mustGiveUp: () => isToEnd })).rejects.toThrow("make way");
     expect(parts).toBe(1);
     expect(await repl.lastSave()).toBeUndefined();
   });
 
   it("are not uploaded again that were in no save yet when it made way", async () => {
-    const giveUpMarker = join(newFolder(), "closing");
+    let isToEnd = false;
     for (const name of ["done", "slow"]) writeFileSync(at(name), randomBytes(bigBytes));
     const firstSave = new Promise<void>((resolve) => (atSave = resolve));
     atPart = async () => {
       await firstSave;
-      if (uploads.at(-1) === "slow") writeFileSync(giveUpMarker, "");
+      if (uploads.at(-1) === "slow") isToEnd = true;
     };
-    await expect(checkpoint({ giveUpMarker, pauseMs: 20_000 })).rejects.toThrow("make way");
+    await expect(checkpoint({ mustGiveUp: () => isToEnd, pauseMs: 20_000 })).rejects.toThrow("make way");
     expect([uploads, (await repl.lastSave())?.files]).toEqual([["done", "slow"], 0]);
     await saveWorkspace(place(), repl.session, { ...repl.here, kind: "close" });
     expect(uploads).toEqual(["done", "slow", "slow"]);

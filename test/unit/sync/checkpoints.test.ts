@@ -43,11 +43,14 @@ describe("the loop of checkpoints", () => {
   }
   /** Ends the loop as a node does, once it listens: it sleeps then. */
   async function end(): Promise<void> {
-    const children = `/proc/${loop?.pid}/task/${loop?.pid}/children`;
-    await until(() => expect(readFileSync(children, "utf8")).not.toBe(""));
+    await listening();
     loop?.kill("SIGTERM");
     if (loop) await once(loop, "exit");
     expect(loop?.exitCode).toBe(0);
+  }
+  async function listening(): Promise<void> {
+    const children = `/proc/${loop?.pid}/task/${loop?.pid}/children`;
+    await until(() => expect(readFileSync(children, "utf8")).not.toBe(""));
   }
   const tasks = (state: string) =>
     existsSync(join(state, "ran")) ? readFileSync(join(state, "ran"), "utf8").trim().split(" ") : [];
@@ -98,10 +101,7 @@ describe("the loop of checkpoints", () => {
     expect(existsSync(join(state, "save-status.json"))).toBe(false);
   });
 
-  it("makes a last one when the pod ends, and none before the files are there or while it is closed", async () => {
-    const closed = start("", "restored", "closing", "saved");
-    await end();
-    expect(runs(closed)).toBe(0);
+  it("makes a last one when the pod ends, and none before the files are there", async () => {
     const early = start("");
     await end();
     expect(runs(early)).toBe(0);
@@ -114,8 +114,11 @@ describe("the loop of checkpoints", () => {
     expect(new Set(tasks(state))).toEqual(new Set(["checkpoint", "hand-over"]));
   });
 
-  it("makes a last one when the pod ends in the middle of a close that has not saved yet, and none before", async () => {
-    const state = start("", "restored", "closing");
+  it.each([
+    ["has not saved yet", "closing"],
+    ["has saved, and did not come to its end", "closing", "saved"],
+  ])("makes a last one when the pod ends in the middle of a close that %s, and none before", async (_, ...markers) => {
+    const state = start("", "restored", ...markers);
     await end();
     expect(tasks(state)).toEqual(["hand-over"]);
   });
@@ -125,5 +128,41 @@ describe("the loop of checkpoints", () => {
     await until(() => expect(runs(state)).toBe(1));
     await end();
     expect(tasks(state)).toEqual(["checkpoint", "hand-over"]);
+  });
+
+  describe("which is told to end", () => {
+    const saying = (word: string) => `appendFileSync(process.env.DEVEX_STATE_FOLDER + "/ran", "${word} ");`;
+    const atWork = `setInterval(() => {}, 1000); ${saying("at-work")}`;
+    const ending = `process.once("SIGTERM", () => setTimeout(() => { ${saying("told")} process.exit(1); }, 100));`;
+
+    it("tells a checkpoint that is at work, and waits for it, so that the last one has the time that is left", async () => {
+      const state = start(`if (process.argv[2] === "checkpoint") { ${ending} ${atWork} }`, "restored");
+      await until(() => expect(tasks(state)).toContain("at-work"));
+      await end();
+      expect(tasks(state)).toEqual(["checkpoint", "at-work", "told", "hand-over"]);
+      expect(existsSync(join(state, "save-status.json"))).toBe(false);
+    });
+
+    it("does not take one that cannot hear it yet for one that was killed", async () => {
+      const state = start(`if (process.argv[2] === "checkpoint") { ${atWork} }`, "restored");
+      await until(() => expect(tasks(state)).toContain("at-work"));
+      await end();
+      expect(tasks(state)).toEqual(["checkpoint", "at-work", "hand-over"]);
+      expect(existsSync(join(state, "save-status.json"))).toBe(false);
+    });
+
+    it("does not tell the last one, however often that is", async () => {
+      const state = start(
+        `${ending} setTimeout(() => { ${saying("done")} process.exit(0); }, 500); ${saying("at-work")}`,
+        "restored",
+        "closing",
+      );
+      await listening();
+      loop?.kill("SIGTERM");
+      await until(() => expect(tasks(state)).toEqual(["hand-over", "at-work"]));
+      loop?.kill("SIGTERM");
+      if (loop) await once(loop, "exit");
+      expect(tasks(state)).toEqual(["hand-over", "at-work", "done"]);
+    });
   });
 });
