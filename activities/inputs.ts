@@ -78,6 +78,8 @@ export interface OrphanInput extends SessionInput {
 export interface Rescue {
   readonly outcome: "rescued" | "nothing to rescue" | "writer again";
   readonly save?: SaveSummary;
+  /** What of its pod could not be saved, and goes with it. */
+  readonly notSaved?: NotSaved;
 }
 
 export interface SessionsReview {

@@ -3,8 +3,10 @@ import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { warningEvent } from "../domain/events.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
-import { findRescued, readRescued } from "../domain/rescue.ts";
-import { saveReported } from "../domain/save.ts";
+import { objectKey } from "../domain/naming.ts";
+import { readSave } from "../domain/read-save.ts";
+import { findRescued, storeBelow } from "../domain/rescue.ts";
+import { describeNotSaved, saveReported } from "../domain/save.ts";
 import { isWriter } from "../domain/session-review.ts";
 import { rescueContainer } from "../manifests/sync-container.ts";
 import type { Rescue, SessionInput } from "./inputs.ts";
@@ -12,6 +14,9 @@ import type { Ports } from "./ports.ts";
 import { currentAttempt } from "./lease.ts";
 import { createRenewKeys } from "./renew-keys.ts";
 import { hasSaved } from "./save-outcome.ts";
+
+/** The manifest names more of them. */
+const maximumNamed = 10;
 
 /**
  * Saves what an orphan's pod holds below a prefix of its own (domain/rescue.ts), by an ephemeral container like that of
@@ -46,12 +51,14 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
     const wanted = "exitCode" in attempt ? saveReported(attempt.message)?.generation : undefined;
     if (!rescued || rescued.save.generation < (wanted ?? 1))
       throw new ReplError("unavailable", `What was rescued of session ${session.id} does not read back.`);
-    await readRescued(store, rescued);
-    events.publish(
-      session.replId,
-      warningEvent("What an earlier session of this REPL held was saved aside; find it among your rescued workspaces."),
-    );
-    return { outcome: "rescued", save: rescued.save };
+    const place = storeBelow(store, objectKey.rescuedSession(session.replId, session.id));
+    const { notSaved } = await readSave(place, session.replId, rescued.save);
+    const told = ["What an earlier session of this REPL held was saved aside; find it among your rescued workspaces."];
+    if (notSaved) told.push(`${describeNotSaved(notSaved)}.`);
+    events.publish(session.replId, warningEvent(told.join(" ")));
+    if (!notSaved) return { outcome: "rescued", save: rescued.save };
+    const first = notSaved.first.slice(0, maximumNamed);
+    return { outcome: "rescued", save: rescued.save, notSaved: { ...notSaved, first } };
 
     /** Where a container was at work the programs have ended and nobody is let in any more: the reconciler closes it. */
     async function isWriterAgain(hadContainer: boolean): Promise<Rescue> {

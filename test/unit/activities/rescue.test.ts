@@ -2,7 +2,8 @@ import { MockActivityEnvironment } from "@temporalio/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Rescue, SessionInput } from "../../../activities/inputs.ts";
 import { createRescueWorkspace } from "../../../activities/rescue-workspace.ts";
-import { findRescued } from "../../../domain/rescue.ts";
+import { commitSave } from "../../../domain/commit-save.ts";
+import { findRescued, openRescuePlace } from "../../../domain/rescue.ts";
 import type { Session } from "../../../domain/repl.ts";
 import { newStart } from "../../fakes/records.ts";
 import { runAttempt } from "../../faults/gate.ts";
@@ -42,6 +43,29 @@ describe("rescueWorkspace", () => {
     expect(world.told.map(({ event }) => event)).toContainEqual(
       expect.objectContaining({ message: expect.stringContaining("rescued workspaces") as string }),
     );
+  });
+
+  it("tells what of it could not be saved, and will go with the pod, however often it is repeated", async () => {
+    const { session } = await orphan();
+    const first = Array.from({ length: 12 }, (_, at) => ({ path: `locked-${at}`, why: "no", isKept: false }));
+    const runInPod = async () => {
+      const place = await openRescuePlace(world.ports.store, session);
+      const record = await place.pointer.read({ session });
+      const details = { writer: { session }, kind: "close", leftOut: [], inMotion: [] } as const;
+      const saved =
+        record.lastSave ?? (await commitSave(place, record, [], { ...details, notSaved: { count: 12, first } }));
+      return { pod: "p", container: "sync-1", exitCode: 0, message: JSON.stringify(saved) };
+    };
+    const cluster = { ...world.ports.cluster, runInPod };
+    for (let time = 1; time <= 2; time++) {
+      const outcome = await rescue(session, { ...world.ports, cluster });
+      expect(outcome).toMatchObject({ outcome: "rescued", notSaved: { count: 12 } });
+      expect(outcome.notSaved?.first.map(({ path }) => path)).toEqual(first.slice(0, 10).map(({ path }) => path));
+      expect(world.told.at(-1)?.event).toMatchObject({
+        type: "warning",
+        message: expect.stringContaining("12 paths cannot be saved. locked-0: no;") as string,
+      });
+    }
   });
 
   it("leaves alone who is the writer again, also where that comes out only after the save", async () => {
