@@ -63,8 +63,9 @@ export async function withdrawEnded(
   session: Session,
 ): Promise<void> {
   const repl = await registry.read(session.userId, session.replId);
-  await directory.withdraw(session, repl ? { repl } : {});
-  if (!repl) await directory.forget(session.userId, session.replId);
+  if (repl) await directory.withdraw(session, { repl });
+  // In one call: a REPL that is listed without a session and without a record would be found by nobody.
+  else await directory.forget(session.userId, session.replId);
 }
 
 /** These are over in three seconds. */

@@ -26,9 +26,9 @@ export function createRemoveNewFiles({ store, registry }: Ports) {
 }
 
 /**
- * Removes the record of a REPL, with which it no longer exists, then all files and saves and what was rescued of it, and last the note that it
- * is being deleted, by which the reconciler finds a removal that was interrupted. Without that note nothing is removed,
- * and neither is another REPL of the same id. May be repeated.
+ * Removes the record of a REPL, with which it no longer exists, then all files and saves and what was rescued of it. The
+ * note that it is being deleted stays, by which the reconciler finds a removal that was interrupted. Without that note
+ * nothing is removed, and neither is another REPL of the same id. May be repeated.
  */
 export function createRemoveFiles({ store, registry }: Ports) {
   return async ({ replId, owner, createdAt }: ReplInput): Promise<void> => {
@@ -37,11 +37,9 @@ export function createRemoveFiles({ store, registry }: Ports) {
     // A release that knew no such notes named no time: it meant the record that is there.
     const meant = createdAt ?? noted?.createdAt ?? (await registry.read(owner.id, replId))?.createdAt;
     const isThis = meant === undefined || (await registry.bury({ replId, owner, createdAt: meant }));
-    if (isThis) {
-      await purgeFiles(store, { replId, owner });
-      await purge(store, objectKey.rescued(replId));
-    }
-    await registry.endDeletion(owner.id, replId);
+    if (!isThis) return;
+    await purgeFiles(store, { replId, owner });
+    await purge(store, objectKey.rescued(replId));
   };
 }
 

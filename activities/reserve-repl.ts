@@ -17,8 +17,9 @@ export function createReserveSession({ directory, limits }: Ports) {
 export function createReleaseRepl({ directory, registry, events }: Ports) {
   return async ({ repl, session, failure }: StartInput & { readonly failure: string }): Promise<void> => {
     events.publish(repl.id, errorEvent(failure));
-    await directory.withdraw(session, {});
-    if (!(await registry.read(repl.owner.id, repl.id))) await directory.forget(repl.owner.id, repl.id);
+    if (await registry.read(repl.owner.id, repl.id)) await directory.withdraw(session, {});
+    // In one call: a REPL that is listed without a session and without a record would be found by nobody.
+    else await directory.forget(repl.owner.id, repl.id);
   };
 }
 
@@ -30,9 +31,17 @@ export function createReleaseSession({ directory, events }: Ports) {
   };
 }
 
-/** Removes every trace of a REPL from the look-ups, unless one of this id has been created since. May be repeated. */
+/**
+ * Removes every trace of a REPL from the look-ups, unless one of this id has been created since, and last the note of
+ * its deletion: until then the reconciler begins an interrupted one again. May be repeated.
+ */
 export function createForgetRepl({ directory, registry }: Ports) {
-  return async ({ replId, owner }: ReplInput): Promise<void> => {
-    if (!(await registry.read(owner.id, replId))) await directory.forget(owner.id, replId);
+  return async ({ replId, owner, createdAt }: ReplInput): Promise<void> => {
+    const record = await registry.read(owner.id, replId);
+    if (!record) await directory.forget(owner.id, replId);
+    const noted = await registry.findDeletion(owner.id, replId);
+    if (!noted || (record && noted.createdAt === record.createdAt) || (createdAt && noted.createdAt !== createdAt))
+      return;
+    await registry.endDeletion(owner.id, replId);
   };
 }

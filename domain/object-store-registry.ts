@@ -70,8 +70,8 @@ async function changePlace(
 }
 
 /**
- * The registry in the bucket itself, beside the files: nothing else has to be run for it. No record is taken for absent
- * unless the bucket shows its sentinel.
+ * The registry in the bucket itself, beside the files: nothing else has to be run for it. No record or note is taken for
+ * absent unless the bucket shows its sentinel.
  */
 export function createObjectStoreRegistry(store: ObjectStore): Registry {
   const records = besideSentinel(store);
@@ -139,7 +139,7 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
       }
     },
     async findDeletion(userId, replId) {
-      const object = await store.getText(objectKey.deletion(userId, replId));
+      const object = await records.getText(objectKey.deletion(userId, replId));
       return object && (JSON.parse(object.text) as Deletion);
     },
     deletions: () => readAll<Deletion>(objectKey.deletions),

@@ -51,12 +51,12 @@ export interface ReplRecord {
 }
 
 /**
- * The session that a record says is open: its pod restored the files and has neither handed them over nor come to its
- * end. Undefined where none is, and in records of releases that noted no end.
+ * The session that a record says is open: a pod of it restored the files, and it has not come to its end. One that has
+ * handed them over has a successor. Undefined where none is, and in records of releases that noted no end.
  */
 export function openSessionOf({ id, owner, sessionId, endedSession, restored }: ReplRecord): Session | undefined {
   if (sessionId === undefined || sessionId === endedSession) return undefined;
-  if (restored?.sessionId !== sessionId || restored.at === undefined || restored.released) return undefined;
+  if (restored?.sessionId !== sessionId || restored.at === undefined) return undefined;
   return { id: sessionId, replId: id, userId: owner.id };
 }
 

@@ -644,6 +644,7 @@ describe("older saves", () => {
       const { id: replId, owner, createdAt } = record;
       await registry.noteDeletion({ replId, owner, createdAt });
       await activities.removeFiles({ replId, owner });
+      await activities.forgetRepl({ replId, owner });
       expect(fakes.objects.tracesOf(replId)).toEqual([]);
       // Its last two attempts, of which the first answer was lost.
       for (const generation of [4, 5])
