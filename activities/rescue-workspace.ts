@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
-import { warningEvent } from "../domain/events.ts";
+import { errorEvent, warningEvent } from "../domain/events.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { objectKey } from "../domain/naming.ts";
 import { readSave } from "../domain/read-save.ts";
@@ -14,6 +14,7 @@ import type { Ports } from "./ports.ts";
 import { currentAttempt } from "./lease.ts";
 import { createRenewKeys } from "./renew-keys.ts";
 import { hasSaved } from "./save-outcome.ts";
+import { earlierLossOf, lossOf } from "./save-workspace.ts";
 
 /** The manifest names more of them. */
 const maximumNamed = 10;
@@ -21,7 +22,8 @@ const maximumNamed = 10;
 /**
  * Saves what an orphan's pod holds below a prefix of its own (domain/rescue.ts), by an ephemeral container like that of
  * a close, and reads the save back. Throws `unavailable` while a pod of it may hold work and cannot be saved; nothing
- * is removed until then. Whether it is an orphan is asked once more, before and after. May be repeated.
+ * is removed until then. Whether it is an orphan is asked once more, before and after. What went with a
+ * pod of it that another one has followed is told. May be repeated.
  */
 export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
   const { cluster, store, registry, events, settings } = ports;
@@ -29,8 +31,8 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
 
   return async ({ session }: SessionInput): Promise<Rescue> => {
     const context = Context.current();
-    const isOrphan = async () => !isWriter(await registry.read(session.userId, session.replId), session);
-    if (!(await isOrphan())) return isWriterAgain(currentAttempt() > 1);
+    const readRecord = () => registry.read(session.userId, session.replId);
+    if (isWriter(await readRecord(), session)) return isWriterAgain(currentAttempt() > 1);
     await renewKeys(session);
     const runRescue = () =>
       cluster.runInPod(
@@ -45,8 +47,13 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
       await delay(betweenLooksMs, undefined, { signal: context.cancellationSignal });
       attempt = await runRescue();
     }
-    if (!(await isOrphan())) return isWriterAgain(true);
-    if (!heldWork(attempt)) return { outcome: "nothing to rescue" };
+    const record = await readRecord();
+    if (isWriter(record, session)) return isWriterAgain(true);
+    const holdsWork = heldWork(attempt);
+    const lost =
+      record && ((holdsWork ? undefined : lossOf(record, session, attempt)) ?? earlierLossOf(record, session));
+    if (lost) events.publish(session.replId, errorEvent(lost));
+    if (!holdsWork) return { outcome: "nothing to rescue" };
     const rescued = await findRescued(store, session);
     const wanted = "exitCode" in attempt ? saveReported(attempt.message)?.generation : undefined;
     if (!rescued || rescued.save.generation < (wanted ?? 1))

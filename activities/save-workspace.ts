@@ -79,6 +79,8 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
       if (!wasSaved) {
         const now = await readRecord(input);
         requireSameHolder(before, now, session);
+        if (now && now.sessionId !== session.id)
+          throw new ReplError("conflict", "Another session of this REPL is the writer of its files now.");
         // No workspace was ever filled, and the registry does not have the REPL: there is nothing to keep.
         if (!now) return { generation: 0, version: "", files: 0, bytes: 0, savedAt: new Date().toISOString() };
       }
@@ -119,9 +121,10 @@ function requireSameHolder(before: ReplRecord | undefined, now: ReplRecord | und
 }
 
 /** What is gone with the pod that held the files, where it is not the one that answered. */
-function lossOf(record: ReplRecord, session: Session, attempt: SaveAttempt | NothingSaved): string | undefined {
+export function lossOf(record: ReplRecord, session: Session, attempt: SaveAttempt | NothingSaved): string | undefined {
   const restored = restoredFor(record, session);
-  if (!restored || restored.released) return undefined;
+  // What was noted to have ended was saved before.
+  if (!restored || restored.released || record.endedSession === session.id) return undefined;
   const isThisPod = attempt.pod === restored.pod;
   if (isThisPod && "exitCode" in attempt) return undefined;
   const why = isThisPod && "nothing" in attempt ? attempt.detail : `${restored.pod} is gone`;
@@ -130,7 +133,7 @@ function lossOf(record: ReplRecord, session: Session, attempt: SaveAttempt | Not
 }
 
 /** What went with a pod that another one has followed. */
-function earlierLossOf({ lastLoss }: ReplRecord, session: Session): string | undefined {
+export function earlierLossOf({ lastLoss }: ReplRecord, session: Session): string | undefined {
   if (lastLoss?.sessionId !== session.id) return undefined;
   return `The container was lost at ${lastLoss.at} and started again from save ${lastLoss.generation}. What was written after that save is gone.`;
 }

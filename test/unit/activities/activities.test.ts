@@ -417,6 +417,18 @@ describe("activities", () => {
         expect(await run(activities.saveWorkspace, target)).not.toHaveProperty("lost");
       }
     });
+    it("says nothing of a loss where the session has ended, and the registry shows that late", async () => {
+      const target = await open();
+      await restoredIn(target);
+      const { registry } = fakes.ports;
+      const older = await registry.read(target.owner.id, target.replId);
+      await activities.removeResources({ session: target.session });
+      let reads = 0;
+      const read: typeof registry.read = async (...given) => (++reads > 1 ? registry.read(...given) : older);
+      const saveWorkspace = createSaveWorkspace({ ...fakes.ports, registry: { ...registry, read } }, 0);
+      expect(await run(saveWorkspace, target)).not.toHaveProperty("lost");
+      expect(reads).toBeGreaterThan(1);
+    });
     it("answers without a save of the pod with the work only with what is lost, whatever pods there are", async () => {
       const target = await open();
       const saveWorkspace = createSaveWorkspace(fakes.ports, 0);

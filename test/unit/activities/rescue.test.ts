@@ -4,6 +4,7 @@ import type { Rescue, SessionInput } from "../../../activities/inputs.ts";
 import { createRescueWorkspace } from "../../../activities/rescue-workspace.ts";
 import { commitSave } from "../../../domain/commit-save.ts";
 import { findRescued, openRescuePlace } from "../../../domain/rescue.ts";
+import { createSavePointer } from "../../../domain/save-pointer.ts";
 import type { Session } from "../../../domain/repl.ts";
 import { newStart } from "../../fakes/records.ts";
 import { runAttempt } from "../../faults/gate.ts";
@@ -85,6 +86,24 @@ describe("rescueWorkspace", () => {
     // Its programs have ended and nobody is let in any more: the reconciler closes it.
     expect(world.pods.get(session.replId)?.note).toEqual({ ending: "stopping" });
   });
+
+  it.each([true, false])(
+    "says what an orphan has lost with a pod, also when another one has followed it: %s",
+    async (isFollowed) => {
+      const start = newStart();
+      const { registry } = world.ports;
+      await registry.create({ ...start.repl, sessionId: start.session.id });
+      const pointer = createSavePointer(registry);
+      await pointer.claim(start.session, "first");
+      if (isFollowed) await pointer.claim(start.session, "second");
+      await registry.update(start.repl.owner.id, start.repl.id, (record) => ({ ...record, sessionId: "of before" }));
+      world.machines.show(start.session, { second: isFollowed ? "starting" : "gone" });
+      expect(await rescue(start.session)).toEqual({ outcome: "nothing to rescue" });
+      expect(world.told.map(({ event }) => event)).toContainEqual(
+        expect.objectContaining({ type: "error", message: expect.stringMatching(/lost .* is gone/s) as string }),
+      );
+    },
+  );
 
   it.each(["ending", "on a node that rebooted"] as const)("waits while its pod is %s", async (state) => {
     const { session } = await orphan();
