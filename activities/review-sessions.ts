@@ -4,7 +4,7 @@ import { messageOf } from "../domain/errors.ts";
 import { warningEvent } from "../domain/events.ts";
 import type { RunningSession, SessionReport } from "../domain/ports.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
-import { reviewSession } from "../domain/session-review.ts";
+import { isWriter, reviewSession } from "../domain/session-review.ts";
 import type { EndOfRepl, OrphanInput, ReconcileInput, SessionsReview } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { adoptSession } from "./publish-session.ts";
@@ -78,11 +78,21 @@ export function createReviewSessions(ports: Ports) {
   async function keep(session: RunningSession, record: ReplRecord): Promise<void> {
     await renewIfDue(session);
     if (!session.isReady) return;
+    const now = await noteLetIn(session, record);
     const known = await directory.activeSession(session.userId, session.replId);
     if (known?.id === session.id && known.state === "running") return;
     if (known && known.id !== session.id)
       await directory.withdraw({ id: known.id, replId: session.replId, userId: session.userId }, {});
-    await adoptSession(directory, session, record, settings.runnerUrl);
+    await adoptSession(directory, session, now, settings.runnerUrl);
+  }
+
+  /** Where the look-ups say that it runs its owner may be at work in it, as after its publishing: no undo may remove it. */
+  async function noteLetIn(session: RunningSession, record: ReplRecord): Promise<ReplRecord> {
+    if (record.lastOpenedSession === session.id) return record;
+    const openedAt = new Date().toISOString();
+    return registry.update(session.userId, session.replId, (now) =>
+      isWriter(now, session) ? { ...now, lastOpenedAt: openedAt, lastOpenedSession: session.id } : now,
+    );
   }
 
   async function renewIfDue(session: RunningSession): Promise<void> {

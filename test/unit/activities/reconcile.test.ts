@@ -77,6 +77,9 @@ describe("the review of all sessions", () => {
     await fakes.ports.directory.setState(session, "starting", "Interrupted");
     await run(createReviewSessions(fakes.ports));
     expect(await fakes.ports.directory.list(repl.owner.id)).toMatchObject([{ id: repl.id, status: "running" }]);
+    // No undo of a start that was terminated may remove it any more.
+    const record = await fakes.ports.registry.read(repl.owner.id, repl.id);
+    expect(record).toMatchObject({ lastOpenedSession: session.id });
   });
 
   it("is kept by no session from looking at the others", async () => {
