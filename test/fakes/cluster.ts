@@ -10,6 +10,8 @@ const sessionsInPage = 2;
 
 interface FakePod {
   readonly session: Session;
+  /** Changes when another pod takes its place. */
+  name: string;
   readonly isHopeless: boolean;
   createdAt: string;
   note: SessionNote;
@@ -27,13 +29,16 @@ export interface FakePodPrograms {
   /** In the pod of this name; `sync-1` and so on is the container's, and `command` what it is told to do. */
   readonly save: (name: string, session: Session, pod: string, command?: string) => Ended | Promise<Ended>;
   /** Fills the workspace before the pod is ready. */
-  readonly restore: (session: Session) => Promise<void>;
+  readonly restore: (session: Session, pod: string) => Promise<void>;
+  /** Hears that a pod is no more, with all that was in it. */
+  readonly onGone: (pod: string) => void;
 }
 
 /** A cluster in memory: an applied Deployment is a pod at once, and a container ends as its program says. */
 export function createFakeCluster({
   save = () => ({ exitCode: 0, message: "{}" }),
   restore = async () => {},
+  onGone = () => {},
 }: Partial<FakePodPrograms> = {}) {
   const pods = new Map<string, FakePod>();
   const left: (Session & { createdAt: string })[] = [];
@@ -43,13 +48,20 @@ export function createFakeCluster({
     isReady: !isHopeless,
     ...without(note),
   });
+  /** How many pods each session has had: one that is made again has another name, and an empty workspace. */
+  const made = new Map<string, number>();
+  const nextName = ({ id }: Session): string => {
+    const number = (made.get(id) ?? 0) + 1;
+    made.set(id, number);
+    return number === 1 ? id : `${id}-${number}`;
+  };
   /** How many save containers each pod has had. */
   const saves = new Map<string, number>();
   const shown = new Map<string, readonly V1Pod[]>();
-  /** A session's pod has the session's id for a name, unless a test shows others. */
+  /** A session's first pod has the session's id for a name, unless a test shows others. */
   const podsOf = (session: Session): readonly V1Pod[] => {
     const pod = podOf(session);
-    return shown.get(session.id) ?? (pod ? [podThatIs(pod.isHopeless ? "starting" : "running", session.id)] : []);
+    return shown.get(session.id) ?? (pod ? [podThatIs(pod.isHopeless ? "starting" : "running", pod.name)] : []);
   };
   const podOf = (session: Session) => {
     const pod = pods.get(session.replId);
@@ -72,12 +84,14 @@ export function createFakeCluster({
           replId: labels[label.replId] ?? "",
           userId: labels[label.userId] ?? "",
         };
+        const before = podOf(session);
         const runner = (manifest as V1Deployment).spec?.template.spec?.containers[0];
         pods.set(session.replId, {
           session,
+          name: before?.name ?? nextName(session),
           isHopeless: runner?.imagePullPolicy === "Never" && runner.image === "missing",
-          createdAt: podOf(session)?.createdAt ?? new Date().toISOString(),
-          note: podOf(session)?.note ?? {},
+          createdAt: before?.createdAt ?? new Date().toISOString(),
+          note: before?.note ?? {},
         });
       }
     },
@@ -106,7 +120,7 @@ export function createFakeCluster({
       const pod = podOf(session);
       if (pod?.isHopeless) throw new ReplError("unavailable", "container runner cannot start: ErrImageNeverPull");
       if (pod) {
-        await restore(session);
+        await restore(session, pod.name);
         return onProgress("ready");
       }
       signal.throwIfAborted();
@@ -123,7 +137,11 @@ export function createFakeCluster({
       return { pod, container: name, ...(await save(name, session, pod, args?.[0])) };
     },
     async remove(session) {
-      if (podOf(session)) pods.delete(session.replId);
+      const pod = podOf(session);
+      if (pod) {
+        pods.delete(session.replId);
+        onGone(pod.name);
+      }
       shown.delete(session.id);
       left.splice(0, left.length, ...left.filter(({ id }) => id !== session.id));
     },
@@ -133,6 +151,7 @@ export function createFakeCluster({
   return {
     cluster,
     pods,
+    nextName,
     /** Objects of sessions without a Deployment. */
     left,
     /** From now on the session has these pods, by their names; "gone" is none. */

@@ -40,6 +40,9 @@ export const gate: Outside = (port, target) =>
     },
   });
 
+/** Runs what makes calls to the outside; each of them goes through `meets`. */
+export const meeting = <T>(meets: Meets, run: () => T): T => attempts.run({ calls: 0, meets }, run);
+
 async function* streamOf(meet: () => unknown): AsyncGenerator {
   yield* (await meet()) as AsyncIterable<unknown>;
 }

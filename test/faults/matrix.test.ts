@@ -13,6 +13,8 @@ type Start = Parameters<Parameters<ReturnType<typeof useTestServer>["withWorker"
 
 const { createRepl: stepsOfCreate, openRepl: stepsOfOpen } = stepsOf;
 const { shutdownRepl: stepsOfClose, deleteRepl: stepsOfDelete } = stepsOf;
+const stepsOfRescue = ["rescueWorkspace", "removeResources", "withdrawSession"] as const;
+const stepsOfReconciler = ["reviewSessions", "reviewRemains"] as const;
 const undosOfCreate = ["removeResources", "removeNewFiles", "releaseRepl"] as const;
 const undosOfOpen = ["removeResources", "releaseSession"] as const;
 /** Fewer would not show that a removal is never given up. */
@@ -62,6 +64,8 @@ describe("the fault matrix", { timeout: limitMs }, () => {
     const repl = record ?? newRecord();
     return { ...input, repl, session: newSession(repl) };
   }
+  /** A fault that did not strike has proven nothing. */
+  const struck = () => expect(world.strikes()).toBeGreaterThan(0);
   const holds = async (input: StartInput) => expect(await world.violations([idOf(input)])).toEqual([]);
   const statusOf = async ({ repl }: StartInput) =>
     (await world.ports.directory.list(repl.owner.id)).find(({ id }) => id === repl.id)?.status;
@@ -78,6 +82,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
     await within(async (start) => {
       world.plan(once(step, fault));
       const input = await create(start);
+      struck();
       expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["running", ""]);
       await holds(input);
     });
@@ -90,6 +95,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
         const input = newStart();
         world.plan((activity) => (activity === step ? fault : undefined));
         expect(await failureOf((await start("createRepl", input)).result())).toMatchObject({ type: "unavailable" });
+        struck();
         world.plan(() => undefined);
         if (step === "publishSession" && fault === "after") return staysLetIn(start, input);
         expect(await world.tracesOf(idOf(input))).toEqual([]);
@@ -103,6 +109,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
       const undoing = times(undo, "after", manyTimes);
       world.plan((activity, attempt) => (activity === "publishSession" ? "before" : undoing(activity, attempt)));
       expect(await failureOf((await start("createRepl", input)).result())).toMatchObject({ type: "unavailable" });
+      expect(world.attemptsOf(undo)).toBe(manyTimes + 1);
       expect(await world.tracesOf(idOf(input))).toEqual([]);
     });
   });
@@ -114,6 +121,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
         const input = await closed(start);
         world.plan(once(step, fault));
         await (await start("openRepl", input)).result();
+        struck();
         expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["running", "precious"]);
         await holds(input);
       });
@@ -127,6 +135,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
         const input = await closed(start);
         world.plan((activity) => (activity === step ? fault : undefined));
         expect(await failureOf((await start("openRepl", input)).result())).toMatchObject({ type: "unavailable" });
+        struck();
         world.plan(() => undefined);
         // From its filling on an earlier ticket leads into it.
         if (step === "publishSession" || (step === "waitUntilReady" && fault === "after"))
@@ -146,6 +155,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
       const undoing = times(undo, "before", manyTimes);
       world.plan((activity, attempt) => (activity === "waitUntilReady" ? "before" : undoing(activity, attempt)));
       expect(await failureOf((await start("openRepl", input)).result())).toMatchObject({ type: "unavailable" });
+      expect(world.attemptsOf(undo)).toBe(manyTimes + 1);
       expect(await world.ports.cluster.findSession(input.repl.id)).toBeUndefined();
       await holds(input);
     });
@@ -158,6 +168,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
       await world.write(idOf(input), "written last");
       world.plan(once(step, fault));
       const { save } = await close(start, input);
+      struck();
       expect(save).toMatchObject({ generation: 2, files: 1 });
       expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", "written last"]);
       expect(await world.ports.cluster.findSession(input.repl.id)).toBeUndefined();
@@ -208,10 +219,115 @@ describe("the fault matrix", { timeout: limitMs }, () => {
         const input = await create(start);
         world.plan(once(step, fault));
         await (await start("deleteRepl", idOf(input))).result();
+        struck();
         expect(await world.tracesOf(idOf(input))).toEqual([]);
       });
     },
   );
+
+  it.each(faults)("going back to a save is done when restoreSave fails %s its effect, or runs so", async (fault) => {
+    await within(async (start) => {
+      const input = await closed(start);
+      world.plan(once("restoreSave", fault));
+      await (await start("restoreRepl", { ...idOf(input), sessionId: input.session.id, generation: 1 })).result();
+      struck();
+      expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", ""]);
+      await holds(input);
+    });
+  });
+
+  it.each(["before", "after"] as const)(
+    "going back that fails for good, %s its effect, is done or not",
+    async (fault) => {
+      await within(async (start) => {
+        const input = await closed(start);
+        world.plan((activity) => (activity === "restoreSave" ? fault : undefined));
+        const going = { ...idOf(input), sessionId: input.session.id, generation: 1 };
+        expect(await failureOf((await start("restoreRepl", going)).result())).toMatchObject({ type: "unavailable" });
+        struck();
+        world.plan(() => undefined);
+        expect(await world.read(idOf(input))).toBe(fault === "before" ? "precious" : "");
+        await holds(input);
+        await (await start("openRepl", { ...input, session: newSession(input.repl) })).result();
+        expect(await statusOf(input)).toBe("running");
+      });
+    },
+  );
+
+  it.each(cases(stepsOfRescue))(
+    "an orphan is saved aside when %s fails %s its effect, or runs so",
+    async (step, fault) => {
+      await within(async (start) => {
+        world.plan(() => undefined);
+        const input = await create(start);
+        await world.write(idOf(input), "of an orphan");
+        const { owner, id } = input.repl;
+        await world.ports.registry.update(owner.id, id, (record) => ({ ...record, sessionId: "of before" }));
+        world.plan(once(step, fault));
+        await (await start("rescueRepl", { session: input.session, reason: "a test" })).result();
+        struck();
+        expect(await world.ports.cluster.findSession(id)).toBeUndefined();
+        expect(await world.rescuedTexts(owner.id, id)).toEqual(["of an orphan"]);
+        await holds(input);
+      });
+    },
+  );
+
+  it.each(cases(stepsOfReconciler))(
+    "the reconciler goes on when %s fails %s its effect, or runs so",
+    async (step, fault) => {
+      await within(async (start) => {
+        world.plan(() => undefined);
+        const input = await create(start);
+        await world.write(idOf(input), "written last");
+        world.flush();
+        await world.ports.cluster.note(input.session, { ending: "stopping" });
+        world.plan(once(step, fault));
+        await (await start("reconcileRepls", {}, `reconcile/${input.repl.id}`)).result();
+        struck();
+        await server.client().workflow.getHandle(workflowIdOf(input.repl.id)).result();
+        expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", "written last"]);
+        await holds(input);
+      });
+    },
+  );
+
+  it.each(faults)("pruning removes nothing that is needed when it fails %s its effect, or runs so", async (fault) => {
+    await within(async (start) => {
+      const input = await closed(start);
+      world.plan(once("pruneOldSaves", fault));
+      await (await start("pruneSaves", {} as never)).result();
+      struck();
+      expect(await world.read(idOf(input))).toBe("precious");
+      await holds(input);
+    });
+  });
+
+  it.each([
+    ...stepsOfCreate.map((step) => ["createRepl", step] as const),
+    ...stepsOfOpen.map((step) => ["openRepl", step] as const),
+  ])("what a %s has begun that is terminated beside %s is brought to rest", async (type, step) => {
+    await within(async (start) => {
+      world.plan(() => undefined);
+      const isCreate = type === "createRepl";
+      const input = isCreate ? newStart() : await closed(start);
+      world.plan((activity) => (activity === step ? "after" : undefined));
+      const begun = await start(type, input, workflowIdOf(input.repl.id));
+      await vi.waitFor(() => expect(world.attemptsOf(step)).toBeGreaterThan(0), { timeout: limitMs });
+      await begun.terminate("a slip of an operator's hand");
+      struck();
+      world.plan(() => undefined);
+      world.flush();
+      await (await start("reconcileRepls", {}, `reconcile/${input.repl.id}`)).result();
+      await holds(input);
+      // Nothing undoes what was terminated: its owner goes on with what there is, or removes it.
+      if (isCreate && step === "reserveRepl") return expect(await world.tracesOf(idOf(input))).toEqual([]);
+      await (await start("openRepl", { ...input, session: newSession(input.repl) })).result();
+      expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["running", isCreate ? "" : "precious"]);
+      await (await start("deleteRepl", idOf(input))).result();
+      expect(await world.tracesOf(idOf(input))).toEqual([]);
+    });
+  });
 
   it.each([
     ...stepsOfClose.map((step) => ["shutdownRepl", step] as const),
@@ -227,6 +343,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
       const begun = await start(type, { ...idOf(input), lastSave: record?.lastSave }, id);
       await vi.waitFor(() => expect(world.attemptsOf(step)).toBeGreaterThan(0), { timeout: limitMs });
       await begun.terminate("a slip of an operator's hand");
+      struck();
       world.plan(() => undefined);
       world.flush();
       const { started } = await (await start("reconcileRepls", {}, `reconcile/${id}`)).result();
@@ -241,10 +358,14 @@ describe("the fault matrix", { timeout: limitMs }, () => {
     "nothing is lost when Redis is flushed beside step %i, %s",
     async (at, step) => {
       await within(async (start) => {
+        let flushes = 0;
         const flushing: FaultPlan = (activity) => {
-          if (activity === step) world.flush();
+          if (activity !== step) return undefined;
+          world.flush();
+          flushes++;
           return undefined;
         };
+        const flushed = () => expect(flushes).toBeGreaterThan(0);
         const [createEnd, openEnd, closeEnd] = [
           stepsOfCreate.length,
           stepsOfCreate.length + stepsOfOpen.length,
@@ -253,6 +374,7 @@ describe("the fault matrix", { timeout: limitMs }, () => {
         if (at < createEnd) {
           world.plan(flushing);
           const input = await create(start);
+          flushed();
           expect(await statusOf(input)).toBe("running");
           return holds(input);
         }
@@ -260,14 +382,16 @@ describe("the fault matrix", { timeout: limitMs }, () => {
         world.plan(at < openEnd ? flushing : () => undefined);
         await (await start("openRepl", input)).result();
         expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["running", "precious"]);
-        if (at < openEnd) return holds(input);
+        if (at < openEnd) return holds(input).then(flushed);
         world.plan(flushing);
         if (at < closeEnd) {
           await close(start, input);
+          flushed();
           expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", "precious"]);
           return holds(input);
         }
         await (await start("deleteRepl", idOf(input))).result();
+        flushed();
         expect(await world.tracesOf(idOf(input))).toEqual([]);
       });
     },
