@@ -33,6 +33,7 @@ const suites = [
       "saves",
       "random-walk",
       "load",
+      "promise",
     ].map((file) => `test/e2e/${file}.test.ts`),
     isReal: true,
   },

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import type { EditorClient } from "../../tools/editor-client.ts";
-import { freeze, operator, pendingOf, overloadS3 } from "./cluster.ts";
+import { freeze, operator, pendingOf } from "./cluster.ts";
 import { apiUrl, inspector, newPerson, openEditor, recovery, shell } from "./flow.ts";
+import { overloadS3 } from "./store-faults.ts";
 
 const patience = { timeout: 90_000, interval: 200 };
 

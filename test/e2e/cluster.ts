@@ -1,23 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import * as k8s from "@kubernetes/client-node";
 import { Client, Connection } from "@temporalio/client";
 import proto from "@temporalio/proto";
-import { vi } from "vitest";
+import { expect, vi } from "vitest";
 import type { ReconcileInput } from "../../activities/inputs.ts";
 import { taskQueue, workflowIdOf } from "../../domain/naming.ts";
 import type { ReconcileReport } from "../../workflows/reconcile-repls.ts";
 import { isRunning, readServerPid } from "../../tools/stack/processes.ts";
-import { readOrCreateSettings } from "../../tools/stack/settings.ts";
+import { portOf, readOrCreateSettings } from "../../tools/stack/settings.ts";
 import { bringUp } from "../../tools/stack/up.ts";
 import { deploymentName } from "../../worker/releases.ts";
 import { stackVariable } from "../setup/stack-variables.ts";
 
-const stack = () => readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
+export const stack = () => readOrCreateSettings(process.env["DEVEX_STACK"] ?? "dev");
 
 const { EVENT_TYPE_WORKFLOW_TASK_COMPLETED: taskCompleted } = proto.temporal.api.enums.v1.EventType;
 
@@ -50,25 +48,6 @@ export function stop(server: string): () => Promise<void> {
   return async () => {
     while (isRunning(stack(), server)) await delay(10);
     await bringUp(stack(), () => {});
-  };
-}
-
-/** Has the object store answer 503 to everything, as one that is overloaded does, until the returned function is called. */
-export async function overloadS3(): Promise<() => Promise<void>> {
-  const port = Number(new URL(stackVariable("S3_ENDPOINT")).port);
-  const start = stop("s3");
-  while (isRunning(stack(), "s3")) await delay(10);
-  const overloaded = createServer((request, response) => {
-    request.resume();
-    response.writeHead(503, { "content-type": "application/xml", "retry-after": "1" });
-    response.end("<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>");
-  });
-  // The killed server's address is free a moment after it is gone.
-  await vi.waitFor(() => once(overloaded.listen(port), "listening"), { timeout: 30_000, interval: 100 });
-  return async () => {
-    overloaded.closeAllConnections();
-    await new Promise((resolve) => overloaded.close(resolve));
-    await start();
   };
 }
 
@@ -135,11 +114,38 @@ function killProcessesOf(podUid: string): void {
   for (const pid of found) process.kill(Number(pid), "SIGKILL");
 }
 
+/** Protocol buffers write a time as a field of seconds, whole numbers in sevens of bits; for years to come of one length. */
+function secondsField(time: number): Buffer {
+  const bytes = [8];
+  for (let left = Math.floor(time / 1000); left > 0; left = Math.floor(left / 128))
+    bytes.push((left % 128) + (left >= 128 ? 128 : 0));
+  return Buffer.from(bytes);
+}
+
+/** What etcd answers; keys and values are in base64. */
+async function askEtcd(method: string, request: object) {
+  const url = `http://127.0.0.1:${portOf(stack(), "etcd")}/v3/kv/${method}`;
+  const response = await fetch(url, { method: "POST", body: JSON.stringify(request) });
+  return (await response.json()) as { readonly kvs?: readonly { readonly value: string }[] };
+}
+
+/** Waits until another pod of the REPL than this one is ready. */
+export async function successorOf(replId: string, uid: string | undefined): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const others = (await operator().podsOf(replId)).filter(({ metadata }) => metadata?.uid !== uid);
+      expect(others.some(({ status }) => status?.containerStatuses?.every(({ ready }) => ready))).toBe(true);
+    },
+    { timeout: 60_000, interval: 200 },
+  );
+}
+
 /** An operator's hands on the cluster and on Temporal. */
 export function operator() {
   const config = new k8s.KubeConfig();
   config.loadFromFile(stackVariable("KUBECONFIG"));
   const core = config.makeApiClient(k8s.CoreV1Api);
+  const apps = config.makeApiClient(k8s.AppsV1Api);
   const namespace = stackVariable("REPL_NAMESPACE");
   const podsOf = async (replId: string) =>
     (await core.listNamespacedPod({ namespace, labelSelector: `devex.dev/repl-id=${replId}` })).items;
@@ -154,6 +160,25 @@ export function operator() {
     /** Ends a pod as a drain does: it has its grace, and another one takes its place at once. */
     evictPod: (name: string) =>
       core.createNamespacedPodEviction({ name, namespace, body: { metadata: { name, namespace } } }),
+    /** As `kubectl delete pod` does: it has its grace, and another one takes its place at once. */
+    deletePod: (name: string) => core.deleteNamespacedPod({ name, namespace }),
+    /** Makes a session older than it is: the time of its creation is changed where the API server keeps it. */
+    async makeOlder(replId: string, seconds: number): Promise<void> {
+      const read = async () => (await apps.readNamespacedDeployment({ name: replId, namespace })).metadata;
+      const created = new Date((await read())?.creationTimestamp ?? 0).getTime();
+      const key = Buffer.from(`/registry/deployments/${namespace}/${replId}`).toString("base64");
+      const before = Buffer.from((await askEtcd("range", { key })).kvs?.[0]?.value ?? "", "base64");
+      const [then, earlier] = [secondsField(created), secondsField(created - seconds * 1000)];
+      const value = Buffer.from(
+        before.toString("latin1").replaceAll(then.toString("latin1"), earlier.toString("latin1")),
+        "latin1",
+      );
+      await askEtcd("put", { key, value: value.toString("base64") });
+      await vi.waitFor(
+        async () => expect(new Date((await read())?.creationTimestamp ?? 0).getTime()).toBe(created - seconds * 1000),
+        { timeout: 10_000, interval: 100 },
+      );
+    },
     /** Takes no new pods on a node, until the returned function is called. */
     async cordon(name: string): Promise<() => Promise<unknown>> {
       const set = (unschedulable: boolean) =>

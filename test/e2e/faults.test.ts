@@ -46,7 +46,7 @@ describe("with real servers that fail", () => {
     },
   );
 
-  it.each(["temporal", "kube-apiserver", "s3"])(
+  it.each(["temporal", "kube-apiserver", "s3", "kubelet"])(
     "a create ends well, or leaves nothing, although %s crashes",
     async (server) => {
       const api = await newPerson();

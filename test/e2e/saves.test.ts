@@ -1,18 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
-import { operator } from "./cluster.ts";
+import { operator, successorOf } from "./cluster.ts";
 import { newPerson, openEditor, shell } from "./flow.ts";
-
-/** Waits until another pod of the REPL than this one is ready. */
-async function successorOf(replId: string, uid: string | undefined): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const others = (await operator().podsOf(replId)).filter(({ metadata }) => metadata?.uid !== uid);
-      expect(others.some(({ status }) => status?.containerStatuses?.every(({ ready }) => ready))).toBe(true);
-    },
-    { timeout: 60_000, interval: 200 },
-  );
-}
 
 describe("saves", () => {
   it("keeps what was written while people work, also when the pod is gone from one moment to the next", async () => {
