@@ -35,12 +35,22 @@ const refusesName: ReadonlySet<string> = new Set([
   "XMinioObjectExistsAsDirectory",
 ]);
 
+/** The same, also where a proxy says it. */
+const tooMuchAt: ReadonlyMap<number, string> = new Map([
+  [413, "request so big"],
+  [414, "name so long"],
+]);
+
 /** What a refusal means to whoever asked. */
 export function errorOf(what: string, refusal: Refusal): ReplError {
   const { status, code, message } = refusal;
   if (isAbsence(refusal)) return new ReplError("not_found", `${what}: nothing there`);
   if (status === 403)
     return new ReplError("unavailable", `${what}: the object store refuses our keys (${code ?? message})`);
+  const tooMuch = tooMuchAt.get(status);
+  // What is told of it is cut off after some words, and names the path anyway.
+  if (tooMuch)
+    return new ReplError("invalid", `status ${status}: the store, or a proxy before it, takes no ${tooMuch} (${what})`);
   if (code === undefined)
     return new ReplError(
       "unavailable",

@@ -28,8 +28,9 @@ export async function saveInTries<Report>(
     try {
       return await save(attempt);
     } catch (error) {
-      const isAway = error instanceof ReplError && error.code === "unavailable";
-      if (!isAway || performance.now() + pauseMs > giveUpAt) throw error;
+      // What takes no manifest of this size can be made to. Of a file that is no reason for the save to fail.
+      const mayPass = error instanceof ReplError && (error.code === "unavailable" || error.code === "invalid");
+      if (!mayPass || performance.now() + pauseMs > giveUpAt) throw error;
       const failed: FailedTry = { event: "save failed", try: attempt, reason: messageOf(error).slice(0, 1000) };
       console.log(JSON.stringify(failed));
       await delay(pauseMs);

@@ -16,9 +16,14 @@ import type * as Fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createS3ObjectStore } from "../../../adapters/s3-object-store.ts";
+import type { SavePlace } from "../../../domain/commit-save.ts";
 import { ReplError } from "../../../domain/errors.ts";
-import { isSaved } from "../../../sync/save.ts";
+import { createObjectStoreRecords, createSavePlace } from "../../../domain/object-store-registry.ts";
+import { openBucket } from "../../../domain/open-bucket.ts";
+import { isSaved, saveWorkspace } from "../../../sync/save.ts";
 import { isTemporary, replaceFile } from "../../../runner/replace-file.ts";
+import { startS3Server } from "../../fakes/s3-server.ts";
 import { newSyncRepl, withoutRoot } from "../../setup/sync-repl.ts";
 import { describeTree, removeFolders } from "../../setup/trees.ts";
 
@@ -189,6 +194,58 @@ describe("a tree that cannot be saved whole", () => {
       expect(await repl.save({ kind: "close" })).toMatchObject({ files: 2 });
     },
   );
+
+  describe("before whose store something takes no request so big, or no name so long", () => {
+    const page = (status: number) => ({ status, headers: { "content-type": "text/html" }, body: "<html>no</html>" });
+    const coded = {
+      status: 413,
+      headers: {},
+      body: "<Error><Code>RequestTooLarge</Code><Message>no</Message></Error>",
+    };
+    let server: Awaited<ReturnType<typeof startS3Server>>;
+    let place: SavePlace;
+    beforeEach(async () => {
+      server = await startS3Server();
+      const store = createS3ObjectStore(server.options);
+      await openBucket(store, "bucket", { hasSessions: false });
+      await createObjectStoreRecords(store).create({ ...repl.record, sessionId: repl.session.id });
+      place = createSavePlace(store);
+    });
+    afterEach(() => server.stop());
+    const save = async () => saveWorkspace(place, repl.session, { ...repl.here, kind: "close" });
+
+    it.each([
+      ["a whole file", 3_000_000, page(413)],
+      ["a part of a file", 6_000_000, page(413)],
+      ["a part of a file, in the store's own words", 6_000_000, coded],
+    ])("is saved without %s", async (_, sizeBytes, refusal) => {
+      let struck = 0;
+      server.lieWhen(({ method, body }) => {
+        if (method !== "PUT" || body.byteLength < 2_500_000) return undefined;
+        struck++;
+        return () => refusal;
+      });
+      writeFileSync(join(repl.root, "too big"), Buffer.alloc(sizeBytes, "x"));
+      const { files, notSaved } = await save();
+      expect(struck).toBeGreaterThan(0);
+      expect({ files, notSaved }).toMatchObject({ files: 1, notSaved: { count: 1, first: [{ path: "too big" }] } });
+      expect(notSaved?.first[0]?.why).toContain("413");
+      server.lieWhen(() => undefined);
+      expect(await save()).toMatchObject({ files: 2 });
+    });
+
+    it("is saved with a file whose key is too long", async () => {
+      server.lieWhen(({ key }) => (key.endsWith("/long") ? () => page(414) : undefined));
+      writeFileSync(join(repl.root, "long"), "x");
+      const report = await save();
+      expect([report.files, report.notSaved]).toEqual([2, undefined]);
+    });
+
+    it("is not saved at all where that is its manifest, and says so", async () => {
+      server.lieWhen(({ key }) => (key.includes("/saves/") ? () => page(413) : undefined));
+      await expect(save()).rejects.toThrow("413");
+    });
+  });
 
   it.skipIf(!isRoot)("names what belongs to another user and is closed to everybody else", async () => {
     for (const path of ["theirs", "folder/theirs"]) put(path);

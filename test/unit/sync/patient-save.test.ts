@@ -26,6 +26,14 @@ describe("the tries of a save container", () => {
     expect(lastFailedTry([...lines, "", "{", '{"event":"other"}'].join("\n"))?.try).toBe(5);
   });
 
+  it("go on while the store takes no request of the manifest's size", async () => {
+    const save = async (attempt: number) => {
+      if (attempt < 2) throw new ReplError("invalid", "status 413");
+      return attempt;
+    };
+    expect(await saveInTries(save, limits)).toBe(2);
+  });
+
   it("end with the reason when they have been too many", async () => {
     const save = async (attempt: number) => Promise.reject(away(attempt));
     await expect(saveInTries(save, { ...limits, patienceMs: 20 })).rejects.toThrow("the store is away");
