@@ -25,7 +25,9 @@ const workflows = await import("../../workflows/index.ts");
  */
 
 const walks = Number(process.env["DEVEX_WALKS"] ?? 12) * 100;
-const seed = process.env["DEVEX_WALK_SEED"] ? Number(process.env["DEVEX_WALK_SEED"]) : Date.now() % 2 ** 31;
+/** CI walks where it walked before, so that what it finds is of the change that it tries; a person's run looks further. */
+const standardSeed = process.env["CI"] ? 20_261_127 : Date.now() % 2 ** 31;
+const seed = process.env["DEVEX_WALK_SEED"] ? Number(process.env["DEVEX_WALK_SEED"]) : standardSeed;
 /** Every walk that has ever failed, as fast-check names it. */
 const failedOnce = [
   { seed: 497588038, path: "350" },
