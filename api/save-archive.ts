@@ -4,6 +4,7 @@ import { pack, type Header, type Pack } from "tar-stream";
 import yazl from "yazl";
 import { ReplError } from "../domain/errors.ts";
 import type { FileStore } from "../domain/ports.ts";
+import { withoutLostNames } from "../domain/save-paths.ts";
 import { modifiedAt, type FileEntry, type SaveEntry } from "../domain/save.ts";
 
 /** Formats of a whole save, and their content types. */
@@ -24,7 +25,9 @@ export function streamArchive(
   store: Store,
   signal: AbortSignal,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const output = format === "tar" ? tarOf(entries, store, signal) : zipOf(entries, store);
+  // A link to other content would unpack as that.
+  const whole = withoutLostNames(entries);
+  const output = format === "tar" ? tarOf(whole, store, signal) : zipOf(whole, store);
   return Readable.toWeb(output) as ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
