@@ -26,7 +26,7 @@ export function nextSaveName(pod: V1Pod): string {
  */
 export function runningSave(pod: V1Pod, wanted: WantedContainer): string | undefined {
   const container = newest(pod);
-  if (!container || String(container.args) !== String(wanted.args)) return undefined;
+  if (!container || String(container.args ?? []) !== String(wanted.args ?? [])) return undefined;
   const state = statusOf(pod, container.name)?.state;
   if (state?.terminated) return undefined;
   const waiting = state?.waiting?.reason ?? "";
