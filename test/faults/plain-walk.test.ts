@@ -12,10 +12,14 @@ vi.mock("@temporalio/workflow", async (original) => ({
   startChild: async (...given: [{ name: string }, { args: [object] }]) =>
     (await import("./runs.ts")).children.start(...given),
 }));
-/** Nobody waits here: what time would bring is brought between two calls. */
+/** Nobody waits here: the clock goes on by what a pause would take, so that every wait comes to its limit. */
 vi.mock("node:timers/promises", async (original) => {
   const timers = await original<{ setImmediate: (value: unknown, options: object) => Promise<unknown> }>();
-  return { ...timers, setTimeout: (_: number, value: unknown, options: object) => timers.setImmediate(value, options) };
+  const pause = (ms: number, value: unknown, options: object) => {
+    if (vi.isFakeTimers()) vi.setSystemTime(Date.now() + ms);
+    return timers.setImmediate(value, options);
+  };
+  return { ...timers, setTimeout: pause };
 });
 const workflows = await import("../../workflows/index.ts");
 
