@@ -161,7 +161,7 @@ export const closeAnswerSchema = z
     save: z.object({ generation: z.int(), files: z.int(), bytes: z.int() }),
     lost: z.string().optional().openapi({
       description:
-        "What could not be saved, because the container was gone before it could be: evicted, or its node lost",
+        "A sentence: the container was gone before its last save, and what was written after the save it names is gone",
     }),
     notSaved: notSavedSchema.optional(),
   })

@@ -4,10 +4,10 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runVitest, type TestReport } from "./run-vitest.ts";
 
-const help = `npm run test:faults                 every activity x every fault, and random walks, on fakes with time skipped
+const help = `npm run test:faults                 on fakes: every step x every fault, late attempts, wrong answers, random walks
 npm run test:faults -- --real       then on the local stack (npm run stack -- up): crashes, hangs, upgrades, resets, load
 npm run test:faults -- --long       the same, in the longer form: more walks, a minute's hang, a walk of ten minutes, 50 people
-With --write, what was survived becomes the table in docs/reliability.md.`;
+DEVEX_WALK_SEED and DEVEX_WALKS repeat a walk (docs/reliability.md). With --write, what was survived becomes the table in docs/reliability.md.`;
 
 const page = fileURLToPath(new URL("../docs/reliability.md", import.meta.url));
 const [begin, end] = ["<!-- the table begins -->", "<!-- the table ends -->"];
