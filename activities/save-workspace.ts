@@ -86,8 +86,11 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
       }
       const report = wasSaved && "exitCode" in attempt ? saveReported(attempt.message) : undefined;
       const { record, save } = await provenSave(input, report);
+      // The newest save may be the same in an older answer, which knows less of pods.
+      if (!wasSaved) requireSameHolder(before, record, session);
       events.publish(replId, saveEvent(save));
-      const lost = (wasSaved ? undefined : lossOf(record, session, attempt)) ?? earlierLossOf(record, session);
+      const earlierLoss = earlierLossOf(record, session) ?? (before && earlierLossOf(before, session));
+      const lost = (wasSaved ? undefined : lossOf(record, session, attempt)) ?? earlierLoss;
       for (const told of [lost, describeNotSaved(save.notSaved)]) if (told) events.publish(replId, errorEvent(told));
       return lost ? { ...save, lost } : save;
     } catch (error) {

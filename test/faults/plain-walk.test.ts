@@ -40,6 +40,7 @@ const failedOnce = [
   { seed: 498152138, path: "717" },
   { seed: 498468381, path: "4169" },
   { seed: 498562352, path: "2819" },
+  { seed: 501606324, path: "5073" },
 ];
 
 const names = [
