@@ -6,7 +6,7 @@ import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { objectKey } from "../domain/naming.ts";
 import { readSave } from "../domain/read-save.ts";
 import { findRescued, storeBelow } from "../domain/rescue.ts";
-import { describeNotSaved, saveReported } from "../domain/save.ts";
+import { describeNotSaved, saveReported, shortNotSaved } from "../domain/save.ts";
 import { isWriter } from "../domain/session-review.ts";
 import { rescueContainer } from "../manifests/sync-container.ts";
 import type { Rescue, SessionInput } from "./inputs.ts";
@@ -15,9 +15,6 @@ import { currentAttempt } from "./lease.ts";
 import { createRenewKeys } from "./renew-keys.ts";
 import { hasSaved } from "./save-outcome.ts";
 import { earlierLossOf, lossOf } from "./save-workspace.ts";
-
-/** The manifest names more of them. */
-const maximumNamed = 10;
 
 /**
  * Saves what an orphan's pod holds below a prefix of its own (domain/rescue.ts), by an ephemeral container like that of
@@ -64,8 +61,7 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
     if (notSaved) told.push(`${describeNotSaved(notSaved)}.`);
     events.publish(session.replId, warningEvent(told.join(" ")));
     if (!notSaved) return { outcome: "rescued", save: rescued.save };
-    const first = notSaved.first.slice(0, maximumNamed);
-    return { outcome: "rescued", save: rescued.save, notSaved: { ...notSaved, first } };
+    return { outcome: "rescued", save: rescued.save, notSaved: shortNotSaved(notSaved) };
 
     /** Where a container was at work the programs have ended and nobody is let in any more: the reconciler closes it. */
     async function isWriterAgain(hadContainer: boolean): Promise<Rescue> {

@@ -5,15 +5,19 @@ import { errorEvent, saveEvent } from "../domain/events.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
-import { describeNotSaved, saveReported, type NotSaved, type SaveReport, type SaveSummary } from "../domain/save.ts";
+import {
+  describeNotSaved,
+  saveReported,
+  shortNotSaved,
+  type NotSaved,
+  type SaveReport,
+  type SaveSummary,
+} from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
 import type { SaveWorkspaceInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { createRenewKeys } from "./renew-keys.ts";
 import { hasSaved } from "./save-outcome.ts";
-
-/** The manifest names more of them. */
-const maximumNamed = 10;
 
 /** The save that holds a closed REPL's files, and what could not be saved any more, if anything. */
 export type SaveOutcome = SaveSummary & { readonly lost?: string; readonly notSaved?: NotSaved };
@@ -49,8 +53,7 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
     const { generation, notSaved } = await readSave(store, replId, save);
     if (report && report.generation > generation)
       throw new ReplError("unavailable", `The registry does not name save ${report.generation}, which was reported.`);
-    const named = notSaved && { ...notSaved, first: notSaved.first.slice(0, maximumNamed) };
-    return { record, save: { ...save, ...(named ? { notSaved: named } : {}) } };
+    return { record, save: { ...save, ...(notSaved ? { notSaved: shortNotSaved(notSaved) } : {}) } };
   }
 
   return async (input: SaveWorkspaceInput): Promise<SaveOutcome> => {

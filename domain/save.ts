@@ -44,6 +44,8 @@ export interface NotSavedPath {
 }
 
 const maximumPathsDescribed = 3;
+/** In the outcome of a workflow and the answer to a close. The manifest names more. */
+const maximumPathsNamed = 10;
 
 /** Why a save was made. */
 export type SaveKind = "template" | "checkpoint" | "close" | "restored" | "copy";
@@ -131,6 +133,11 @@ export function describeNotSaved(notSaved: NotSaved | undefined): string | undef
   });
   const rest = count > named.length ? `; and ${count - named.length} more` : "";
   return `${count === 1 ? "1 path" : `${count} paths`} cannot be saved. ${named.join("; ")}${rest}`;
+}
+
+/** With no more paths by name than an answer holds; `count` is still of all. */
+export function shortNotSaved({ count, first }: NotSaved): NotSaved {
+  return { count, first: first.slice(0, maximumPathsNamed) };
 }
 
 /** Files and bytes are counted here and nowhere else. */
