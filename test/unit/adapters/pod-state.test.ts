@@ -1,21 +1,7 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import { describePod, failureOf, hasRun, hopelessReason, isReady, livePod } from "../../../adapters/pod-state.ts";
-
-const pod = (status: V1Pod["status"], spec?: Partial<V1Pod["spec"]>): V1Pod => ({
-  metadata: { name: "p" },
-  spec: { containers: [], ...spec },
-  status: status ?? {},
-});
-const container = (name: string, state: object, more: object = {}) => ({
-  name,
-  state,
-  image: "",
-  imageID: "",
-  ready: false,
-  restartCount: 0,
-  ...more,
-});
+import { container, pod } from "./pods.ts";
 
 describe("pod state", () => {
   it("takes no pod that is on its way out", () => {

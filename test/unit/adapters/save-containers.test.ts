@@ -1,21 +1,6 @@
-import type { V1Pod } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import { endOfNewest, isMadeOnly, nextSaveAt, nextSaveName, runningSave } from "../../../adapters/save-containers.ts";
-
-const pod = (status: V1Pod["status"], spec?: Partial<V1Pod["spec"]>): V1Pod => ({
-  metadata: { name: "p" },
-  spec: { containers: [], ...spec },
-  status: status ?? {},
-});
-const container = (name: string, state: object, more: object = {}) => ({
-  name,
-  state,
-  image: "",
-  imageID: "",
-  ready: false,
-  restartCount: 0,
-  ...more,
-});
+import { container, pod } from "./pods.ts";
 
 describe("save containers", () => {
   it("uses each save container's name once", () => {
