@@ -5,6 +5,7 @@ import { counts, createPeople } from "./people.ts";
 import { actions, numberOfUsers, replsOfUser, type Round } from "./rounds.ts";
 import { strikes } from "./runs.ts";
 import { wrongKinds } from "./answers.ts";
+import { commandSteps } from "./world.ts";
 
 vi.mock("@temporalio/workflow", async (original) => ({
   ...(await original<object>()),
@@ -44,22 +45,7 @@ const failedOnce = [
 ];
 
 const names = [
-  "reserveRepl",
-  "reserveSession",
-  "copyTemplate",
-  "claimSession",
-  "applyManifests",
-  "waitUntilReady",
-  "publishSession",
-  "findSession",
-  "saveWorkspace",
-  "removeResources",
-  "withdrawSession",
-  "removeFiles",
-  "forgetRepl",
-  "releaseRepl",
-  "releaseSession",
-  "removeNewFiles",
+  ...commandSteps,
   "restoreSave",
   "rescueWorkspace",
   "reviewSessions",

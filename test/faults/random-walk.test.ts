@@ -9,7 +9,7 @@ import { ReplError } from "../../domain/errors.ts";
 import { taskQueue, workflowIdOf } from "../../domain/naming.ts";
 import { newRecord, newSession, newStart, newUser } from "../fakes/records.ts";
 import { useTestServer } from "../workflows/environment.ts";
-import { createWorld, faults, type Fault, type World } from "./world.ts";
+import { commandSteps, createWorld, faults, type Fault, type World } from "./world.ts";
 
 /**
  * Users and faults at random: people create, open, write, close, delete and go back, several at once, while
@@ -37,24 +37,6 @@ const patienceMs = 150_000;
 /** A walk takes one to two seconds; what is over is for making one that failed shorter. */
 const limitMs = Math.max(600_000, 300_000 + walks * 3000);
 const numberOfRepls = 3;
-const names = [
-  "reserveRepl",
-  "reserveSession",
-  "copyTemplate",
-  "claimSession",
-  "applyManifests",
-  "waitUntilReady",
-  "publishSession",
-  "findSession",
-  "saveWorkspace",
-  "removeResources",
-  "withdrawSession",
-  "removeFiles",
-  "forgetRepl",
-  "releaseRepl",
-  "releaseSession",
-  "removeNewFiles",
-] as const satisfies readonly (keyof Activities)[];
 
 const round: fc.Arbitrary<Round> = fc.record({
   steps: fc.array(fc.record({ action: fc.constantFrom(...actions), repl: fc.nat(numberOfRepls - 1) }), {
@@ -63,7 +45,7 @@ const round: fc.Arbitrary<Round> = fc.record({
   }),
   faults: fc.array(
     fc.record({
-      activity: fc.constantFrom(...names),
+      activity: fc.constantFrom(...commandSteps),
       fault: fc.constantFrom(...faults),
       count: fc.constantFrom(1, 1, 2, 8),
     }),
@@ -99,7 +81,7 @@ describe("a random walk", () => {
   let world: World;
   /** One worker for all walks: the test server would hand tasks to one that has just ended. */
   const activities = Object.fromEntries(
-    [...names, "reviewSessions", "reviewRemains"].map((name) => [
+    [...commandSteps, "reviewSessions", "reviewRemains"].map((name) => [
       name,
       (input: never) => world.activities[name as keyof Activities](input),
     ]),

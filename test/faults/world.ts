@@ -30,6 +30,26 @@ export const stepsOf = {
   deleteRepl: ["findSession", "removeResources", "removeFiles", "forgetRepl"],
 } as const satisfies Record<string, readonly (keyof Activities)[]>;
 
+/** Every step of what people ask for, the undos too. A seed names steps by their order here: append only. */
+export const commandSteps = [
+  "reserveRepl",
+  "reserveSession",
+  "copyTemplate",
+  "claimSession",
+  "applyManifests",
+  "waitUntilReady",
+  "publishSession",
+  "findSession",
+  "saveWorkspace",
+  "removeResources",
+  "withdrawSession",
+  "removeFiles",
+  "forgetRepl",
+  "releaseRepl",
+  "releaseSession",
+  "removeNewFiles",
+] as const satisfies readonly (keyof Activities)[];
+
 /** Which attempts go wrong, and how. */
 export type FaultPlan = (activity: keyof Activities, attempt: number) => Fault | undefined;
 
