@@ -193,7 +193,10 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
       if (!now || !running || now.sessionId !== running || now.endedSession || runs.isBusy(now.id)) return;
       trace(`${running} is superseded`);
       person.superseded.set(running, await world.contentOf(now));
-      await world.ports.registry.update(person.owner.id, now.id, (current) => ({ ...current, sessionId: "of before" }));
+      await world.ports.registry.update(person.owner.id, now.id, (current) => ({
+        ...current,
+        sessionId: `after-${running}`,
+      }));
     },
     reconcile: () => run("reconcileRepls", {}),
     prune: () => run("pruneSaves", {}),

@@ -42,6 +42,7 @@ const failedOnce = [
   { seed: 498468381, path: "4169" },
   { seed: 498562352, path: "2819" },
   { seed: 501606324, path: "5073" },
+  { seed: 797070761, path: "8630" },
 ];
 
 const names = [
