@@ -19,6 +19,8 @@ export interface KubernetesOptions {
   /** Path of a kubeconfig; the pod's own service account when absent. */
   readonly kubeconfig?: string | undefined;
   readonly namespace: string;
+  /** Stands before every call to the API server; one that rejects keeps it from being made. */
+  readonly guard?: <Api extends object>(api: Api) => Api;
 }
 
 const mergePatch = k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.MergePatch);
@@ -61,14 +63,14 @@ const logLines = 10;
 export function createKubernetesCluster(
   options: KubernetesOptions,
 ): Cluster<k8s.KubernetesObject, k8s.V1EphemeralContainer> {
-  const { namespace } = options;
+  const { namespace, guard = (api) => api } = options;
   const config = new k8s.KubeConfig();
   if (options.kubeconfig) config.loadFromFile(options.kubeconfig);
   else config.loadFromCluster();
-  const core = config.makeApiClient(k8s.CoreV1Api);
-  const apps = config.makeApiClient(k8s.AppsV1Api);
-  const networking = config.makeApiClient(k8s.NetworkingV1Api);
-  const objects = k8s.KubernetesObjectApi.makeApiClient(config);
+  const core = guard(config.makeApiClient(k8s.CoreV1Api));
+  const apps = guard(config.makeApiClient(k8s.AppsV1Api));
+  const networking = guard(config.makeApiClient(k8s.NetworkingV1Api));
+  const objects = guard(k8s.KubernetesObjectApi.makeApiClient(config));
 
   /** Runs a call to the API server; a signal that ends it is passed on as what it is. */
   async function attempt<T>(what: string, call: () => Promise<T>, signal?: AbortSignal): Promise<T> {

@@ -1,10 +1,12 @@
 import * as k8s from "@kubernetes/client-node";
 import { messageOf, ReplError } from "../domain/errors.ts";
 
-/** What an error of the client means to us; a signal that ended a call is passed on as what it is. */
+const ends = new Set(["AbortError", "CancelledFailure"]);
+
+/** What an error of the client means to us; what ended a call, or kept it from being made, is passed on as what it is. */
 export function translateError(what: string, error: unknown): unknown {
   if (error instanceof ReplError) return error;
-  if (error instanceof Error && error.name === "AbortError") return error;
+  if (error instanceof Error && ends.has(error.name)) return error;
   if (error instanceof k8s.ApiException) {
     if (error.code === 409)
       return new ReplError("unavailable", `${what}: changed by somebody else at the same time`, { cause: error });

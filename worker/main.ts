@@ -2,6 +2,7 @@ import { Client } from "@temporalio/client";
 import { NativeConnection } from "@temporalio/worker";
 import { announceChanges } from "../activities/announce-changes.ts";
 import { createActivities } from "../activities/index.ts";
+import { fenced } from "../activities/lease.ts";
 import { createKubernetesCluster } from "../adapters/kubernetes-cluster.ts";
 import { connectToRedis } from "../adapters/redis-connection.ts";
 import { createRedisReplDirectory } from "../adapters/redis-repl-directory.ts";
@@ -56,12 +57,13 @@ await runMain(async () => {
   let stop = (): void => process.exit(0);
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop());
 
-  const store = tracing.traced("store", createS3ObjectStore(objectStoreOptions(config)));
+  // Also of the calls that a port makes of several: outside of an activity nothing is held back.
+  const store = fenced(tracing.traced("store", createS3ObjectStore(objectStoreOptions(config))));
   const database = config.DATABASE_URL ? createPostgresRegistry(config.DATABASE_URL) : undefined;
   const registry = tracing.traced("registry", database ?? createObjectStoreRegistry(store));
   const cluster = tracing.traced(
     "cluster",
-    createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE }),
+    createKubernetesCluster({ kubeconfig: config.KUBECONFIG, namespace: config.REPL_NAMESPACE, guard: fenced }),
   );
   const redis = connectToRedis(config.REDIS_URL);
   const events = createRedisReplEvents(redis);

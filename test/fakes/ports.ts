@@ -1,3 +1,4 @@
+import { fenced } from "../../activities/lease.ts";
 import type { Ports } from "../../activities/ports.ts";
 import type { ReplEvent } from "../../domain/events.ts";
 import { createObjectStoreRegistry } from "../../domain/object-store-registry.ts";
@@ -13,7 +14,7 @@ export type Outside = <Port extends object>(name: "store" | "cluster" | "directo
 /** Everything the activities speak to, in memory. */
 export function createFakePorts(programs?: Partial<FakePodPrograms>, outside: Outside = (_name, port) => port) {
   const objects = createFakeObjectStore();
-  const store = outside("store", objects.store);
+  const store = fenced(outside("store", objects.store));
   const registry = createObjectStoreRegistry(store);
   const machines = createFakeCluster(programs);
   const lookUps = createFakeReplDirectory(createReadTruth(registry, machines.cluster, testSettings.runnerUrl));

@@ -200,7 +200,10 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
     },
     reconcile: () => run("reconcileRepls", {}),
     prune: () => run("pruneSaves", {}),
-    "clock forth": async (_, choice) => void vi.setSystemTime(Date.now() + stepOf(choice)),
+    "clock forth": async (_, choice) => {
+      if (stepOf(choice) > 24 * hour) await runs.wakeWriters();
+      vi.setSystemTime(Date.now() + stepOf(choice));
+    },
     "clock back": async (_, choice) => {
       latest = Math.max(latest, Date.now());
       vi.setSystemTime(Date.now() - stepOf(choice));

@@ -43,6 +43,7 @@ const failedOnce = [
   { seed: 498562352, path: "2819" },
   { seed: 501606324, path: "5073" },
   { seed: 797070761, path: "8630" },
+  { seed: 1009064667, path: "3108" },
 ];
 
 const names = [

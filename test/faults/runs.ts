@@ -30,6 +30,7 @@ export const children: { start: (workflow: { readonly name: string }, options: {
     start: async () => {},
   };
 
+const reads = /^(get|head|list|folders|find|page|remains|wait|active|reports|marks|check)/;
 const besideEffect = new Set<string>(["before", "after", "twice", "inside"]);
 /** Between two calls, so that no two things happen at the same time. */
 const tickMs = 7;
@@ -47,8 +48,8 @@ interface RunsOptions {
 export function createRuns({ world, all, trace, onEnd, onFailure }: RunsOptions) {
   let faults: { plan: PlannedFault; left: number; skips: number }[] = [];
   let podFaults: PodFault[] = [];
-  /** Attempts that stand, and after how many calls each goes on. */
-  let standing: { in: number; goOn: () => Promise<void> }[] = [];
+  /** Attempts that stand before a call, and after how many calls each goes on. */
+  let standing: { in: number; call: string; goOn: () => Promise<void> }[] = [];
   const had = { lateAttempts: false, terminations: false, olderAnswers: false };
   const memory = createMemory();
   const underWay = new Map<string, Promise<unknown>>();
@@ -133,9 +134,11 @@ export function createRuns({ world, all, trace, onEnd, onFailure }: RunsOptions)
     struck: (call: string) => void,
   ) {
     const stands = Promise.withResolvers<boolean>();
+    let before = "";
     const goesOn = Promise.withResolvers<void>();
     const { ended, cancel } = begin(async (call, number) => {
       if (number === stopsAt) {
+        before = call.method;
         struck(`${call.port}.${call.method}`);
         stands.resolve(true);
         await goesOn.promise;
@@ -147,6 +150,7 @@ export function createRuns({ world, all, trace, onEnd, onFailure }: RunsOptions)
     had.lateAttempts = true;
     standing.push({
       in: wakes,
+      call: before,
       async goOn() {
         trace("an attempt that stood goes on");
         cancel();
@@ -199,6 +203,12 @@ export function createRuns({ world, all, trace, onEnd, onFailure }: RunsOptions)
     async wakeAll(): Promise<void> {
       for (let due = standing.splice(0); due.length > 0; due = standing.splice(0))
         for (const { goOn } of due) await goOn();
+    },
+    /** No server takes a request that was sent a day ago; what stands before a read sends nothing after it. */
+    async wakeWriters(): Promise<void> {
+      const due = standing.filter(({ call }) => !reads.test(call));
+      standing = standing.filter(({ call }) => reads.test(call));
+      for (const { goOn } of due) await goOn();
     },
   };
 }

@@ -1,8 +1,10 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createKubernetesCluster } from "../../../adapters/kubernetes-cluster.ts";
+import { ReplError } from "../../../domain/errors.ts";
+import { sessionObjects } from "../../../manifests/session-objects.ts";
 import { startApiServer } from "../../fakes/api-server.ts";
 import { podThatIs, type PodState } from "../../fakes/pods.ts";
-import { newRecord, newSession } from "../../fakes/records.ts";
+import { newRecord, newSession, newStart, testSettings } from "../../fakes/records.ts";
 
 const session = newSession(newRecord());
 
@@ -32,6 +34,37 @@ describe("the cluster behind an API server", () => {
   ] as const)("says which kind of nothing it found in %o: %s", async (pods, nothing) => {
     const { save } = await clusterWith(pods);
     expect(await save("first")).toMatchObject({ nothing });
+  });
+
+  it("makes no further call once its guard holds it back, and passes on why", async () => {
+    const kinds = ["Deployment", "Service", "Ingress", "Secret"];
+    let isLate = false;
+    const server = await startApiServer(({ method }, response) => {
+      if (method === "GET")
+        return { resources: kinds.map((kind) => ({ kind, name: kind.toLowerCase(), namespaced: true })) };
+      isLate = true;
+      response.statusCode = 409;
+      return { message: "there already" };
+    });
+    onTestFinished(() => server.stop());
+    const late = new ReplError("unavailable", "too late");
+    const guard = <Api extends object>(api: Api): Api =>
+      new Proxy(api, {
+        get:
+          (target, key) =>
+          (...args: unknown[]) =>
+            isLate
+              ? Promise.reject(late)
+              : (Reflect.apply(Reflect.get(target, key) as () => unknown, target, args) as unknown),
+      });
+    const cluster = createKubernetesCluster({ kubeconfig: server.kubeconfig, namespace: "ns", guard });
+    const [manifest] = sessionObjects(
+      { ...newStart(), runnerToken: "token" },
+      { accessKey: "a", secretKey: "s" },
+      testSettings,
+    );
+    await expect(cluster.applySession(session, [manifest as object])).rejects.toBe(late);
+    expect(server.requests.map(({ method }) => method)).toEqual(["GET", "POST"]);
   });
 
   it("leaves a pod that ends by itself the time it has, and ends the others", async () => {
