@@ -8,7 +8,8 @@ import type { Ports } from "./ports.ts";
 /**
  * Undoes a copy of a template or save: removes the files of a REPL that was never opened, and leaves a tombstone by which
  * an attempt that is slower is refused. One that its owner has once been told of is left alone, and so is one that
- * another run made. May be repeated.
+ * another run made. No deletion is noted: a note that came late would delete what its owner has opened since. What an
+ * undo leaves that was cut short, `pruneSaves` finds by the tombstone. Idempotent.
  */
 export function createRemoveNewFiles({ store, registry }: Ports) {
   return async ({ repl, session }: StartInput): Promise<void> => {
@@ -18,10 +19,8 @@ export function createRemoveNewFiles({ store, registry }: Ports) {
       !lastOpenedAt && sessionId === session.id && madeBy === run;
     const record = await registry.read(owner.id, repl.id);
     if (record && (record.createdAt !== createdAt || !isOurs(record))) return;
-    const deletion = { replId: repl.id, owner, createdAt };
-    await registry.noteDeletion(deletion);
-    if (await registry.bury({ ...deletion, run }, isOurs)) await purgeFiles(store, deletion);
-    await registry.endDeletion(owner.id, repl.id);
+    const id = { replId: repl.id, owner };
+    if (await registry.bury({ ...id, createdAt, run }, isOurs)) await purgeFiles(store, id);
   };
 }
 

@@ -30,6 +30,8 @@ interface Person {
   mayBeGone: boolean;
   /** A removal was terminated: its late attempt may still note it, and then the reconciler ends it. */
   removalStands: boolean;
+  /** A create was terminated, perhaps in its undo, which a late attempt may still end while nobody has opened the REPL. */
+  undoStands: boolean;
   /** What creates began with that were terminated, so that nothing undid them: a late attempt may end them. */
   readonly mayCome: Map<string, string>;
   /** Sessions of starts that were terminated: a late attempt may make their objects after a close found none. */
@@ -81,7 +83,9 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
     const now = person && (await record(person));
     if (!person || !now || person.expected === undefined) return;
     const running = world.pods.get(id)?.session.id;
-    if (running !== undefined && !person.leftBehind.has(running)) expect.fail(`${id} was closed, and ${running} runs`);
+    // One that is not the writer any more is the reconciler's to rescue.
+    const mayRun = (session: string) => person.leftBehind.has(session) || person.superseded.has(session);
+    if (running !== undefined && !mayRun(running)) expect.fail(`${id} was closed, and ${running} runs`);
     expect([person.expected, ...person.otherwise], `${id} was closed`).toContain(await world.contentOf(now));
     if (lost === undefined) return;
     // An answer of before may make it say too much, and never too little.
@@ -138,6 +142,8 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
       const repl = await record(person);
       if (!repl) return;
       await begun(person, "openRepl", { ...person.start, repl, session: newSession(repl) });
+      const now = await record(person);
+      if (now?.sessionId !== person.start.session.id) person.undoStands = false;
     },
     async write(person) {
       if (person.expected === undefined) return;
@@ -212,7 +218,9 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
 
   async function create(person: Person): Promise<void> {
     const { start, mayCome, expected = "" } = person;
-    if ((await begun(person, "createRepl", start)) === terminated) mayCome.set(start.repl.createdAt, expected);
+    if ((await begun(person, "createRepl", start)) !== terminated) return;
+    mayCome.set(start.repl.createdAt, expected);
+    person.undoStands = true;
   }
 
   async function begun(person: Person, name: "createRepl" | "openRepl", start: StartInput): Promise<unknown> {
@@ -233,6 +241,7 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
       otherwise: [],
       mayBeGone: true,
       removalStands: false,
+      undoStands: false,
       writes: 0,
       untold: undefined,
     });
@@ -285,7 +294,7 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
       person.expected = content;
     }
     expect(content, id.replId).toBe(person.expected);
-    Object.assign(person, { otherwise: [], mayBeGone: person.removalStands });
+    Object.assign(person, { otherwise: [], mayBeGone: person.removalStands || person.undoStands });
     const running = world.pods.get(id.replId)?.session.id;
     if (person.untold !== undefined && person.untold !== running)
       expect.fail(`${id.replId}: nobody was told of its loss in ${person.untold}`);
@@ -360,6 +369,7 @@ function newPerson(owner: User): Person {
     otherwise: [],
     mayBeGone: true,
     removalStands: false,
+    undoStands: false,
     mayCome: new Map(),
     leftBehind: new Set(),
     writes: 0,

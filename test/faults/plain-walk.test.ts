@@ -44,6 +44,8 @@ const failedOnce = [
   { seed: 501606324, path: "5073" },
   { seed: 797070761, path: "8630" },
   { seed: 1009064667, path: "3108" },
+  { seed: 1361493218, path: "15696" },
+  { seed: 2114300746, path: "13640" },
 ];
 
 const names = [

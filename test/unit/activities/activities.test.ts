@@ -6,6 +6,7 @@ import { createActivities } from "../../../activities/index.ts";
 import { createSaveWorkspace } from "../../../activities/save-workspace.ts";
 import { ReplError } from "../../../domain/errors.ts";
 import { objectKey } from "../../../domain/naming.ts";
+import { createObjectStoreRegistry } from "../../../domain/object-store-registry.ts";
 import { readSave } from "../../../domain/read-save.ts";
 import type { ReplRecord, Session } from "../../../domain/repl.ts";
 import { writeSaveManifest, type SaveManifest } from "../../../domain/save.ts";
@@ -150,6 +151,28 @@ describe("activities", () => {
       await activities.publishSession({ session: input.session, url: "http://x/", place });
       await activities.removeNewFiles(input);
       expect(await fakes.ports.registry.read(input.repl.owner.id, input.repl.id)).toBeDefined();
+    });
+    it("leaves a REPL that was opened while its request was on its way, also to the reconciler", async () => {
+      const input = start();
+      await new MockActivityEnvironment().run(activities.copyTemplate, input);
+      const { store, registry } = fakes.ports;
+      const [arrives, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const slow: typeof store.putText = async (...written) => {
+        held.resolve();
+        await arrives.promise;
+        return fakes.objects.store.putText(...written);
+      };
+      const slowly = { ...fakes.ports, registry: createObjectStoreRegistry({ ...store, putText: slow }) };
+      const attempt = new MockActivityEnvironment();
+      const late = attempt.run(createActivities(slowly).removeNewFiles, input);
+      await held.promise;
+      const opened = newSession(input.repl);
+      await activities.claimSession({ ...input, session: opened });
+      attempt.cancel();
+      arrives.resolve();
+      await expect(late).rejects.toThrow();
+      expect(await registry.read(input.repl.owner.id, input.repl.id)).toMatchObject({ sessionId: opened.id });
+      expect(await registry.deletions()).toEqual([]);
     });
     it("never touches what another run made", async () => {
       const input = start();
