@@ -49,10 +49,16 @@ export async function commitSave(
 
 /**
  * The number after a row of manifests, however long. Each attempt took the next free one, so that a row has no gap and
- * its end is found in a few looks; they are not written over, because a pointer on its way may name one of them.
+ * its end is found in a few looks; they are not written over, because a pointer on its way may name one of them. To
+ * keys that may not list a bucket S3 says of a missing object that it is forbidden, so what does not read counts as
+ * free: the conditional write after this decides.
  */
 async function numberAfterRow(store: FileStore, replId: ReplId, first: number): Promise<number> {
-  const isTaken = async (number: number) => (await store.getText(objectKey.save(replId, number))) !== undefined;
+  const isTaken = (number: number) =>
+    store.getText(objectKey.save(replId, number)).then(
+      (manifest) => manifest !== undefined,
+      () => false,
+    );
   let [taken, step] = [first, 1];
   for (; await isTaken(taken + step); step *= 2) taken += step;
   let free = taken + step;

@@ -3,7 +3,7 @@ import { ReplError } from "./errors.ts";
 import { objectKey } from "./naming.ts";
 import { createObjectStoreRecords } from "./object-store-registry.ts";
 import type { FileStore, ObjectStore } from "./ports.ts";
-import { readPlace } from "./record-place.ts";
+import { readPlace, writePlace } from "./record-place.ts";
 import { readSave } from "./read-save.ts";
 import type { ReplRecord, Session } from "./repl.ts";
 import type { SaveEntry, SaveSummary } from "./save.ts";
@@ -46,11 +46,19 @@ export function storeBelow(store: FileStore, prefix: string): FileStore {
   };
 }
 
-/** Where an orphan's workspace is saved; its record is made where there is none yet. */
+/**
+ * Where an orphan's workspace is saved; its record is made where there is none yet. Written before it is read: the keys
+ * of a session may not ask for what is not there.
+ */
 export async function openRescuePlace(store: FileStore, session: Session): Promise<SavePlace> {
   const inner = storeBelow(store, objectKey.rescuedSession(session.replId, session.id));
   const records = createObjectStoreRecords(inner);
-  if (!(await records.read(session.userId, session.replId))) await records.create(recordOf(session));
+  const text = writePlace({ record: recordOf(session), tombstones: [] });
+  await inner
+    .putText(objectKey.record(session.userId, session.replId), text, { ifNoneMatch: true })
+    .catch((error: unknown) => {
+      if (!(error instanceof ReplError && error.code === "conflict")) throw error;
+    });
   return { store: inner, pointer: createSavePointer(records) };
 }
 

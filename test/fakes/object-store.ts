@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { requireSentinel } from "../../domain/absence.ts";
+import { errorOf, requireSentinel } from "../../domain/absence.ts";
 import { ReplError } from "../../domain/errors.ts";
 import { readPlace } from "../../domain/record-place.ts";
 import { objectKey } from "../../domain/naming.ts";
@@ -13,6 +13,21 @@ interface Version extends StoredObject {
   readonly modifiedAt: Date;
   /** A delete marker hides what is below it. */
   readonly isMarker: boolean;
+}
+
+/** The same bucket as the keys of a session see it on AWS: they may not list it, so what is missing is forbidden. */
+export function asSessionKeysSee(store: ObjectStore): ObjectStore {
+  const shown = async <Answer>(key: string, answer: Promise<Answer | undefined>): Promise<Answer> => {
+    const found = await answer;
+    if (found === undefined) throw errorOf(`GET ${key}`, { status: 403, code: "AccessDenied", message: "" });
+    return found;
+  };
+  return {
+    ...store,
+    getText: (key, version) => shown(key, store.getText(key, version)),
+    getStream: (key, version) => shown(key, store.getStream(key, version)),
+    head: (key, version) => shown(key, store.head(key, version)),
+  };
 }
 
 /** A versioned bucket in memory, which has its sentinel unless it is new. `failWhen` makes calls that match throw. */

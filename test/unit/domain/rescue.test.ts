@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { objectKey } from "../../../domain/naming.ts";
 import { findRescued, listRescued, openRescuePlace, readRescued } from "../../../domain/rescue.ts";
 import { saveWorkspace } from "../../../sync/save.ts";
-import { createFakeObjectStore } from "../../fakes/object-store.ts";
+import { asSessionKeysSee, createFakeObjectStore } from "../../fakes/object-store.ts";
 import { newFolder, removeFolders, writeTree } from "../../setup/trees.ts";
 
 describe("a rescued workspace", () => {
@@ -16,11 +16,11 @@ describe("a rescued workspace", () => {
     const before = allKeys();
     const root = newFolder();
     writeTree(root, { "src/main.py": "work that no save has", [longPath]: "far down", "new\nline": "odd" });
-    const place = await openRescuePlace(store, session);
+    const place = await openRescuePlace(asSessionKeysSee(store), session);
     const options = { root, knownFolder: newFolder(), pod: "p", kind: "close" as const };
     await saveWorkspace(place, session, options);
     // A repetition finds what is there.
-    await saveWorkspace(await openRescuePlace(store, session), session, options);
+    await saveWorkspace(await openRescuePlace(asSessionKeysSee(store), session), session, options);
     return { store, keys: allKeys().filter((key) => !before.includes(key)) };
   }
 

@@ -9,7 +9,7 @@ import { readSave } from "../../../domain/read-save.ts";
 import { restoreWorkspace } from "../../../sync/restore.ts";
 import { saveWorkspace } from "../../../sync/save.ts";
 import { describeSaves } from "../../contracts/saves.ts";
-import { createFakeObjectStore } from "../../fakes/object-store.ts";
+import { asSessionKeysSee, createFakeObjectStore } from "../../fakes/object-store.ts";
 import { newRecord, newSession } from "../../fakes/records.ts";
 import { describeTree, newFolder, removeFolders } from "../../setup/trees.ts";
 
@@ -31,10 +31,15 @@ describe("save and restore on a store that breaks", () => {
   });
   afterEach(removeFolders);
   const save = () =>
-    saveWorkspace(createSavePlace(fake.store), session, { root, knownFolder: known, pod: "pod", kind: "checkpoint" });
+    saveWorkspace(createSavePlace(asSessionKeysSee(fake.store)), session, {
+      root,
+      knownFolder: known,
+      pod: "pod",
+      kind: "checkpoint",
+    });
   const restored = async () => {
     const target = newFolder();
-    await restoreWorkspace(createSavePlace(fake.store), session, {
+    await restoreWorkspace(createSavePlace(asSessionKeysSee(fake.store)), session, {
       root: target,
       knownFolder: newFolder(),
       pod: "pod",
