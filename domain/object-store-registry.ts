@@ -120,14 +120,16 @@ export function createObjectStoreRegistry(store: ObjectStore): Registry {
     },
     async forgetTombstones(userId, replId) {
       const key = objectKey.record(userId, replId);
+      // Listed before the tombstone is read: a record that comes after it is not removed with what lies below.
+      const versions = await versionsOf(key);
       const object = await store.getText(key);
       if (!object || !isForgettable(readPlace(parsed(key, object.text)), new Date())) return;
-      // The tombstone goes last, and alone: without it what lies below would come to light again.
-      const versions = await versionsOf(key);
       const tombstone = versions.find(({ version }) => version === object.version);
+      if (!tombstone) return;
+      // The tombstone goes last, and alone: without it what lies below would come to light again.
       const others = versions.filter((version) => version !== tombstone);
       if (others.length > 0) await store.removeVersions(others);
-      else if (tombstone) await store.removeVersions([tombstone]);
+      else await store.removeVersions([tombstone]);
     },
     remove: (userId, replId) => purge(store, objectKey.record(userId, replId)),
     async noteDeletion({ replId, owner, createdAt }) {
