@@ -4,6 +4,7 @@ import type { ReplRecord } from "../domain/repl.ts";
 import { sessionObjects } from "../manifests/session-objects.ts";
 import type { RemoveResourcesInput, StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
+import { holderOf, isSameHolder } from "./save-workspace.ts";
 
 /** Makes the session's Secret, Deployment, Service and Ingress so. Throws `conflict` when another session's are there. May be repeated. */
 export function createApplyManifests({ cluster, credentials, runnerTokenFor, settings }: Ports) {
@@ -24,23 +25,32 @@ const longestEndMs = 30_000;
  * Ends a session: it is the writer no more, so that no late attempt brings it to life again, and then its objects are
  * removed, and no other's. An undo leaves alone what its owner has been let into, and what an open has filled, into which
  * an earlier ticket leads: there may be work in it that no save has. The reconciler says again that it runs, or closes
- * it. May be repeated.
+ * it. Nothing is removed and the answer is `stale` where the files have had another holder, or another save, since the
+ * one that the caller names. Idempotent.
  */
 export function createRemoveResources({ cluster, registry }: Ports) {
-  return async ({ session, untilGone, isUndo, isNew }: RemoveResourcesInput): Promise<void> => {
+  return async ({ session, untilGone, isUndo, isNew, after }: RemoveResourcesInput): Promise<"stale" | undefined> => {
     const { id, userId, replId } = session;
     const mayHoldWork = ({ lastOpenedSession, restored }: ReplRecord) =>
       lastOpenedSession === id || (!isNew && restored?.sessionId === id);
     const isOver = ({ sessionId, endedSession }: ReplRecord) => sessionId !== id || endedSession === id;
     const isLetIn = (record: ReplRecord) => isUndo === true && mayHoldWork(record) && !isOver(record);
+    const isStale = (record: ReplRecord) =>
+      after !== undefined &&
+      !isOver(record) &&
+      !(
+        (record.lastSave?.generation ?? 0) === after.generation && isSameHolder(after.holder, holderOf(record, session))
+      );
+    const stays = (record: ReplRecord) => isLetIn(record) || isStale(record);
     const record = await registry
-      .update(userId, replId, (now) => (isOver(now) || isLetIn(now) ? now : { ...now, endedSession: id }))
+      .update(userId, replId, (now) => (isOver(now) || stays(now) ? now : { ...now, endedSession: id }))
       .catch(ignoreMissing);
-    if (record && isLetIn(record)) return;
+    if (record && stays(record)) return isStale(record) ? "stale" : undefined;
     await cluster.remove(session);
-    if (!untilGone) return;
+    if (!untilGone) return undefined;
     const { cancellationSignal } = Context.current();
     await cluster.waitUntilGone(session, AbortSignal.any([cancellationSignal, AbortSignal.timeout(longestEndMs)]));
+    return undefined;
   };
 }
 

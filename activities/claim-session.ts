@@ -1,7 +1,11 @@
 import { ReplError } from "../domain/errors.ts";
 import { openSessionOf, type ReplRecord, type Session } from "../domain/repl.ts";
+import { mayTakeWork } from "../domain/save-pointer.ts";
 import type { StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
+
+/** To see whether there are pods. */
+const lookMs = 200;
 
 /**
  * Finds the session that runs already (its pod may hold work that no save has), or makes this one the only
@@ -31,10 +35,15 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
         "unavailable",
         "An earlier session of this REPL still runs, although another one has written since. What it holds is saved aside within minutes; then this REPL opens again.",
       );
+    const ended = open && seen.restored;
+    // It may be making its last checkpoint, which a new session would refuse.
+    if (ended && mayTakeWork(ended) && !(await cluster.waitUntilGone(open, AbortSignal.timeout(lookMs))))
+      throw new ReplError("unavailable", `The pod of this REPL's last session (${ended.pod}) has not ended yet.`);
+    const isLoss = ended !== undefined && mayTakeWork(ended);
     const writer = running ? { id: running.id, replId: running.replId, userId: running.userId } : session;
     await registry.update(repl.owner.id, repl.id, (record) => {
       const changed = makeWriter(record, seen, writer.id);
-      return open && changed !== record ? { ...changed, lastLoss: lossBefore(record, writer.id) } : changed;
+      return isLoss && changed !== record ? { ...changed, lastLoss: lossBefore(record, writer.id) } : changed;
     });
     if (!running) await clearStaleMark();
     return writer;

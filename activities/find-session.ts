@@ -52,6 +52,9 @@ export function createFindSession(ports: Ports) {
     const record = await registry.read(owner.id, replId);
     const open = record && openSessionOf(record);
     if (open) return open;
+    // Asked in another way too, where the answer is that there is nothing to save.
+    if ((await cluster.listSessions(owner.id)).some((session) => session.replId === replId))
+      throw new ReplError("unavailable", "The cluster shows this REPL's session in one list and not in another.");
     await clearMark({ replId, owner }).catch(ifUnavailable);
     return undefined;
   };

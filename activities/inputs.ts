@@ -1,5 +1,6 @@
 import type { ReplRecord, Session, User } from "../domain/repl.ts";
 import type { NotSaved, SaveSummary } from "../domain/save.ts";
+import type { Holder } from "./save-workspace.ts";
 import type { PublishedTemplate } from "../domain/template.ts";
 
 /** Activities and workflows take one object, so that fields can be added. */
@@ -14,6 +15,8 @@ export interface SaveWorkspaceInput extends SessionInput, ReplInput {
 }
 
 export interface RemoveResourcesInput extends SessionInput {
+  /** Of a close: what its save found. Nothing is removed where another pod holds the files since, or has saved. */
+  readonly after?: { readonly generation: number; readonly holder?: Holder | undefined };
   /** Waits until the pod has ended: what is removed after it must not be saved once more by it. */
   readonly untilGone?: boolean;
   /** Of a start that failed: a session that somebody may be at work in stays. */

@@ -5,6 +5,7 @@ import { errorEvent, saveEvent } from "../domain/events.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
+import { mayTakeWork } from "../domain/save-pointer.ts";
 import {
   describeNotSaved,
   saveReported,
@@ -20,7 +21,12 @@ import { createRenewKeys } from "./renew-keys.ts";
 import { hasSaved } from "./save-outcome.ts";
 
 /** The save that holds a closed REPL's files, and what could not be saved any more, if anything. */
-export type SaveOutcome = SaveSummary & { readonly lost?: string; readonly notSaved?: NotSaved };
+export type SaveOutcome = SaveSummary & {
+  readonly lost?: string;
+  readonly notSaved?: NotSaved;
+  /** The pod that held the files then; absent where none had restored them. */
+  readonly holder?: Holder;
+};
 
 /**
  * Makes the last save of a session: adds an ephemeral container that saves the workspace, waits for its end
@@ -63,7 +69,11 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
     try {
       const [before] = await Promise.all([readRecord(input), renewKeys(session)]);
       // A session that has ended can save no more; a close notes that after its save is proven.
-      if (before?.endedSession === session.id) return (await provenSave(input, undefined)).save;
+      if (before?.endedSession === session.id) {
+        const { record, save } = await provenSave(input, undefined);
+        const lost = earlierLossOf(record, session);
+        return lost ? { ...save, lost } : save;
+      }
       const runSave = () =>
         cluster.runInPod(
           session,
@@ -91,11 +101,15 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
       const { record, save } = await provenSave(input, report);
       // The newest save may be the same in an older answer, which knows less of pods.
       if (!wasSaved) requireSameHolder(before, record, session);
+      const holder = holderOf(record, session);
+      // Another pod has taken its place since it was saved, and somebody may be at work in that one.
+      if (wasSaved && holder && "exitCode" in attempt && holder.pod !== attempt.pod)
+        throw new ReplError("unavailable", `${holder.pod} holds the files of ${replId} since ${attempt.pod} was saved`);
       events.publish(replId, saveEvent(save));
       const earlierLoss = earlierLossOf(record, session) ?? (before && earlierLossOf(before, session));
       const lost = (wasSaved ? undefined : lossOf(record, session, attempt)) ?? earlierLoss;
       for (const told of [lost, describeNotSaved(save.notSaved)]) if (told) events.publish(replId, errorEvent(told));
-      return lost ? { ...save, lost } : save;
+      return { ...save, ...(lost ? { lost } : {}), ...(holder ? { holder } : {}) };
     } catch (error) {
       events.publish(replId, errorEvent(`Saving failed and is tried again: ${messageOf(error)}`));
       await directory
@@ -116,10 +130,24 @@ function restoredFor(record: ReplRecord | undefined, session: Session): ReplReco
   return record?.restored?.sessionId === session.id ? record.restored : undefined;
 }
 
+/** Which pod of a session held the files at a moment, and what was known of it. */
+export type Holder = Pick<NonNullable<ReplRecord["restored"]>, "pod" | "released" | "filling">;
+
+export function holderOf(record: ReplRecord | undefined, session: Session): Holder | undefined {
+  const restored = restoredFor(record, session);
+  if (!restored) return undefined;
+  const { pod, released, filling } = restored;
+  return { pod, ...(released ? { released } : {}), ...(filling ? { filling } : {}) };
+}
+
+export function isSameHolder(then: Holder | undefined, since: Holder | undefined): boolean {
+  return then?.pod === since?.pod && then?.released === since?.released && then?.filling === since?.filling;
+}
+
 /** A pod that has restored, or released, since the pods were looked at makes that look worthless. */
 function requireSameHolder(before: ReplRecord | undefined, now: ReplRecord | undefined, session: Session): void {
-  const [then, since] = [before, now].map((record) => restoredFor(record, session));
-  if (then?.pod === since?.pod && then?.released === since?.released) return;
+  const [then, since] = [holderOf(before, session), holderOf(now, session)];
+  if (isSameHolder(then, since)) return;
   throw new ReplError(
     "unavailable",
     `${since?.pod ?? "Nobody"} holds the files of ${session.replId} since a moment ago`,
@@ -130,7 +158,7 @@ function requireSameHolder(before: ReplRecord | undefined, now: ReplRecord | und
 export function lossOf(record: ReplRecord, session: Session, attempt: SaveAttempt | NothingSaved): string | undefined {
   const restored = restoredFor(record, session);
   // What was noted to have ended was saved before.
-  if (!restored || restored.released || record.endedSession === session.id) return undefined;
+  if (!restored || !mayTakeWork(restored) || record.endedSession === session.id) return undefined;
   const isThisPod = attempt.pod === restored.pod;
   if (isThisPod && "exitCode" in attempt) return undefined;
   const why = isThisPod && "nothing" in attempt ? attempt.detail : `${restored.pod} is gone`;
@@ -141,5 +169,12 @@ export function lossOf(record: ReplRecord, session: Session, attempt: SaveAttemp
 /** What went with a pod that another one has followed. */
 export function earlierLossOf({ lastLoss }: ReplRecord, session: Session): string | undefined {
   if (lastLoss?.sessionId !== session.id) return undefined;
-  return `The container was lost at ${lastLoss.at} and started again from save ${lastLoss.generation}. What was written after that save is gone.`;
+  const { at, generation, count = 1, notSaved } = lastLoss;
+  const told = [];
+  if (count > 0)
+    told.push(
+      `The container was lost at ${at} and started again from save ${generation}. What was written after that save is gone.`,
+    );
+  if (notSaved) told.push(`When the container moved to another node, this went with the old one: ${notSaved}`);
+  return told.length > 0 ? told.join(" ") : undefined;
 }

@@ -95,6 +95,13 @@ export const claimSchema = z
   })
   .openapi("Claim");
 
+export const releaseSchema = z
+  .object({
+    pod: podSchema,
+    notSaved: z.string().max(2000).optional().openapi({ description: "What could not be saved, in words" }),
+  })
+  .openapi("Release");
+
 export const rescuedSchema = z
   .object({
     replId: z.string(),

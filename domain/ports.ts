@@ -204,8 +204,13 @@ export interface SavePointer {
   claim(session: Session, pod: string): Promise<SavedRepl>;
   /** The same, unless another pod of the session holds the files: it may be making its last checkpoint. */
   claimWhenFree(session: Session, pod: string): Promise<SavedRepl | HeldRepl>;
-  /** The pod has saved all that it holds and writes no more: its successor may begin. */
-  release(writer: Required<Writer>): Promise<void>;
+  /** The pod has every file: from here on work may be lost with it. */
+  filled(writer: Required<Writer>): Promise<void>;
+  /**
+   * The pod has saved all that can be saved and writes no more: its successor may begin. `notSaved` says in words what
+   * goes with the pod.
+   */
+  release(writer: Required<Writer>, notSaved?: string): Promise<void>;
   /** Makes a save whose manifest is stored the newest one. Throws `conflict` when the newest is not `parent`. */
   move(writer: Writer, parent: number, save: SaveSummary): Promise<void>;
 }

@@ -35,18 +35,22 @@ export interface ReplRecord {
     readonly pod: string;
     /** Since when. Absent in records of releases that noted no end of a session either. */
     readonly at?: string;
+    /** It has not every file yet, so nobody was let in and nothing can be lost with it. */
+    readonly filling?: true;
     /** It has made its last checkpoint and writes no more. */
     readonly released?: true;
     /** The cluster has no such pod any more, or it failed. */
     readonly gone?: true;
   };
-  /** The last time that a pod with work in it was lost, and the save that its successor began with. */
+  /** The last time that work was lost with a pod, and the save that its successor began with. */
   readonly lastLoss?: {
     readonly sessionId: string;
     readonly at: string;
     readonly generation: number;
     /** How often that session has lost its pod. */
     readonly count?: number;
+    /** What could not be saved when a pod handed over, in words. */
+    readonly notSaved?: string;
   };
 }
 

@@ -34,13 +34,29 @@ export function createSavePointer(registry: Pick<Registry, "read" | "update">): 
       }
     },
 
-    async release(writer) {
+    async filled(writer) {
+      await update(writer.session, (current) => {
+        requireWriter(current, writer);
+        const { restored } = current;
+        // What the pod has claimed is not there in an older answer.
+        if (restored?.sessionId !== writer.session.id || restored.pod !== writer.pod)
+          throw new ReplError(
+            "unavailable",
+            `the record of ${current.id} does not show what ${writer.pod} has claimed`,
+          );
+        const { filling, ...filled } = restored;
+        return filling ? { ...current, restored: filled } : current;
+      });
+    },
+
+    async release(writer, notSaved) {
       await update(writer.session, (current) => {
         requireWriter(current, writer);
         const { restored } = current;
         // A pod that never restored holds nothing.
         if (!restored || restored.pod !== writer.pod) return current;
-        return { ...current, restored: { ...restored, released: true } };
+        const loss = notSaved === undefined ? {} : { lastLoss: { ...lossNow(current, writer.session, 0), notSaved } };
+        return { ...current, restored: { ...restored, released: true }, ...loss };
       });
     },
 
@@ -59,7 +75,7 @@ export function createSavePointer(registry: Pick<Registry, "read" | "update">): 
 
 function otherHolder({ restored }: ReplRecord, session: Session, pod: string): string | undefined {
   if (restored?.sessionId !== session.id || restored.pod === pod) return undefined;
-  return restored.released || restored.gone ? undefined : restored.pod;
+  return restored.released || restored.gone || restored.filling ? undefined : restored.pod;
 }
 
 /** A pod that saves after it has released its files lives on: its container alone was told to end. */
@@ -71,17 +87,30 @@ function heldAgain({ restored }: ReplRecord): Pick<ReplRecord, "restored"> {
 
 function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord {
   requireWriter(current, { session });
-  const { restored, lastSave, lastLoss: before } = current;
-  const isLoss = restored?.sessionId === session.id && restored.pod !== pod && !restored.released;
-  const count = (before?.sessionId === session.id ? (before.count ?? 1) : 0) + 1;
-  const lastLoss = {
-    sessionId: session.id,
+  const restored = current.restored?.sessionId === session.id ? current.restored : undefined;
+  const isAnother = restored !== undefined && restored.pod !== pod;
+  const lost = isAnother && mayTakeWork(restored) ? { lastLoss: lossNow(current, session, 1) } : {};
+  // A pod that was once full stays so: an older answer could not be told from this one otherwise.
+  const isFull = restored?.pod === pod && !restored.filling;
+  const held = { sessionId: session.id, pod, at: new Date().toISOString() };
+  return { ...current, restored: isFull ? held : { ...held, filling: true }, ...lost };
+}
+
+/** Whether work may be lost with the pod that holds the files. */
+export function mayTakeWork({ released, filling }: NonNullable<ReplRecord["restored"]>): boolean {
+  return !released && !filling;
+}
+
+/** `pods`: how many pods the session has lost now. */
+function lossNow({ lastSave, lastLoss }: ReplRecord, { id }: Session, pods: number) {
+  const before = lastLoss?.sessionId === id ? lastLoss : undefined;
+  return {
+    sessionId: id,
     at: new Date().toISOString(),
     generation: lastSave?.generation ?? 0,
-    count,
+    count: (before ? (before.count ?? 1) : 0) + pods,
+    ...(before?.notSaved === undefined ? {} : { notSaved: before.notSaved }),
   };
-  const at = new Date().toISOString();
-  return { ...current, restored: { sessionId: session.id, pod, at }, ...(isLoss ? { lastLoss } : {}) };
 }
 
 /** Notes that a pod is no more, so that its successor need not wait for it. Whoever holds the files now is left alone. */

@@ -45,8 +45,11 @@ export function createApiSavePointer({ apiUrl, token }: ApiSavePointerOptions): 
     },
     claim: (session, pod) => ask("POST", session.replId, "restore", savedIn, { pod }),
     claimWhenFree: (session, pod) => ask("POST", session.replId, "restore", replIn, { pod, whenFree: true }),
-    async release({ session, pod }) {
-      await ask("POST", session.replId, "release", requireDone, { pod });
+    async filled({ session, pod }) {
+      await ask("POST", session.replId, "filled", requireDone, { pod });
+    },
+    async release({ session, pod }, notSaved) {
+      await ask("POST", session.replId, "release", requireDone, { pod, notSaved });
     },
     async move({ session, pod }, parent, { generation, version }) {
       await ask("PUT", session.replId, "save", requireDone, { pod, parent, generation, version });

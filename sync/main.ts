@@ -15,7 +15,7 @@ import {
 } from "../domain/naming.ts";
 import { createSavePlace } from "../domain/object-store-registry.ts";
 import { openRescuePlace } from "../domain/rescue.ts";
-import type { SaveReport, SaveStatus } from "../domain/save.ts";
+import { describeNotSaved, type SaveReport, type SaveStatus } from "../domain/save.ts";
 import { createApiSavePointer } from "./api-save-pointer.ts";
 import { bootId, bootOfMarker } from "./boot.ts";
 import { checkpointWorkspace } from "./checkpoint.ts";
@@ -119,7 +119,7 @@ async function handOver(): Promise<number> {
     // Of a session that has ended, as every usual close has when its pod ends, there is nothing to hand over.
     await pointer.read(writer);
     await saveWhatChanged();
-    await pointer.release(writer);
+    await pointer.release(writer, describeNotSaved(readKnownTree(syncFolder)?.notSaved));
     console.log(JSON.stringify({ event: "released" }));
     return exitCodes.done;
   }, handOverLimits);

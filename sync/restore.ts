@@ -88,6 +88,8 @@ export async function restoreWorkspace(
     chmodSync(place(entry.path), entry.mode);
   }
   noteTree(root, knownFolder, record.lastSave, entries);
+  // Before anybody is let in: what is written from now on may be lost with the pod.
+  await pointer.filled({ session, pod });
   return record.lastSave;
 }
 

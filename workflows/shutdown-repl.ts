@@ -25,15 +25,20 @@ export async function shutdownRepl({ lastSave, reason, ...input }: ShutdownInput
       return { replId: input.replId, save: lastSave };
     }
 
-    setCurrentDetails(
-      "Step 2 of 4: saving the files with an ephemeral container in the pod.\n\n" +
-        "If this repeats, read the pending activity's last failure and mend its cause (usually the object store). It then goes on by itself. " +
-        "The pod is kept until a save has been read back; do not terminate this run, and do not delete the pod.",
-    );
-    const save = await saveWorkspace({ ...input, session, lastSave });
-
-    setCurrentDetails(`Step 3 of 4: save ${save.generation} is proven; removing the objects.`);
-    await removeResources({ session });
+    let save: ClosedRepl["save"];
+    let removed: "stale" | undefined | null;
+    do {
+      setCurrentDetails(
+        "Step 2 of 4: saving the files with an ephemeral container in the pod.\n\n" +
+          "If this repeats, read the pending activity's last failure and mend its cause (usually the object store). It then goes on by itself. " +
+          "The pod is kept until a save has been read back; do not terminate this run, and do not delete the pod.",
+      );
+      const { holder, ...made } = await saveWorkspace({ ...input, session, lastSave });
+      save = made;
+      setCurrentDetails(`Step 3 of 4: save ${save.generation} is proven; removing the objects.`);
+      removed = await removeResources({ session, after: { generation: save.generation, holder } });
+      // A pod has taken the saved one's place meanwhile, and somebody may have worked in it.
+    } while (removed === "stale");
 
     setCurrentDetails("Step 4 of 4: updating the look-ups.");
     await withdrawSession({ session });

@@ -8,7 +8,14 @@ import { createSavePointer } from "../../domain/save-pointer.ts";
 import { forRunners, runnerSessions, type RunnerSessionOptions } from "../middleware/runner-session.ts";
 import { createRoutes, jsonBody, jsonContent, jsonOnly, problems } from "../openapi.ts";
 import { replParams } from "../schemas.ts";
-import { claimSchema, heldReplSchema, movedPointerSchema, podSchema, savedReplSchema } from "../save-schemas.ts";
+import {
+  claimSchema,
+  heldReplSchema,
+  movedPointerSchema,
+  podSchema,
+  releaseSchema,
+  savedReplSchema,
+} from "../save-schemas.ts";
 
 export interface SavePointerOptions extends RunnerSessionOptions {
   readonly registry: Pick<Registry, "read" | "update">;
@@ -38,13 +45,23 @@ const claimRoute = createRoute({
   },
 });
 
+const filledRoute = createRoute({
+  ...forRunners,
+  method: "post",
+  path: "/{id}/filled",
+  summary: "The pod has restored every file: work may be lost with it from now on",
+  middleware: jsonOnly,
+  request: { params: replParams, body: jsonBody(z.object({ pod: podSchema })) },
+  responses: { 204: { description: "It is noted" }, ...problems(400, 401, 404, 409) },
+});
+
 const releaseRoute = createRoute({
   ...forRunners,
   method: "post",
   path: "/{id}/release",
-  summary: "The pod has saved all that it holds, and another one of the session may begin",
+  summary: "The pod has saved all that can be saved, and another one of the session may begin",
   middleware: jsonOnly,
-  request: { params: replParams, body: jsonBody(z.object({ pod: podSchema })) },
+  request: { params: replParams, body: jsonBody(releaseSchema) },
   responses: { 204: { description: "It may" }, ...problems(400, 401, 404, 409) },
 });
 
@@ -77,7 +94,13 @@ export function savePointerRoutes({ registry, store, ...runners }: SavePointerOp
     })
     .openapi(releaseRoute, async (c) => {
       const session = await sessionOf(c, c.req.valid("param").id);
-      await pointer.release({ session, pod: c.req.valid("json").pod });
+      const { pod, notSaved } = c.req.valid("json");
+      await pointer.release({ session, pod }, notSaved);
+      return c.body(null, 204);
+    })
+    .openapi(filledRoute, async (c) => {
+      const session = await sessionOf(c, c.req.valid("param").id);
+      await pointer.filled({ session, pod: c.req.valid("json").pod });
       return c.body(null, 204);
     })
     .openapi(moveRoute, async (c) => {

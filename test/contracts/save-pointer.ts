@@ -29,6 +29,7 @@ export function describeSavePointer(make: () => Promise<PointerUnderTest>): void
       const place: SavePlace = { store: under.store, pointer };
       await pointer.claim(session, "first");
       const writer = { session, pod: "first" };
+      await pointer.filled(writer);
       const commit = async (by: typeof writer = writer) =>
         commitSave(place, await pointer.read(by), [], {
           writer: by,
@@ -108,14 +109,47 @@ export function describeSavePointer(make: () => Promise<PointerUnderTest>): void
         expect(await pointer.claimWhenFree(session, next)).toMatchObject({ lastSave: (await current())?.lastSave });
         await expect(pointer.release({ session, pod })).rejects.toMatchObject({ code: "conflict" });
         pod = next;
+        await pointer.filled({ session, pod });
       }
       expect((await current())?.restored).toEqual({ sessionId: session.id, pod: "fourth", at });
       expect((await current())?.lastLoss).toBeUndefined();
     });
 
+    it("is free while its pod fills, with which nothing can be lost", async () => {
+      const { session, commit, pointer, writer, current } = await open();
+      await commit();
+      await pointer.release(writer);
+      await pointer.claimWhenFree(session, "second");
+      expect((await current())?.restored).toMatchObject({ pod: "second", filling: true });
+      expect(await pointer.claimWhenFree(session, "third")).toMatchObject({ id: session.replId });
+      await expect(pointer.filled({ session, pod: "second" })).rejects.toMatchObject({ code: "conflict" });
+      await pointer.claim(session, "fourth");
+      expect((await current())?.lastLoss).toBeUndefined();
+      await pointer.filled({ session, pod: "fourth" });
+      await pointer.filled({ session, pod: "fourth" });
+      await pointer.claim(session, "fifth");
+      expect((await current())?.lastLoss).toMatchObject({ count: 1 });
+    });
+
+    it("remembers what could not be saved when it was handed over, and counts no lost pod for it", async () => {
+      const { session, commit, pointer, writer, current } = await open();
+      await commit();
+      await pointer.release(writer, "1 path: big.iso");
+      await pointer.claimWhenFree(session, "second");
+      expect((await current())?.lastLoss).toMatchObject({
+        sessionId: session.id,
+        count: 0,
+        notSaved: "1 path: big.iso",
+      });
+      await pointer.filled({ session, pod: "second" });
+      await pointer.claim(session, "third");
+      expect((await current())?.lastLoss).toMatchObject({ count: 1, notSaved: "1 path: big.iso" });
+    });
+
     it("is free when its pod is gone, which is a loss, and always for the pod that has it", async () => {
-      const { session, pointer, current } = await open();
+      const { session, pointer, writer, current } = await open();
       await pointer.claimWhenFree(session, "first");
+      await pointer.filled(writer);
       await noteGone(under.registry, session, "other");
       expect(await pointer.claimWhenFree(session, "second")).toEqual({ heldBy: "first" });
       await noteGone(under.registry, session, "first");

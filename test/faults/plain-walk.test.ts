@@ -46,6 +46,9 @@ const failedOnce = [
   { seed: 1009064667, path: "3108" },
   { seed: 1361493218, path: "15696" },
   { seed: 2114300746, path: "13640" },
+  { seed: 711547259, path: "1195" },
+  { seed: 1632409333, path: "4518" },
+  { seed: 1669584682, path: "1140" },
 ];
 
 const names = [

@@ -103,6 +103,7 @@ export function createWorld(outside: Outside = gate) {
       if (unplaced.has(pod)) throw new ReplError("unavailable", `${pod}: no node takes it`);
       const claimed = await pointer.claimWhenFree(session, pod);
       const content = await contentOf("heldBy" in claimed ? await pointer.claim(session, pod) : claimed);
+      await pointer.filled({ session, pod });
       if (machines.pods.get(session.replId)?.name === pod && !workspaces.has(pod)) workspaces.set(pod, content);
     });
   }
@@ -334,7 +335,9 @@ export function createWorld(outside: Outside = gate) {
         const isSaved = isReleased || (record !== undefined && (await contentOf(record)) === workspaces.get(name));
         workspaces.delete(name);
         moves.delete(name);
-        holder.name = next;
+        // Its manifests may have been applied once more since.
+        const pod = machines.pods.get(replId);
+        if (pod?.name === name) pod.name = next;
         machines.show(session, { [next]: "not scheduled" });
         await noteGone(registry, session, name);
         return isSaved;

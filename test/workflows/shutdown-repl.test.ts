@@ -22,6 +22,23 @@ describe("shutdownRepl", () => {
     expect(calls).toEqual(["findSession", "saveWorkspace", "removeResources", "withdrawSession"]);
   });
 
+  it("saves again where another pod has held the files since its save, and answers with that save", async () => {
+    const holders = ["first", "second"];
+    const removals: unknown[] = ["stale", undefined];
+    let saves = 0;
+    const { activities, calls, inputs } = scriptActivities({
+      saveWorkspace: () => ({ ...save, generation: 5 + saves, holder: { pod: holders[saves++] } }),
+      removeResources: () => removals.shift(),
+    });
+    const result = await server.withWorker(activities, async (start) =>
+      (await start("shutdownRepl", input())).result(),
+    );
+    expect(result.save).toEqual({ ...save, generation: 6 });
+    expect(inputs["removeResources"]).toMatchObject({ after: { generation: 6, holder: { pod: "second" } } });
+    const again = ["saveWorkspace", "removeResources"];
+    expect(calls).toEqual(["findSession", ...again, ...again, "withdrawSession"]);
+  });
+
   it("answers with the last save when nothing runs", async () => {
     const { activities, calls } = scriptActivities({ findSession: () => undefined });
     const result = await server.withWorker(activities, async (start) =>

@@ -3,12 +3,13 @@ import { MockActivityEnvironment } from "@temporalio/testing";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { CancelledFailure } from "@temporalio/common";
 import { createActivities } from "../../../activities/index.ts";
-import { createSaveWorkspace } from "../../../activities/save-workspace.ts";
+import { createSaveWorkspace, holderOf, type SaveOutcome } from "../../../activities/save-workspace.ts";
 import { ReplError } from "../../../domain/errors.ts";
 import { objectKey } from "../../../domain/naming.ts";
 import { createObjectStoreRegistry } from "../../../domain/object-store-registry.ts";
 import { readSave } from "../../../domain/read-save.ts";
 import type { ReplRecord, Session } from "../../../domain/repl.ts";
+import { createSavePointer } from "../../../domain/save-pointer.ts";
 import { writeSaveManifest, type SaveManifest } from "../../../domain/save.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
 import { podStates } from "../../fakes/pods.ts";
@@ -205,6 +206,38 @@ describe("activities", () => {
       }
       expect(await find(made.repl)).toMatchObject({ status: "stopped" });
       expect(await find(unmade.repl)).toBeUndefined();
+    });
+  });
+
+  describe("claimSession after a session whose Deployment is gone", () => {
+    async function ended(restored: object) {
+      const input = start();
+      await activities.copyTemplate(input);
+      const { owner, id } = input.repl;
+      await fakes.ports.registry.update(owner.id, id, (record) => ({
+        ...record,
+        restored: { sessionId: input.session.id, pod: "first", at: "2026-01-01T00:00:00.000Z", ...restored },
+      }));
+      const next = { ...input, session: newSession(input.repl) };
+      return { next, lossNoted: async () => (await fakes.ports.registry.read(owner.id, id))?.lastLoss };
+    }
+
+    it.each([
+      ["with work in it", {}, true],
+      ["that had handed over", { released: true }, false],
+      ["that was still being filled", { filling: true }, false],
+    ])("notes a loss of a pod %s: %o, %s", async (_, restored, isLoss) => {
+      const { next, lossNoted } = await ended(restored);
+      await activities.claimSession(next);
+      expect((await lossNoted()) !== undefined).toBe(isLoss);
+    });
+    it("waits while its pod has not ended", async () => {
+      const { next, lossNoted } = await ended({});
+      const cluster = { ...fakes.ports.cluster, waitUntilGone: async () => false };
+      await expect(createActivities({ ...fakes.ports, cluster }).claimSession(next)).rejects.toMatchObject({
+        code: "unavailable",
+      });
+      expect(await lossNoted()).toBeUndefined();
     });
   });
 
@@ -490,6 +523,66 @@ describe("activities", () => {
       const outcome = await run(createSaveWorkspace({ ...fakes.ports, cluster }, 0), target);
       expect([looks, outcome]).toMatchObject([2, { generation: 1 }]);
       expect(outcome).not.toHaveProperty("lost");
+    });
+    it("is asked for again, and nothing is removed, where a successor has come to life since", async () => {
+      const target = await open();
+      await restoredIn(target);
+      fakes.machines.show(target.session, { first: "running" });
+      const { generation, holder } = (await run(activities.saveWorkspace, target)) as SaveOutcome;
+      expect(holder).toEqual({ pod: "first" });
+      const remove = (after: object) => activities.removeResources({ session: target.session, after: after as never });
+      const pointer = createSavePointer(fakes.ports.registry);
+      for (const change of [
+        () => pointer.claim(target.session, "second"),
+        () => pointer.filled({ session: target.session, pod: "second" }),
+        () => pointer.release({ session: target.session, pod: "second" }),
+      ]) {
+        const before = holderOf(await fakes.ports.registry.read(target.owner.id, target.replId), target.session);
+        await change();
+        expect(await remove({ generation, holder: before })).toBe("stale");
+      }
+      expect(await fakes.ports.cluster.findSession(target.replId)).toBeDefined();
+      const last = holderOf(await fakes.ports.registry.read(target.owner.id, target.replId), target.session);
+      expect(await remove({ generation: generation - 1, holder: last })).toBe("stale");
+      expect(await remove({ generation, holder: last })).toBeUndefined();
+      expect(await fakes.ports.cluster.findSession(target.replId)).toBeUndefined();
+      // Once it has ended nothing can be newer.
+      expect(await remove({ generation, holder })).toBeUndefined();
+    });
+    it("is made anew where a successor has restored while it was made", async () => {
+      const target = await open();
+      await restoredIn(target);
+      fakes.machines.show(target.session, { first: "running" });
+      const pointer = createSavePointer(fakes.ports.registry);
+      const { runInPod } = fakes.ports.cluster;
+      const cluster: typeof fakes.ports.cluster = {
+        ...fakes.ports.cluster,
+        async runInPod(...args) {
+          const found = await runInPod(...args);
+          await pointer.claim(target.session, "second");
+          return found;
+        },
+      };
+      const late = createActivities({ ...fakes.ports, cluster });
+      await expect(run(late.saveWorkspace, target)).rejects.toThrow("second holds the files");
+    });
+    it("says nothing of a loss with a pod that was still being filled", async () => {
+      const target = await open();
+      await createSavePointer(fakes.ports.registry).claim(target.session, "first");
+      fakes.machines.show(target.session, { first: "gone" });
+      expect(await run(createSaveWorkspace(fakes.ports, 0), target)).not.toHaveProperty("lost");
+    });
+    it("says what could not be saved when its pod handed over", async () => {
+      const target = await open();
+      await restoredIn(target);
+      const pointer = createSavePointer(fakes.ports.registry);
+      await pointer.release({ session: target.session, pod: "first" }, "1 path: big.iso");
+      await pointer.claimWhenFree(target.session, "second");
+      await pointer.filled({ session: target.session, pod: "second" });
+      fakes.machines.show(target.session, { second: "running" });
+      const { lost } = (await run(activities.saveWorkspace, target)) as SaveOutcome;
+      expect(lost).toMatch(/moved to another node.*big\.iso/);
+      expect(lost).not.toContain("was lost at");
     });
     it("looks again where a pod restores while it looks", async () => {
       const target = await open();

@@ -95,6 +95,7 @@ describe("rescueWorkspace", () => {
       await registry.create({ ...start.repl, sessionId: start.session.id });
       const pointer = createSavePointer(registry);
       await pointer.claim(start.session, "first");
+      await pointer.filled({ session: start.session, pod: "first" });
       if (isFollowed) await pointer.claim(start.session, "second");
       await registry.update(start.repl.owner.id, start.repl.id, (record) => ({ ...record, sessionId: "of before" }));
       world.machines.show(start.session, { second: isFollowed ? "starting" : "gone" });

@@ -31,6 +31,7 @@ const contract = [
   "DELETE /api/runner/{id}",
   "GET /api/runner/{id}/save",
   "POST /api/runner/{id}/restore",
+  "POST /api/runner/{id}/filled",
   "POST /api/runner/{id}/release",
   "PUT /api/runner/{id}/save",
   "GET /ping",

@@ -33,6 +33,7 @@ describe("a pod that takes the place of another", () => {
     looks = Promise.withResolvers();
     await registry.create({ ...record, sessionId: session.id });
     await claimFiles(pointer, session, "first", patient);
+    await pointer.filled({ session, pod: "first" });
   });
 
   it("waits until that one has made its last checkpoint, and begins with it", async () => {
