@@ -6,7 +6,7 @@ import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { objectKey } from "../domain/naming.ts";
 import { readSave } from "../domain/read-save.ts";
 import { findRescued, storeBelow } from "../domain/rescue.ts";
-import { describeNotSaved, saveReported, shortNotSaved } from "../domain/save.ts";
+import { describeNotSaved, describeNotStopped, saveReported, shortNotSaved } from "../domain/save.ts";
 import { isWriter } from "../domain/session-review.ts";
 import { rescueContainer } from "../manifests/sync-container.ts";
 import type { Rescue, SessionInput } from "./inputs.ts";
@@ -52,13 +52,16 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
     if (lost) events.publish(session.replId, errorEvent(lost));
     if (!holdsWork) return { outcome: "nothing to rescue" };
     const rescued = await findRescued(store, session);
-    const wanted = "exitCode" in attempt ? saveReported(attempt.message)?.generation : undefined;
+    const report = "exitCode" in attempt ? saveReported(attempt.message) : undefined;
+    const wanted = report?.generation;
     if (!rescued || rescued.save.generation < (wanted ?? 1))
       throw new ReplError("unavailable", `What was rescued of session ${session.id} does not read back.`);
     const place = storeBelow(store, objectKey.rescuedSession(session.replId, session.id));
     const { notSaved } = await readSave(place, session.replId, rescued.save);
     const told = ["What an earlier session of this REPL held was saved aside; find it among your rescued workspaces."];
     if (notSaved) told.push(`${describeNotSaved(notSaved)}.`);
+    const notStopped = report && describeNotStopped(report);
+    if (notStopped) told.push(notStopped);
     events.publish(session.replId, warningEvent(told.join(" ")));
     if (!notSaved) return { outcome: "rescued", save: rescued.save };
     return { outcome: "rescued", save: rescued.save, notSaved: shortNotSaved(notSaved) };

@@ -8,6 +8,7 @@ import type { ReplRecord, Session } from "../domain/repl.ts";
 import { mayTakeWork } from "../domain/save-pointer.ts";
 import {
   describeNotSaved,
+  describeNotStopped,
   saveReported,
   shortNotSaved,
   type NotSaved,
@@ -107,7 +108,9 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
         throw new ReplError("unavailable", `${holder.pod} holds the files of ${replId} since ${attempt.pod} was saved`);
       events.publish(replId, saveEvent(save));
       const earlierLoss = earlierLossOf(record, session) ?? (before && earlierLossOf(before, session));
-      const lost = (wasSaved ? undefined : lossOf(record, session, attempt)) ?? earlierLoss;
+      const lost = wasSaved
+        ? [earlierLoss, report && describeNotStopped(report)].filter(Boolean).join(" ") || undefined
+        : (lossOf(record, session, attempt) ?? earlierLoss);
       for (const told of [lost, describeNotSaved(save.notSaved)]) if (told) events.publish(replId, errorEvent(told));
       return { ...save, ...(lost ? { lost } : {}), ...(holder ? { holder } : {}) };
     } catch (error) {

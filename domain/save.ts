@@ -108,6 +108,14 @@ export interface SaveReport extends SaveSummary {
   readonly notStopped?: string;
 }
 
+/** What a save lacks that was made beside programs; undefined where they had ended. */
+export function describeNotStopped({
+  notStopped,
+  savedAt,
+}: Pick<SaveReport, "notStopped" | "savedAt">): string | undefined {
+  return notStopped && `The programs could not be ended (${notStopped}). What they wrote after ${savedAt} is gone.`;
+}
+
 /** What is at risk while people work, as the checkpoints of a session know it. */
 export interface SaveStatus {
   readonly lastSave?: Pick<SaveSummary, "generation" | "savedAt"> | undefined;

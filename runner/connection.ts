@@ -17,7 +17,10 @@ const maximumWaitingMessages = 100;
 type Handler = (data: unknown, send: Send) => Promise<void> | void;
 
 export interface Connection {
-  /** Takes no more messages; resolves when those that came before are done. */
+  /**
+   * Does nothing more that was sent, also before; resolves when what is being done is done. That, too, is not
+   * acknowledged: the last save may have begun.
+   */
   finish(): Promise<void>;
 }
 
@@ -41,6 +44,7 @@ export function serveConnection(
   let clipboard: { readonly path: string; readonly isCut: boolean } | undefined;
   let stopListening = () => {};
   let isGone = false;
+  let isFinished = false;
   const attached = new Map<string, Listener>();
   const send: Send = (event, data) => socket.send(JSON.stringify({ event, data }));
 
@@ -67,7 +71,9 @@ export function serveConnection(
     (event: string, echo: (data: unknown) => object, work: (data: unknown) => Promise<object>): Handler =>
     async (data, reply) => {
       try {
-        reply(`${event}Response`, { ...(await work(data)), ...echo(data) });
+        const done = await work(data);
+        if (isFinished) throw new Error("This REPL is being closed: whether this is saved is not known.");
+        reply(`${event}Response`, { ...done, ...echo(data) });
       } catch (error) {
         reply(`${event}Response`, { error: reasonOf(error), ...echo(data) });
       }
@@ -194,6 +200,7 @@ export function serveConnection(
   }
 
   async function handle(text: string): Promise<void> {
+    if (isFinished) return;
     onActivity();
     let event = "";
     try {
@@ -210,7 +217,6 @@ export function serveConnection(
 
   let last = Promise.resolve();
   let waiting = 0;
-  let isFinished = false;
   socket.on("message", (data, isBinary) => {
     if (isFinished) return;
     if (++waiting > maximumWaitingMessages) socket.pause();

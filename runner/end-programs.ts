@@ -8,9 +8,11 @@ const pauseMs = 10;
 /** Anywhere else than in its own container the runner would count and end processes that are not the REPL's. */
 const isOwnContainer = process.argv.includes("--own-container") && process.ppid === 1;
 
-/** Those of the container but its init and this one. None where the container is not our own. */
-export function countPrograms(): number {
-  return isOwnContainer ? programs().length : 0;
+/** Those of the container except its init and this one. None where the container is not our own. */
+export function countPrograms(): { readonly programs: number; readonly threads: number } {
+  if (!isOwnContainer) return { programs: 0, threads: 0 };
+  const all = programs();
+  return { programs: all.length, threads: all.reduce((sum, id) => sum + threadsOf(fieldsOf(id)), 0) };
 }
 
 /** Ends every other process of this container, politely and then not. Returns how many had to be killed. */
@@ -47,11 +49,19 @@ function programs(): string[] {
 }
 
 function isAlive(processId: string): boolean {
+  return !["Z", "X"].includes(fieldsOf(processId)[0] ?? "X");
+}
+
+/** By proc(5): the number of threads is 17 fields after the state. */
+const threadsOf = (fields: readonly string[]): number => Number(fields[17] ?? 0);
+
+/** What /proc says of a process, from its state on; nothing when it has ended. */
+function fieldsOf(processId: string): string[] {
   try {
     const stat = readFileSync(`/proc/${processId}/stat`, "utf8");
     // The name before the state may hold anything, also ")".
-    return !["Z", "X"].includes(stat.slice(stat.lastIndexOf(")") + 2)[0] ?? "X");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return false;
+    return [];
   }
 }

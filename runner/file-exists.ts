@@ -1,15 +1,10 @@
-import { existsSync, watch } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** A watch needs something of the kernel that other pods of the node can have used up; a look needs nothing. */
+const lookEveryMs = 10;
 
 /** Resolves as soon as the file is there. */
-export function fileExists(file: string): Promise<void> {
-  return new Promise((resolve) => {
-    const watcher = watch(dirname(file), check);
-    function check(): void {
-      if (!existsSync(file)) return;
-      watcher.close();
-      resolve();
-    }
-    check();
-  });
+export async function fileExists(file: string): Promise<void> {
+  while (!existsSync(file)) await delay(lookEveryMs);
 }

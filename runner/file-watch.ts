@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { relative } from "node:path";
+import { Worker } from "node:worker_threads";
 import { subscribe, type Event } from "@parcel/watcher";
 import { isTemporary } from "./replace-file.ts";
 
@@ -33,8 +35,14 @@ export function createFileWatch(root: string) {
     for (const change of told) for (const listener of listeners) listener(change);
   }
 
-  const start = () =>
-    subscribe(root, (error, events) => (error ? report(error) : tell(events)), { ignore: unwatched }).catch(report);
+  async function start(): Promise<void> {
+    try {
+      await requireWatch();
+      await subscribe(root, (error, events) => (error ? report(error) : tell(events)), { ignore: unwatched });
+    } catch (error) {
+      report(error);
+    }
+  }
 
   return {
     /** Resolves when changes from now on are heard, or cannot be watched here; what it resolves to ends that. */
@@ -45,6 +53,15 @@ export function createFileWatch(root: string) {
       return () => void listeners.delete(listener);
     },
   };
+}
+
+/**
+ * Throws where the kernel gives no more watches: all pods of a node share them, and the library would wait for one
+ * without end, and the whole process with it. Asked in a thread, which gives back what it was given.
+ */
+async function requireWatch(): Promise<void> {
+  const asking = new Worker("require('node:fs').watch('/').close()", { eval: true });
+  await once(asking, "exit");
 }
 
 function report(error: unknown): void {

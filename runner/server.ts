@@ -43,6 +43,8 @@ export interface RunnerOptions extends AccessOptions {
 
 /** Whoever ends the pod gives it thirty seconds, and the last checkpoint begins only when we have ended. */
 const stopGraceMs = 3000;
+/** What an editor has begun may take so long; whoever asks for the end asks again then. */
+const finishMs = 8000;
 /** As many as a checkpoint can save in the memory that it has; an open takes some more. */
 const standardMaximumFiles = 150_000;
 const pingEveryMs = 25_000;
@@ -151,15 +153,25 @@ export async function startRunner(options: RunnerOptions) {
   async function stopPrograms(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method !== "POST" || !isClosing()) return end(response, 403, "This REPL is not being closed.");
     const killed = await endWork();
+    if (killed === undefined) return end(response, 503, "A change of an editor is still being made.");
     end(response, 200, JSON.stringify({ killed }), { "content-type": "application/json" });
   }
 
-  /** Whatever somebody has sent is done, or refused; then nothing changes files any more. Returns how many programs had to be killed. */
-  async function endWork(): Promise<number> {
-    await Promise.all([...[...connections].map((connection) => connection.finish()), uploads.end()]);
+  /**
+   * Ends the programs, and what editors have begun is done; what they have sent beside that is not, and nobody is told
+   * that it was. Then nothing changes files any more. Returns how many programs had to be killed, undefined where a
+   * change takes long.
+   */
+  async function endWork(): Promise<number | undefined> {
+    const work = Promise.all([...[...connections].map((connection) => connection.finish()), uploads.end()]);
+    const killed = await endPrograms();
+    const isDone = await Promise.race([work.then(() => true), delay(finishMs, false, { ref: false })]);
+    // Those that came to life in between, as by a terminal that was being opened.
+    const also = await endPrograms();
+    if (!isDone) return undefined;
     for (const socket of sockets.clients) socket.close(1001, "the REPL is being closed");
     terminals.closeAll();
-    return endPrograms();
+    return killed + also;
   }
 
   /** For the checkpoints beside us, which tell the API of it. Nobody comes from this address by the access path. */

@@ -26,7 +26,7 @@ import { startReporting } from "./report.ts";
 import { restoreWorkspace, type RestoreProgress } from "./restore.ts";
 import { isSaved, saveWorkspace, type SaveOptions } from "./save.ts";
 import { unsavedAfter } from "./save-report.ts";
-import { stopPrograms } from "./stop-programs.ts";
+import { runnerHasEnded, stopPrograms } from "./stop-programs.ts";
 
 /** Exit codes tell the workflow whether another attempt can help. */
 const exitCodes = { done: 0, failed: 1, usage: 2, superseded: 3, neverRestored: 4 } as const;
@@ -48,6 +48,10 @@ const lockTimeoutMs = 120_000;
 const lockPauseMs = 20;
 /** The grace of a pod is 30 s, less the time that its runner takes to end. */
 const handOverLimits = { patienceMs: 25_000, firstPauseMs: 200, longestPauseMs: 2000 };
+/** So long the last save waits for the end of the programs; then it is made beside them, and says so. */
+const stopPatienceMs = 60_000;
+/** The kubelet ends us only when the runner has ended; where the pod's grace was too short for that, it may write still. */
+const runnerEndMs = 10_000;
 /** A checkpoint that is told to end sees that between two parts of a file; one that is stuck in one does not. */
 const makeWayMs = 3000;
 const progressEveryMs = 1000;
@@ -118,7 +122,13 @@ async function handOver(): Promise<number> {
     const { pointer } = openPlace();
     // Of a session that has ended, as every usual close has when its pod ends, there is nothing to hand over.
     await pointer.read(writer);
+    const hasEnded = await runnerHasEnded(runnerEndMs);
     await saveWhatChanged();
+    // What is written after this checkpoint is a loss, and is told as one.
+    if (!hasEnded) {
+      console.log(JSON.stringify({ event: "not released", reason: "the runner has not ended" }));
+      return exitCodes.done;
+    }
     await pointer.release(writer, describeNotSaved(readKnownTree(syncFolder)?.notSaved));
     console.log(JSON.stringify({ event: "released" }));
     return exitCodes.done;
@@ -188,8 +198,12 @@ async function saveLast(
   const started = performance.now();
   writeFileSync(closingMarker, "");
   const session = sessionOf();
-  const notStopped = await stopPrograms(session.replId);
+  const stopBy = Date.now() + stopPatienceMs;
+  let notStopped: string | undefined;
   const report: SaveReport = await saveInTries(async (attempt) => {
+    notStopped = await stopPrograms(session.replId);
+    if (notStopped && Date.now() < stopBy)
+      throw new ReplError("unavailable", `the REPL's programs have not ended yet: ${notStopped}`);
     for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
       if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
     // The environment has the keys of this container's start; the folder has new ones a minute after they were renewed.

@@ -572,6 +572,22 @@ describe("activities", () => {
       fakes.machines.show(target.session, { first: "gone" });
       expect(await run(createSaveWorkspace(fakes.ports, 0), target)).not.toHaveProperty("lost");
     });
+    it("says what is lost where the programs could not be ended before it", async () => {
+      const target = await open();
+      const savedAt = "2026-01-01T00:00:00.000Z";
+      const report = {
+        generation: 1,
+        version: "v",
+        files: 1,
+        bytes: 1,
+        savedAt,
+        notStopped: "the runner does not answer",
+      };
+      containerEnd = { exitCode: 0, message: JSON.stringify(report) };
+      expect(await run(activities.saveWorkspace, target)).toMatchObject({
+        lost: expect.stringMatching(/could not be ended.*does not answer.*2026-01-01.* is gone/) as string,
+      });
+    });
     it("says what could not be saved when its pod handed over", async () => {
       const target = await open();
       await restoredIn(target);

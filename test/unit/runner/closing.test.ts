@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { isTemporary } from "../../../runner/replace-file.ts";
@@ -52,6 +52,26 @@ describe("the runner: closing", () => {
     upload.go();
     expect(["broken off", 503]).toContain(await upload.status);
     expect(readdirSync(root)).toEqual([]);
+  });
+
+  it("acknowledges no change that it makes after the close has begun, and makes none that waits", async () => {
+    mkdirSync(join(root, "tree"));
+    for (let folder = 0; folder < 3000; folder++) mkdirSync(join(root, "tree", String(folder)));
+    const typist = await connectEditor(url, ticket);
+    typist.send("copy", { sourcePath: "tree", targetPath: "" });
+    typist.send("createFile", { path: "waits" });
+    await expect.poll(() => readdirSync(root).length).toBeGreaterThan(1);
+    writeFileSync(closingMarker, "");
+    const answers: unknown[] = [];
+    const heard = typist.next(({ event, data }) => {
+      if (event.endsWith("Response")) answers.push(data);
+      return false;
+    });
+    heard.catch(() => {});
+    await expect.poll(async () => (await fetch(`${url}stop`, { method: "POST" })).status).toBe(200);
+    await typist.closed();
+    expect(existsSync(join(root, "waits"))).toBe(false);
+    expect(answers).toEqual([expect.objectContaining({ error: expect.stringContaining("closed") as string })]);
   });
 
   it("ends everything, once what was typed before is on the disk, and lets nobody in again", async () => {
