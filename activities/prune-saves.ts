@@ -30,10 +30,10 @@ const longestUploadMs = 24 * 3_600_000;
 
 /**
  * Cleans up the bucket: saves that the retention does not keep, versions of files that no manifest names, what is left
- * of REPLs without a record, and uploads that were never ended. What cannot be looked at does not keep the rest from
+ * of REPLs without a record, in the look-ups too, and uploads that were never ended. What cannot be looked at does not keep the rest from
  * it. May be repeated.
  */
-export function createPruneSaves({ store, registry, uploads }: Ports) {
+export function createPruneSaves({ store, registry, directory, uploads }: Ports) {
   const pruneRepl = createPruneRepl(store);
   const pruneRemains = createPruneRemains({ store, registry });
   return async (): Promise<PruneResult> => {
@@ -74,7 +74,11 @@ export function createPruneSaves({ store, registry, uploads }: Ports) {
       ),
     );
     for (const { userId, replId } of gone)
-      if (remains && !remains.young.has(replId)) await attempt(replId, () => registry.forgetTombstones(userId, replId));
+      await attempt(replId, async () => {
+        // A late attempt of an undo leaves them.
+        if (!(await registry.read(userId, replId))) await directory.forget(userId, replId);
+        if (remains && !remains.young.has(replId)) await registry.forgetTombstones(userId, replId);
+      });
     const before = new Date(Date.now() - longestUploadMs);
     const aborted = uploads && (await attempt("uploads", () => uploads.abort(objectKey.isOurs, before)));
     return {

@@ -49,6 +49,7 @@ const failedOnce = [
   { seed: 711547259, path: "1195" },
   { seed: 1632409333, path: "4518" },
   { seed: 1669584682, path: "1140" },
+  { seed: 811154916, path: "5656" },
 ];
 
 const names = [
