@@ -14,6 +14,7 @@ import {
   createReserveRepl,
   createReserveSession,
 } from "./reserve-repl.ts";
+import { createReopenSession } from "./reopen-session.ts";
 import { createReviewRemains } from "./review-remains.ts";
 import { createReviewSessions } from "./review-sessions.ts";
 import { createRescueWorkspace } from "./rescue-workspace.ts";
@@ -42,6 +43,7 @@ export function createActivities(unfenced: Ports) {
     removeNewFiles: createRemoveNewFiles(ports),
     removeFiles: createRemoveFiles(ports),
     claimSession: createClaimSession(ports),
+    reopenSession: createReopenSession(ports),
     applyManifests: createApplyManifests(ports),
     removeResources: createRemoveResources(ports),
     waitUntilReady: createWaitUntilReady(ports),

@@ -202,7 +202,7 @@ export function createKubernetesCluster(
 
     async note(session, { ending, keysRenewedAt, orphan }) {
       const annotations = {
-        ...(ending ? { [annotation.ending]: ending } : {}),
+        ...(ending === undefined ? {} : { [annotation.ending]: ending }),
         ...(keysRenewedAt ? { [annotation.keysRenewedAt]: keysRenewedAt } : {}),
         ...(orphan === undefined
           ? {}

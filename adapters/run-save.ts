@@ -56,7 +56,7 @@ export async function runSave(
   onProgress(`${container} in ${podName}`);
 
   async function addNext(): Promise<string> {
-    const due = nextSaveAt(latest);
+    const due = nextSaveAt(latest, wanted);
     if (due.getTime() > Date.now()) {
       const words = `${endOfNewest(latest)}. The next save container is added to ${podName} at ${due.toISOString()}`;
       throw new ReplError("unavailable", words);

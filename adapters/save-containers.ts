@@ -36,11 +36,11 @@ export function runningSave(pod: V1Pod, wanted: WantedContainer): string | undef
 
 /**
  * When the next one may be added, by what the pod knows of those before: each stays in the pod for good, so a day of
- * failures must leave tens of them, not thousands.
+ * failures must leave tens of them, not thousands. Whoever takes a close back waits for it, and does so once.
  */
-export function nextSaveAt(pod: V1Pod): Date {
+export function nextSaveAt(pod: V1Pod, wanted: WantedContainer): Date {
   const count = savesOf(pod).length;
-  if (count < withoutPause) return new Date(0);
+  if (count < withoutPause || String(wanted.args) === "reopen") return new Date(0);
   const pauseMs = Math.min(1000 * 2 ** (count - withoutPause + 1), longestPauseMs);
   return new Date(lastChangeOf(pod) + pauseMs);
 }

@@ -4,6 +4,7 @@ import {
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   type Client,
+  type WorkflowExecutionDescription,
   type WorkflowHandle,
 } from "@temporalio/client";
 import { defineSearchAttributeKey } from "@temporalio/common";
@@ -41,6 +42,22 @@ const doing: Readonly<Record<WorkflowName, string>> = {
 
 /** What its caller was told of the REPL. It is `stopped` a moment before the workflow that closes it ends. */
 type Told = Partial<Pick<Repl, "status">>;
+
+/** A workflow of the REPL that runs already. */
+interface Met {
+  readonly name: WorkflowName;
+  readonly handle: WorkflowHandle;
+  /** It is a close whose save has failed some times and is tried again. */
+  readonly isFailing: boolean;
+}
+
+/** One that fails may be a moment's trouble. */
+const failedSaves = 2;
+
+function savesFailed({ raw }: WorkflowExecutionDescription): number {
+  const save = raw.pendingActivities?.find(({ activityType }) => activityType?.name === "saveWorkspace");
+  return (save?.attempt ?? 1) - 1;
+}
 
 /** A command that Temporal has accepted: it ends as promised even when this process dies. */
 export interface Started<Result> {
@@ -92,7 +109,7 @@ export function createReplWorkflows(client: Client) {
     name: Name,
     input: Parameters<Workflows[Name]>[0],
     about: About,
-    meet: (running: WorkflowName, handle: WorkflowHandle) => Promise<"attach" | "again">,
+    meet: (running: Met) => Promise<"attach" | "again">,
   ): Promise<WorkflowHandle> {
     // A running one may end between the two calls, and another may start: a few rounds settle it.
     for (let round = 1; round <= 5; round++) {
@@ -113,25 +130,22 @@ export function createReplWorkflows(client: Client) {
         return pinned;
       }
       if (!pinned || running.status.name !== "RUNNING") continue;
-      if ((await meet(running.type as WorkflowName, pinned)) === "attach") return pinned;
+      const isFailing = savesFailed(running) >= failedSaves;
+      if ((await meet({ name: running.type as WorkflowName, handle: pinned, isFailing })) === "attach") return pinned;
     }
     throw new ReplError("conflict", "This REPL is busy. Try again in a moment.");
   }
 
-  const refuse = (running: WorkflowName): never => {
-    throw new ReplError("conflict", `This REPL is ${doing[running] ?? "busy"}. Try again when that has ended.`);
+  const refuse = ({ name }: Met): never => {
+    throw new ReplError("conflict", `This REPL is ${doing[name] ?? "busy"}. Try again when that has ended.`);
   };
 
   /** Refuses, but not a caller who was told that the close is over: its last step is waited for. */
-  const refuseUnlessOver = async (
-    running: WorkflowName,
-    handle: WorkflowHandle,
-    { status }: Told,
-  ): Promise<"again"> => {
-    if (status !== "stopped" || running !== "shutdownRepl") return refuse(running);
+  const refuseUnlessOver = async (running: Met, { status }: Told): Promise<"again"> => {
+    if (status !== "stopped" || running.name !== "shutdownRepl") return refuse(running);
     const patience = AbortSignal.timeout(questionTimeoutMs);
     await client
-      .withAbortSignal(patience, () => handle.result())
+      .withAbortSignal(patience, () => running.handle.result())
       .catch((error: unknown) => {
         if (patience.aborted) refuse(running);
         if (!(error instanceof WorkflowFailedError)) throw unavailable(error);
@@ -139,8 +153,11 @@ export function createReplWorkflows(client: Client) {
     return "again";
   };
 
-  /** Cancels a start and waits until its compensation has removed everything. */
-  const cancelStart = async (handle: WorkflowHandle): Promise<"again"> => {
+  /** A close that cannot save makes way for its owner, who may go on, or want the REPL no more. */
+  const makesWay = ({ name, isFailing }: Met): boolean => name === "shutdownRepl" && isFailing;
+
+  /** Cancels a start, and waits until its compensation has removed everything, or a close that removes nothing. */
+  const cancel = async ({ handle }: Met): Promise<"again"> => {
     await reachable(() => handle.cancel(), commandTimeoutMs).catch(ignoreNotFound);
     await handle.result().catch((error: unknown) => {
       if (!(error instanceof WorkflowFailedError)) throw error;
@@ -148,7 +165,7 @@ export function createReplWorkflows(client: Client) {
     return "again";
   };
 
-  const isStart = (running: WorkflowName) => running === "createRepl" || running === "openRepl";
+  const isStart = ({ name }: Met) => name === "createRepl" || name === "openRepl";
 
   return {
     /** With `isOnlyOnce` a REPL of this id that was there before is never made again. */
@@ -180,9 +197,10 @@ export function createReplWorkflows(client: Client) {
         summary: `Open “${plain(repl.name)}” for ${repl.owner.login}`,
       };
       return started(
-        await startOrMeet("openRepl", input, about, async (running, found) =>
-          isStart(running) ? "attach" : refuseUnlessOver(running, found, told),
-        ),
+        await startOrMeet("openRepl", input, about, async (running) => {
+          if (isStart(running)) return "attach";
+          return makesWay(running) ? cancel(running) : refuseUnlessOver(running, told);
+        }),
       );
     },
 
@@ -192,9 +210,9 @@ export function createReplWorkflows(client: Client) {
         userId: input.owner.id,
         summary: `Close ${input.replId} for ${input.owner.login}`,
       };
-      const handle = await startOrMeet("shutdownRepl", input, about, async (running, found) => {
-        if (isStart(running)) return cancelStart(found);
-        return running === "shutdownRepl" ? "attach" : refuse(running);
+      const handle = await startOrMeet("shutdownRepl", input, about, async (running) => {
+        if (isStart(running)) return cancel(running);
+        return running.name === "shutdownRepl" ? "attach" : refuse(running);
       });
       return resultOf<ClosedRepl>(handle);
     },
@@ -205,9 +223,9 @@ export function createReplWorkflows(client: Client) {
         userId: input.owner.id,
         summary: `Delete ${input.replId} of ${input.owner.login}`,
       };
-      const handle = await startOrMeet("deleteRepl", input, about, async (running, found) => {
-        if (isStart(running)) return cancelStart(found);
-        return running === "deleteRepl" ? "attach" : refuseUnlessOver(running, found, told);
+      const handle = await startOrMeet("deleteRepl", input, about, async (running) => {
+        if (isStart(running) || makesWay(running)) return cancel(running);
+        return running.name === "deleteRepl" ? "attach" : refuseUnlessOver(running, told);
       });
       await resultOf(handle);
     },
@@ -219,7 +237,7 @@ export function createReplWorkflows(client: Client) {
         userId: input.owner.id,
         summary: `Go back to save ${input.generation}${what} of ${input.replId} for ${input.owner.login}`,
       };
-      const refuseOthers = (running: WorkflowName, found: WorkflowHandle) => refuseUnlessOver(running, found, told);
+      const refuseOthers = (running: Met) => refuseUnlessOver(running, told);
       return resultOf(await startOrMeet("restoreRepl", input, about, refuseOthers));
     },
 

@@ -242,7 +242,9 @@ export interface OrphanNote {
 }
 
 /** What can be noted at a session's own objects, where it outlives everything but them. */
-export type SessionNote = Partial<Pick<RunningSession, "ending" | "keysRenewedAt">> & {
+export type SessionNote = Partial<Pick<RunningSession, "keysRenewedAt">> & {
+  /** Null: its end was taken back. */
+  readonly ending?: RunningSession["ending"] | null;
   /** Null: it was none. */
   readonly orphan?: OrphanNote | null;
 };

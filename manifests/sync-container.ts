@@ -119,11 +119,15 @@ export const saveContainer = (session: Session, settings: ClusterSettings, name:
 export const rescueContainer = (session: Session, settings: ClusterSettings, name: string) =>
   lastContainer(session, settings, name, "rescue");
 
+/** Takes back that a session is being closed; the last of its kind as those are. */
+export const reopenContainer = (session: Session, settings: ClusterSettings, name: string) =>
+  lastContainer(session, settings, name, "reopen");
+
 function lastContainer(
   session: Session,
   settings: ClusterSettings,
   name: string,
-  command: "save" | "rescue",
+  command: "save" | "rescue" | "reopen",
 ): V1EphemeralContainer {
   return {
     name,

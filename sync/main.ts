@@ -1,24 +1,23 @@
-import { existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
-import { createS3FileStore } from "../adapters/s3-file-store.ts";
 import type { SavePlace } from "../domain/commit-save.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import {
   closingMarker,
   keysFolder,
+  reopeningMarker,
   restoredMarker,
   savedMarker,
   saveStatusFile,
   syncFolder,
   workspaceFolder,
 } from "../domain/naming.ts";
-import { createSavePlace } from "../domain/object-store-registry.ts";
 import { openRescuePlace } from "../domain/rescue.ts";
 import { describeNotSaved, type SaveReport, type SaveStatus } from "../domain/save.ts";
-import { createApiSavePointer } from "./api-save-pointer.ts";
 import { bootId, bootOfMarker } from "./boot.ts";
 import { checkpointWorkspace } from "./checkpoint.ts";
+import { exitCodes, lastWords, openPlace, openStore, required, sessionOf } from "./environment.ts";
 import { readKnownTree } from "./known-tree.ts";
 import { tryLock, writeToDisk } from "./native.ts";
 import { saveInTries } from "./patient-save.ts";
@@ -28,24 +27,21 @@ import { isSaved, saveWorkspace, type SaveOptions } from "./save.ts";
 import { unsavedAfter } from "./save-report.ts";
 import { runnerHasEnded, stopPrograms } from "./stop-programs.ts";
 
-/** Exit codes tell the workflow whether another attempt can help. */
-const exitCodes = { done: 0, failed: 1, usage: 2, superseded: 3, neverRestored: 4 } as const;
-
-const usage = `usage: sync restore | checkpoint | hand-over | save | rescue
+const usage = `usage: sync restore | checkpoint | hand-over | save | rescue | reopen
   restore      fills the workspace with the newest save, then waits
   checkpoint   saves the workspace if it has changed, and ends
   hand-over    the same, when the pod ends: then another pod of the session may begin with what was saved
   save         ends the REPL's programs and makes the last save of the session
   rescue       the same for a session that may not save any more: into a place of its own
+  reopen       ends a save that does not come to its end, and lets people in again
 with REPL_ID, SESSION_ID, USER_ID and S3_* in the environment; SAVE_POINTER=api where the
 registry is asked through the API, with DEVEX_API_URL and DEVEX_RUNNER_TOKEN`;
 
-/** Kubernetes shows at most 4096 bytes of it as the container's last words. */
-const terminationLog = "/dev/termination-log";
 const maximumWords = 1000;
 /** A checkpoint makes way as soon as it has stored the files that it is at. */
 const lockTimeoutMs = 120_000;
 const lockPauseMs = 20;
+const reopenTimeoutMs = 20_000;
 /** The grace of a pod is 30 s, less the time that its runner takes to end. */
 const handOverLimits = { patienceMs: 25_000, firstPauseMs: 200, longestPauseMs: 2000 };
 /** So long the last save waits for the end of the programs; then it is made beside them, and says so. */
@@ -63,7 +59,14 @@ const here = {
   restoredInBoot: bootOfMarker(restoredMarker),
   maximumHoleBytes: Number(process.env["DEVEX_MAXIMUM_HOLE_BYTES"]) || undefined,
 };
-const commands = { restore, checkpoint, "hand-over": handOver, save: () => save(), rescue: () => rescue() } as const;
+const commands = {
+  restore,
+  checkpoint,
+  "hand-over": handOver,
+  save: () => save(),
+  rescue: () => rescue(),
+  reopen,
+} as const;
 
 async function main(): Promise<number> {
   const name = process.argv[2] ?? "";
@@ -200,7 +203,9 @@ async function saveLast(
   const session = sessionOf();
   const stopBy = Date.now() + stopPatienceMs;
   let notStopped: string | undefined;
+  const isTakenBack = () => existsSync(reopeningMarker) || !existsSync(closingMarker);
   const report: SaveReport = await saveInTries(async (attempt) => {
+    if (isTakenBack()) throw new ReplError("conflict", "the close was taken back");
     notStopped = await stopPrograms(session.replId);
     if (notStopped && Date.now() < stopBy)
       throw new ReplError("unavailable", `the REPL's programs have not ended yet: ${notStopped}`);
@@ -208,7 +213,7 @@ async function saveLast(
       if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
     // The environment has the keys of this container's start; the folder has new ones a minute after they were renewed.
     const keys = attempt % 2 === 0 && existsSync(keysFolder) ? keysFolder : undefined;
-    return saveWorkspace(await open(keys), session, { ...options, kind: "close" });
+    return saveWorkspace(await open(keys), session, { ...options, kind: "close", mustGiveUp: isTakenBack });
   });
   writeFileSync(savedMarker, "");
   const durationMs = Math.round(performance.now() - started);
@@ -216,37 +221,17 @@ async function saveLast(
   return exitCodes.done;
 }
 
-/** Where the files go, and who keeps the pointer to the newest save: the bucket too, or a database behind the API. */
-function openPlace(folderOfKeys?: string): SavePlace {
-  const store = openStore(folderOfKeys);
-  if (process.env["SAVE_POINTER"] !== "api") return createSavePlace(store);
-  const [apiUrl, token] = [required("DEVEX_API_URL"), required("DEVEX_RUNNER_TOKEN")];
-  return { store, pointer: createApiSavePointer({ apiUrl, token }) };
-}
-
-function openStore(folderOfKeys = process.env["S3_KEYS_FOLDER"]) {
-  return createS3FileStore({
-    endpoint: process.env["S3_ENDPOINT"],
-    region: required("S3_REGION"),
-    bucket: required("S3_BUCKET"),
-    ...storeKeys(folderOfKeys),
-  });
-}
-
-/** From files, which are renewed while a session lasts, or from the environment. */
-function storeKeys(folder: string | undefined) {
-  if (!folder)
-    return {
-      accessKey: required("S3_ACCESS_KEY"),
-      secretKey: required("S3_SECRET_KEY"),
-      sessionToken: process.env["S3_SESSION_TOKEN"],
-    };
-  const read = (name: string) => readFileSync(`${folder}/${name}`, "utf8");
-  return { accessKey: read("accessKey"), secretKey: read("secretKey"), sessionToken: read("sessionToken") };
-}
-
-function sessionOf() {
-  return { id: required("SESSION_ID"), replId: required("REPL_ID"), userId: required("USER_ID") };
+/** The owner wants to go on, because a close does not come to its end: what is written from now on checkpoints save. */
+async function reopen(): Promise<number> {
+  writeFileSync(reopeningMarker, "");
+  try {
+    for (const giveUpAt = Date.now() + reopenTimeoutMs; !lock(); await delay(lockPauseMs))
+      if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a save does not make way");
+    for (const marker of [savedMarker, closingMarker]) rmSync(marker, { force: true });
+    return exitCodes.done;
+  } finally {
+    rmSync(reopeningMarker, { force: true });
+  }
 }
 
 let lockFile: number | undefined;
@@ -280,25 +265,6 @@ function writeStatus(status: SaveStatus): void {
 function idle(): never {
   process.execve?.("/bin/sh", ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"], {});
   throw new Error("this runtime cannot replace itself");
-}
-
-function required(name: string): string {
-  const value = process.env[name];
-  if (!value) {
-    lastWords({ error: `${name} is not set` });
-    process.exit(exitCodes.usage);
-  }
-  return value;
-}
-
-function lastWords(value: object): void {
-  const text = JSON.stringify(value);
-  console.log(text);
-  try {
-    writeFileSync(terminationLog, text);
-  } catch {
-    // Outside a container there is no such file.
-  }
 }
 
 process.exitCode = await main();

@@ -9,15 +9,22 @@ const retry = { initialInterval: "200 milliseconds", backoffCoefficient: 2, maxi
 const heartbeatTimeout = "10 seconds";
 
 /** Steps of a start: bounded, because somebody waits and everything can be undone. */
-export const { reserveRepl, reserveSession, copyTemplate, claimSession, applyManifests, publishSession } =
-  proxyActivities<Activities>({
-    heartbeatTimeout,
-    startToCloseTimeout: "30 seconds",
-    scheduleToCloseTimeout: "1 minute",
-    // A cancelled step ends before its undo begins: one that went on beside it would make again what was removed.
-    cancellationType: "WAIT_CANCELLATION_COMPLETED",
-    retry: { ...retry, maximumInterval: "5 seconds" },
-  });
+export const {
+  reserveRepl,
+  reserveSession,
+  copyTemplate,
+  claimSession,
+  reopenSession,
+  applyManifests,
+  publishSession,
+} = proxyActivities<Activities>({
+  heartbeatTimeout,
+  startToCloseTimeout: "30 seconds",
+  scheduleToCloseTimeout: "1 minute",
+  // A cancelled step ends before its undo begins: one that went on beside it would make again what was removed.
+  cancellationType: "WAIT_CANCELLATION_COMPLETED",
+  retry: { ...retry, maximumInterval: "5 seconds" },
+});
 
 /** The same step for a copy of another REPL's save: as long as its files take, and each attempt goes on where the one before ended. */
 export const { copyTemplate: copySave } = proxyActivities<Activities>({

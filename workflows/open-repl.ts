@@ -1,4 +1,4 @@
-import { condition, setCurrentDetails, setHandler } from "@temporalio/workflow";
+import { condition, patched, setCurrentDetails, setHandler } from "@temporalio/workflow";
 import type { OpenedRepl, StartInput } from "../activities/inputs.ts";
 import {
   applyManifests,
@@ -6,6 +6,7 @@ import {
   publishSession,
   releaseSession,
   removeResources,
+  reopenSession,
   reserveSession,
   waitUntilReady,
 } from "./activities.ts";
@@ -14,7 +15,8 @@ import { accepted } from "./messages.ts";
 import { UndoStack } from "./undo-stack.ts";
 
 /**
- * Opens a REPL that exists, from its newest save; one that runs already is found and kept. A failure or a
+ * Opens a REPL that exists, from its newest save; one that runs already is found and kept, and let into again where its
+ * close did not come to its end. A failure or a
  * cancellation removes what this run made, and never a file. Safe to reset to its first task.
  */
 export async function openRepl(input: StartInput): Promise<OpenedRepl> {
@@ -28,6 +30,7 @@ export async function openRepl(input: StartInput): Promise<OpenedRepl> {
     const session = await claimSession(input);
     const start = { ...input, session };
     const isOurs = session.id === input.session.id;
+    if (!isOurs && patched("a close that fails is taken back")) await reopenSession({ session });
 
     setCurrentDetails("Step 2 of 5: reserving a place among the owner's open REPLs.");
     if (isOurs) undo.push("free the place", () => releaseSession({ session, failure }));

@@ -18,8 +18,8 @@ interface FakePod {
 }
 
 /** A note of null takes away what was noted. */
-function without({ orphan, ...note }: SessionNote): Partial<RunningSession> {
-  return { ...note, ...(orphan ? { orphan } : {}) };
+function without({ orphan, ending, ...note }: SessionNote): Partial<RunningSession> {
+  return { ...note, ...(orphan ? { orphan } : {}), ...(ending ? { ending } : {}) };
 }
 
 type Ended = { readonly exitCode: number; readonly message: string };

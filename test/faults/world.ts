@@ -117,6 +117,7 @@ export function createWorld(outside: Outside = gate) {
   }
 
   function save(_name: string, session: Session, pod: string, command?: string) {
+    if (command === "reopen") return locked(pod, async () => (closing.delete(pod), { exitCode: 0, message: "" }));
     const work = command === "rescue" ? rescueOf : saveOf;
     if (workspaces.has(pod)) closing.add(pod);
     return locked(pod, () => meeting(inPods(), () => work(session, pod)));

@@ -37,7 +37,7 @@ describe("openRepl", () => {
     const { activities, calls } = scriptActivities({ claimSession: () => running });
     const result = await server.withWorker(activities, async (start) => (await start("openRepl", input)).result());
     expect(result).toMatchObject({ sessionId: "already-there" });
-    expect(calls).toEqual(["claimSession", "reserveSession", "waitUntilReady", "publishSession"]);
+    expect(calls).toEqual(["claimSession", "reopenSession", "reserveSession", "waitUntilReady", "publishSession"]);
   });
 
   it("does not remove a session that it found when it cannot reach it", async () => {

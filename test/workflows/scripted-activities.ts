@@ -33,6 +33,7 @@ export function scriptActivities(script: Partial<Record<keyof Activities, Behavi
     "removeFiles",
     "removeNewFiles",
     "claimSession",
+    "reopenSession",
     "applyManifests",
     "removeResources",
     "waitUntilReady",

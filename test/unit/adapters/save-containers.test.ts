@@ -72,7 +72,7 @@ describe("save containers", () => {
         { ephemeralContainerStatuses: statuses },
         { ephemeralContainers: statuses.map(({ name }) => ({ name, image: "sync:1" })) },
       );
-    for (; now < day; now = Math.max(now, nextSaveAt(failing()).getTime())) {
+    for (; now < day; now = Math.max(now, nextSaveAt(failing(), {}).getTime())) {
       const terminated = { exitCode: 137, reason: "OOMKilled", finishedAt: new Date(now) };
       statuses.push(container(nextSaveName(failing()), { terminated }));
     }
@@ -91,7 +91,8 @@ describe("save containers", () => {
     const names = ["sync-1", "sync-2", "sync-3", "sync-4"];
     const spec = { ephemeralContainers: names.map((name) => ({ name })) };
     const waiting = pod({ ephemeralContainerStatuses: names.map((name) => container(name, { waiting: {} })) }, spec);
-    expect(nextSaveAt({ ...waiting, metadata: { managedFields } }).getTime() - time.getTime()).toBe(4000);
-    expect(nextSaveAt(pod({}))).toEqual(new Date(0));
+    expect(nextSaveAt({ ...waiting, metadata: { managedFields } }, {}).getTime() - time.getTime()).toBe(4000);
+    expect(nextSaveAt(pod({}), {})).toEqual(new Date(0));
+    expect(nextSaveAt({ ...waiting, metadata: { managedFields } }, { args: ["reopen"] })).toEqual(new Date(0));
   });
 });

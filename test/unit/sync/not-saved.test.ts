@@ -288,6 +288,10 @@ describe("a tree that cannot be saved whole", () => {
     expect(isUnderWay).toBe(true);
     put(".my.devex-tmp");
     expect(await repl.save()).toMatchObject({ files: 3 });
+    // A person's folder of such a name is theirs.
+    mkdirSync(join(repl.root, ".0123456789ab.devex-tmp"));
+    put(".0123456789ab.devex-tmp/file");
+    expect(await repl.save()).toMatchObject({ files: 4 });
   });
 });
 
