@@ -10,8 +10,8 @@ export interface FileWriter {
 
 /** Up to this size handing a file's bytes to another thread takes longer than writing them. More in one hand take more memory, and no less time. */
 export const backgroundFromBytes = 256 * 1024;
-/** Shorter runs of zeros are written. */
-const holeBytes = 64 * 1024;
+/** Of a block of the disk: shorter runs of zeros are written, or a file would take more room than it did. */
+const holeBytes = 4096;
 const zeros = Buffer.alloc(holeBytes);
 
 /** Writes at once. */
@@ -31,10 +31,18 @@ export function sparseWriter({ fd: file }: FileHandle): FileWriter {
   let position = 0;
   return {
     async write(bytes) {
-      for (let start = 0; start < bytes.byteLength; start += holeBytes) {
-        const slice = bytes.subarray(start, start + holeBytes);
-        if (Buffer.compare(slice, zeros.subarray(0, slice.byteLength)) !== 0) writeWhole(file, slice, position + start);
+      let data = 0;
+      const writeUntil = (end: number) => {
+        if (end > data) writeWhole(file, bytes.subarray(data, end), position + data);
+      };
+      // Blocks of the file, of which the first and the last may come in two pieces.
+      for (let start = 0, end = 0; start < bytes.byteLength; start = end) {
+        end = Math.min(bytes.byteLength, start + holeBytes - ((position + start) % holeBytes));
+        if (Buffer.compare(bytes.subarray(start, end), zeros.subarray(0, end - start)) !== 0) continue;
+        writeUntil(start);
+        data = end;
       }
+      writeUntil(bytes.byteLength);
       position += bytes.byteLength;
     },
     async end() {

@@ -91,4 +91,15 @@ describe("sparseWriter", () => {
     expect(blocks * 512).toBeLessThan(2 * 65_536 + 4096);
     expect(readFileSync(path)[zeros.byteLength]).toBe("x".charCodeAt(0));
   });
+
+  it.each([1000, 4096, 65_536, 100_000])("takes no more room than the data does, in pieces of %i", async (size) => {
+    const whole = Buffer.alloc(64 * 65_536);
+    for (let start = 0; start < whole.byteLength; start += 65_536) whole.fill("x", start, start + 4096);
+    const parts = Array.from({ length: Math.ceil(whole.byteLength / size) }, (_, at) =>
+      whole.subarray(at * size, (at + 1) * size),
+    );
+    const path = await write(`holes-${size}`, sparseWriter, parts);
+    expect(readFileSync(path).equals(whole)).toBe(true);
+    expect(statSync(path).blocks * 512).toBeLessThanOrEqual(64 * 4096 + 65_536);
+  });
 });
