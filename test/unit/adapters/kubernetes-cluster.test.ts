@@ -36,6 +36,35 @@ describe("the cluster behind an API server", () => {
     expect(await save("first")).toMatchObject({ nothing });
   });
 
+  it("has nothing on its way any more when it has failed, so that an undo finds all of it", async () => {
+    const kinds = ["Deployment", "Service", "Ingress", "Secret"];
+    let answered = 0;
+    const server = await startApiServer(({ method, path }, response) => {
+      if (method === "GET")
+        return { resources: kinds.map((kind) => ({ kind, name: kind.toLowerCase(), namespaced: true })) };
+      const isSlow = !path.endsWith("/secret");
+      response.statusCode = isSlow ? 201 : 403;
+      response.setHeader("content-type", "application/json");
+      setTimeout(
+        () => {
+          answered++;
+          response.end(JSON.stringify({ message: "refused" }));
+        },
+        isSlow ? 150 : 0,
+      );
+      return undefined;
+    });
+    onTestFinished(() => server.stop());
+    const cluster = createKubernetesCluster({ kubeconfig: server.kubeconfig, namespace: "ns" });
+    const manifests = sessionObjects(
+      { ...newStart(), runnerToken: "token" },
+      { accessKey: "a", secretKey: "s" },
+      testSettings,
+    );
+    await expect(cluster.applySession(session, manifests)).rejects.toMatchObject({ code: "unavailable" });
+    expect(answered).toBe(manifests.length);
+  });
+
   it("makes no further call once its guard holds it back, and passes on why", async () => {
     const kinds = ["Deployment", "Service", "Ingress", "Secret"];
     let isLate = false;
