@@ -3,6 +3,7 @@ import { ReplError } from "../domain/errors.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { sessionObjects } from "../manifests/session-objects.ts";
 import type { RemoveResourcesInput, StartInput } from "./inputs.ts";
+import { currentRun } from "./lease.ts";
 import type { Ports } from "./ports.ts";
 import { holderOf, isSameHolder } from "./save-workspace.ts";
 
@@ -29,12 +30,22 @@ const longestEndMs = 30_000;
  * one that the caller names. Idempotent.
  */
 export function createRemoveResources({ cluster, registry }: Ports) {
-  return async ({ session, untilGone, isUndo, isNew, after }: RemoveResourcesInput): Promise<"stale" | undefined> => {
+  return async ({
+    session,
+    untilGone,
+    isUndo,
+    isNew,
+    isFence,
+    after,
+  }: RemoveResourcesInput): Promise<"stale" | undefined> => {
     const { id, userId, replId } = session;
     const mayHoldWork = ({ lastOpenedSession, restored }: ReplRecord) =>
       lastOpenedSession === id || (!isNew && restored?.sessionId === id);
     const isOver = ({ sessionId, endedSession }: ReplRecord) => sessionId !== id || endedSession === id;
     const isLetIn = (record: ReplRecord) => isUndo === true && mayHoldWork(record) && !isOver(record);
+    // A writer that may still write is left alone, whoever it is.
+    const mayFence = ({ sessionId, endedSession }: ReplRecord) =>
+      sessionId === undefined || sessionId === id || sessionId === endedSession;
     const isStale = (record: ReplRecord) =>
       after !== undefined &&
       !isOver(record) &&
@@ -43,7 +54,11 @@ export function createRemoveResources({ cluster, registry }: Ports) {
       );
     const stays = (record: ReplRecord) => isLetIn(record) || isStale(record);
     const record = await registry
-      .update(userId, replId, (now) => (isOver(now) || stays(now) ? now : { ...now, endedSession: id }))
+      .update(userId, replId, (now) => {
+        // As a writer that has ended: an attempt that is about to become the writer finds another one than it has seen.
+        if (isFence && mayFence(now)) return { ...now, sessionId: id, endedSession: id, failedRun: currentRun() };
+        return isOver(now) || stays(now) ? now : { ...now, endedSession: id };
+      })
       .catch(ignoreMissing);
     if (record && stays(record)) return isStale(record) ? "stale" : undefined;
     await cluster.remove(session);

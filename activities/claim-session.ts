@@ -64,7 +64,7 @@ function lossBefore({ lastSave }: ReplRecord, sessionId: string): NonNullable<Re
 
 /** The record with another writer, by compare-and-set: an attempt that is slower than its successors changes nothing. */
 export function makeWriter(record: ReplRecord, seen: ReplRecord, sessionId: string): ReplRecord {
-  const { endedSession, ...rest } = record;
+  const { endedSession, failedRun: _, ...rest } = record;
   if (record.sessionId === sessionId && endedSession !== sessionId) return record;
   if (record.createdAt !== seen.createdAt || record.sessionId !== seen.sessionId || endedSession !== seen.endedSession)
     throw new ReplError("unavailable", "Another session of this REPL has begun or ended at the same time.");

@@ -21,6 +21,8 @@ export interface RemoveResourcesInput extends SessionInput {
   readonly untilGone?: boolean;
   /** Of a start that failed: a session that somebody may be at work in stays. */
   readonly isUndo?: boolean;
+  /** Of a going back that failed, also before its session became the writer: it never may any more. */
+  readonly isFence?: boolean;
   /** Of a create: nobody has a ticket for the REPL before it is published. */
   readonly isNew?: boolean;
 }

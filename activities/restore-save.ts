@@ -12,6 +12,7 @@ import { inOrder, isWithin, withoutLostNames } from "../domain/save-paths.ts";
 import { makeWriter } from "./claim-session.ts";
 import { ifUnavailable } from "./failure.ts";
 import type { RestoreSaveInput } from "./inputs.ts";
+import { currentRun } from "./lease.ts";
 import type { Ports } from "./ports.ts";
 
 const concurrentCopies = 32;
@@ -36,7 +37,11 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
         "conflict",
         "By the registry this REPL is open. Close it first; the close says what is lost.",
       );
-    const record = await registry.update(owner.id, replId, (now) => makeWriter(now, seen, sessionId));
+    const record = await registry.update(owner.id, replId, (now) => {
+      if (now.failedRun !== undefined && now.failedRun === currentRun())
+        throw new ReplError("conflict", "This going back has failed, and was told so, meanwhile.");
+      return makeWriter(now, seen, sessionId);
+    });
     if (!record.lastSave) throw new ReplError("not_found", "This REPL has no save.");
     const now = (await readSave(store, replId, record.lastSave)).entries;
     const then = (await findSave(store, record, generation)).manifest.entries;

@@ -28,6 +28,8 @@ export interface ReplRecord {
   readonly sessionId?: string;
   /** The session whose end has come: it may not write any more, although no other one has begun. */
   readonly endedSession?: string;
+  /** The workflow run of a going back that has failed: no attempt of it may go on. */
+  readonly failedRun?: string;
   readonly lastSave?: SaveSummary;
   /** The pod that holds the session's files: the one that restored them last. */
   readonly restored?: {

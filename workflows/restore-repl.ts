@@ -17,7 +17,10 @@ export async function restoreRepl(input: RestoreSaveInput): Promise<{ replId: st
     // An attempt that is slower than this failure must not go back to the save after it was told to have failed.
     if (patched("a failed restore ends its session"))
       await CancellationScope.nonCancellable(() =>
-        removeResources({ session: { id: input.sessionId, replId: input.replId, userId: input.owner.id } }),
+        removeResources({
+          session: { id: input.sessionId, replId: input.replId, userId: input.owner.id },
+          isFence: true,
+        }),
       );
     throw asOutcome(error);
   }

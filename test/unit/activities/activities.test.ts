@@ -108,6 +108,27 @@ describe("activities", () => {
       expect(fakes.objects.tracesOf(input.repl.id)).toEqual([]);
     });
 
+    it("copies in its second attempt only what its first one has not", async () => {
+      const { store } = fakes.ports;
+      const copied: string[] = [];
+      const attempt = (number: number, broken?: string) => {
+        const copy: typeof store.copy = async (from, to, options) => {
+          if (broken !== undefined && from.endsWith(broken)) throw new ReplError("unavailable", "away");
+          copied.push(to);
+          return store.copy(from, to, options);
+        };
+        const { copyTemplate } = createActivities({ ...fakes.ports, store: { ...store, copy } });
+        return new MockActivityEnvironment({ attempt: number }).run(copyTemplate, input);
+      };
+      const input = start();
+      const files = template.entries.flatMap((entry) => (entry.type === "file" ? [entry.path] : []));
+      await expect(attempt(1, files.at(-1))).rejects.toThrow("away");
+      const first = copied.splice(0);
+      await attempt(2);
+      expect(copied.map((key) => key.split("/").at(-1))).toEqual([files.at(-1)?.split("/").at(-1)]);
+      expect(first.length + copied.length).toBe(files.length);
+    });
+
     it("waits for a template that is not published yet, and refuses an id that is taken", async () => {
       await expect(
         activities.copyTemplate({ ...start(), template: { ...nodeTemplate, digest: "other" } }),
@@ -523,6 +544,16 @@ describe("activities", () => {
       const outcome = await run(createSaveWorkspace({ ...fakes.ports, cluster }, 0), target);
       expect([looks, outcome]).toMatchObject([2, { generation: 1 }]);
       expect(outcome).not.toHaveProperty("lost");
+    });
+    it("is not kept from the files by a going back that failed beside it", async () => {
+      const target = await open();
+      const fence = { session: { ...target.session, id: "went-back" }, isFence: true };
+      const writer = async () => (await fakes.ports.registry.read(target.owner.id, target.replId))?.sessionId;
+      await activities.removeResources(fence);
+      expect(await writer()).toBe(target.session.id);
+      await activities.removeResources({ session: target.session });
+      await activities.removeResources(fence);
+      expect(await writer()).toBe("went-back");
     });
     it("is asked for again, and nothing is removed, where a successor has come to life since", async () => {
       const target = await open();
