@@ -3,6 +3,10 @@
 /** Of reasons as they come from the API: the first that fits. */
 const advices: readonly (readonly [RegExp, string])[] = [
   [
+    /^Saving failed/,
+    "It is tried again by itself, and its container is kept. If it goes on failing, open it again and mend or download what cannot be saved.",
+  ],
+  [
     /ImagePull|ErrImage|InvalidImageName/,
     "The image of its template cannot be had. Wait, or cancel and take another template; whoever runs this server can mend it.",
   ],
@@ -20,6 +24,11 @@ const advices: readonly (readonly [RegExp, string])[] = [
   ],
   [/does not answer|cannot answer|unavailable/, "It is tried again by itself, and nothing that was saved is lost."],
 ];
+
+/** Whether a close that is under way has failed to save, and is tried again. */
+export function isFailingClose(reason: string | undefined): boolean {
+  return reason?.startsWith("Saving failed") ?? false;
+}
 
 /** What its owner can do about a reason, in a sentence or two; undefined where the reason says it, or nobody knows. */
 export function adviceFor(reason: string): string | undefined {

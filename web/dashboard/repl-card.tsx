@@ -5,6 +5,7 @@ import { ConfirmDialog } from "../dialog.tsx";
 import { isInTransition } from "../events.ts";
 import { useAttempt } from "../hooks.ts";
 import { Notice } from "../notice.tsx";
+import { isFailingClose } from "../advice.ts";
 import { Reason } from "../reason.tsx";
 import { Steps } from "../steps.tsx";
 import { agoInWords, countInWords, momentInWords, sizeInWords, stateInWords } from "../words.ts";
@@ -18,6 +19,8 @@ export function ReplCard({ repl }: { readonly repl: Repl }) {
   const isBusy = isInTransition(status);
   const { steps } = progressOf(id);
   const [enter, leave] = status === "running" ? ["Enter", "Save and close"] : ["Open", "Cancel"];
+  // A close that fails makes way for its owner.
+  const mayEnter = status !== "deleting" && (status !== "stopping" || isFailingClose(statusReason));
 
   return (
     <article class="card" aria-label={name}>
@@ -44,7 +47,7 @@ export function ReplCard({ repl }: { readonly repl: Repl }) {
       {isBusy && <Steps steps={steps} />}
       {failure && <Notice kind="error">{failure}</Notice>}
       <div class="row">
-        {status !== "deleting" && status !== "stopping" && (
+        {mayEnter && (
           <a class="button primary" href={roomAddress(id)} onClick={follow} aria-label={`${enter}: ${name}`}>
             {enter}
           </a>

@@ -45,6 +45,7 @@ describe("what to do", () => {
     ["container runner cannot start: CreateContainerError", "Try again"],
     ["The REPL did not answer within 480 s: runner starts.", "Try again"],
     ["The object store does not answer: ECONNREFUSED", "tried again by itself"],
+    ["Saving failed and is tried again: the REPL's programs have not ended yet", "open it again"],
   ])("is said of: %s", (reason, advice) => expect(adviceFor(reason)).toContain(advice));
 
   it("is not said where the reason says it", () =>
