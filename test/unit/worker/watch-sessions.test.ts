@@ -61,12 +61,14 @@ describe("news of pods", () => {
     const restored = async () => (await registry.read(repl.owner.id, repl.id))?.restored;
     const pointer = createSavePointer(registry);
     await pointer.claim(session, "first");
+    await pointer.filled({ session, pod: "first" });
     await handle({ session, trouble: "its container was deleted" });
     await handle({ session, gone: "another" });
     expect(await restored()).toEqual({ sessionId: session.id, pod: "first", at });
     await handle({ session, gone: "first" });
     expect(await restored()).toEqual({ sessionId: session.id, pod: "first", at, gone: true });
     await pointer.claim(session, "second");
+    await pointer.filled({ session, pod: "second" });
     await handle({ session, gone: "first" });
     expect(await restored()).toEqual({ sessionId: session.id, pod: "second", at });
     // A close looks at the pods itself.
