@@ -6,7 +6,7 @@ import type { ReplRecord, User } from "../../domain/repl.ts";
 import type * as workflows from "../../workflows/index.ts";
 import { newRecord, newSession, newStart, newUser } from "../fakes/records.ts";
 import { numberOfUsers, replsOfUser, type Action, type Round } from "./rounds.ts";
-import { createRuns, terminated } from "./runs.ts";
+import { createRuns, terminated, turns } from "./runs.ts";
 import { createWorld } from "./world.ts";
 
 /**
@@ -47,7 +47,12 @@ interface Person {
 
 export const counts = { walks: 0, rounds: 0, checks: 0, rescued: 0, lost: 0, closes: 0 };
 
-export async function createPeople(all: typeof workflows, trace: (line: string) => void = () => {}) {
+export async function createPeople(
+  all: typeof workflows,
+  trace: (line: string) => void = () => {},
+  /** Things happen also while workflows are under way, and not only as a round begins. */
+  isInterleaved = false,
+) {
   const world = createWorld();
   await world.publishTemplate();
   const users = Array.from({ length: numberOfUsers }, () => newUser());
@@ -69,6 +74,7 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
       if (name === "shutdownRepl") await heardOfClose(id, result as ClosedRepl);
     },
     onFailure: noteBroken,
+    isSlow: isInterleaved,
   });
   const { command, run, had } = runs;
 
@@ -186,7 +192,11 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
       world.drain(person.start.repl.id);
       await endPod(person, false);
     },
-    "place pod": (person) => world.place(person.start.repl.id),
+    async "place pod"(person) {
+      await world.place(person.start.repl.id);
+      // A page that was left open is there again at once, and its owner goes on typing.
+      if (isInterleaved) await act.write(person, 0);
+    },
     flush: async () => world.flush(),
     dump: async () => void (dumped = world.lookUps.dump()),
     "older look-ups": async () => dumped?.(),
@@ -317,6 +327,7 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
       await Promise.all(
         steps.map(async ({ action, user, repl, choice }) => {
           const person = people[user * replsOfUser + repl] as Person;
+          if (isInterleaved && besideWorkflows.has(action)) await turns(turnsByChoice[choice] ?? 0);
           trace(`- ${action} ${person.start.repl.id}`);
           await act[action](person, choice).catch(ignoreRefusal);
         }),
@@ -353,6 +364,10 @@ export async function createPeople(all: typeof workflows, trace: (line: string) 
     },
   };
 }
+
+/** What no workflow does; it may happen after any turn of one. */
+const besideWorkflows = new Set<Action>(["write", "drain", "end pod", "lose pod", "place pod"]);
+const turnsByChoice = [0, 0, 0, 50, 150, 400, 800, 1500, 2500, 4000];
 
 /** Whoever is refused, or told that it did not work, still has what they wrote. */
 function ignoreRefusal(error: unknown): void {

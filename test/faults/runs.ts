@@ -43,9 +43,15 @@ interface RunsOptions {
   readonly onEnd: (name: Workflow, replId: string, result: unknown) => Promise<void>;
   /** Hears of the failure of a workflow that nobody waits for. */
   readonly onFailure: (error: unknown) => void;
+  /** Whether the server takes its time between two steps, in which people and nodes go on. */
+  readonly isSlow?: boolean;
 }
 
-export function createRuns({ world, all, trace, onEnd, onFailure }: RunsOptions) {
+/** In turns, one step after the other. */
+const pauses = [0, 0, 300, 0, 1200, 0, 0];
+
+export function createRuns({ world, all, trace, onEnd, onFailure, isSlow = false }: RunsOptions) {
+  let steps = 0;
   let faults: { plan: PlannedFault; left: number; skips: number }[] = [];
   let podFaults: PodFault[] = [];
   /** Attempts that stand before a call, and after how many calls each goes on. */
@@ -102,6 +108,7 @@ export function createRuns({ world, all, trace, onEnd, onFailure }: RunsOptions)
   /** One attempt, which meets what is planned for it. */
   async function attempt(of: Attempt, input: unknown, terminate: () => void): Promise<unknown> {
     await tick();
+    if (isSlow) await turns(pauses[steps++ % pauses.length] ?? 0);
     const plan = take(of.name, ({ fault }) => !besideEffect.has(fault));
     const begin = (meets: Meets) => runAttempt(world.activities[of.name], of, input, meets);
     if (!plan) return begin(passing).ended;
@@ -211,6 +218,11 @@ export function createRuns({ world, all, trace, onEnd, onFailure }: RunsOptions)
       for (const { goOn } of due) await goOn();
     },
   };
+}
+
+/** Lets whatever else is under way go on. */
+export async function turns(many: number): Promise<void> {
+  for (let turn = 0; turn < many; turn++) await Promise.resolve();
 }
 
 const isOver = () => false;

@@ -331,6 +331,8 @@ export function createWorld(outside: Outside = gate) {
       const { session, name } = holder;
       return locked(name, async () => {
         if (!workspaces.has(name)) return true;
+        // The programs end before the last checkpoint.
+        if (handsOver) closing.add(name);
         const isReleased = handsOver && (await handOver(session, name));
         const record = await registry.read(session.userId, replId);
         const isSaved = isReleased || (record !== undefined && (await contentOf(record)) === workspaces.get(name));
