@@ -151,8 +151,11 @@ export async function createPeople(
     },
     async write(person) {
       if (person.expected === undefined) return;
-      const text = `${++person.writes},`;
+      // Nobody has a ticket for a REPL that was never published.
+      if (isInterleaved && !(await record(person))?.lastOpenedAt) return;
+      const text = `${person.writes + 1},`;
       if (!world.type(person.start.repl.id, text)) return;
+      person.writes++;
       person.otherwise = person.otherwise.map((other) => other + text);
       person.expected += text;
     },
