@@ -111,7 +111,14 @@ function killProcessesOf(podUid: string): void {
     }
   });
   if (found.length === 0) throw new Error(`no process of pod ${podUid} runs here`);
-  for (const pid of found) process.kill(Number(pid), "SIGKILL");
+  for (const pid of found) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch (error) {
+      // It went with the first process of its container, which was killed a moment ago.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
 }
 
 /** Protocol buffers write a time as a field of seconds, whole numbers in sevens of bits; for years to come of one length. */
