@@ -50,6 +50,7 @@ const failedOnce: readonly { seed: number; path: string; isInterleaved?: boolean
   { seed: 1632409333, path: "4518" },
   { seed: 1669584682, path: "1140" },
   { seed: 811154916, path: "5656" },
+  { seed: 2025809310, path: "1064", isInterleaved: true },
   { seed: 2041101422, path: "13001", isInterleaved: true },
   { seed: 1890438563, path: "15993", isInterleaved: true },
   { seed: 1856121609, path: "2781", isInterleaved: true },
