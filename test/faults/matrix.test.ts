@@ -149,6 +149,56 @@ describe("the fault matrix", { timeout: limitMs }, () => {
     },
   );
 
+  /** A session whose close has ended its programs and saved, and will not go on. */
+  async function leftHalfClosed(start: Start): Promise<StartInput> {
+    world.plan(() => undefined);
+    const input = await create(start);
+    await world.write(idOf(input), "written first");
+    world.plan((activity) => (activity === "saveWorkspace" ? "after" : undefined));
+    const { repl } = input;
+    const lastSave = (await world.ports.registry.read(repl.owner.id, repl.id))?.lastSave;
+    if (!lastSave) throw new Error("no save");
+    const begun = await start("shutdownRepl", { ...idOf(input), lastSave }, workflowIdOf(repl.id));
+    await vi.waitFor(() => expect(world.attemptsOf("saveWorkspace")).toBeGreaterThan(0), { timeout: limitMs });
+    await begun.terminate("a slip of an operator's hand");
+    struck();
+    world.plan(() => undefined);
+    await expect(world.write(idOf(input), "while it is closed")).rejects.toThrow();
+    return { ...input, session: newSession(repl) };
+  }
+
+  it.each(cases(["reopenSession"]))(
+    "an open takes back a close when %s fails %s its effect, or runs so",
+    async (step, fault) => {
+      await within(async (start) => {
+        const input = await leftHalfClosed(start);
+        world.plan(once(step, fault));
+        await (await start("openRepl", input)).result();
+        struck();
+        await world.write(idOf(input), ", and more");
+        await close(start, input);
+        expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", "written first, and more"]);
+        await holds(input);
+      });
+    },
+  );
+
+  it.each(forGood(["reopenSession"]))(
+    "an open that cannot take back a close, for %s fails for good %s its effect, loses nothing",
+    async (step, fault) => {
+      await within(async (start) => {
+        const input = await leftHalfClosed(start);
+        world.plan((activity) => (activity === step ? fault : undefined));
+        expect(await failureOf((await start("openRepl", input)).result())).toMatchObject({ type: "unavailable" });
+        struck();
+        world.plan(() => undefined);
+        await close(start, input);
+        expect([await statusOf(input), await world.read(idOf(input))]).toEqual(["stopped", "written first"]);
+        await holds(input);
+      });
+    },
+  );
+
   it.each(undosOfOpen)("an open that fails is undone although %s fails again and again", async (undo) => {
     await within(async (start) => {
       const input = await closed(start);

@@ -30,7 +30,10 @@ export const stepsOf = {
   deleteRepl: ["findSession", "removeResources", "removeFiles", "forgetRepl"],
 } as const satisfies Record<string, readonly (keyof Activities)[]>;
 
-/** Every step of what people ask for, the undos too. A seed names steps by their order here: append only. */
+/**
+ * The steps of what people ask for that random faults strike, the undos too. A kept seed names them by their place: one
+ * more would make other walks of them all.
+ */
 export const commandSteps = [
   "reserveRepl",
   "reserveSession",

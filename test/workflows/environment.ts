@@ -79,6 +79,24 @@ export function useTestServer() {
     return worker.runUntil(() => use(start));
   }
 
+  /** Begins again on a new server. Nothing of the one before is there any more. */
+  async function restart(): Promise<void> {
+    await environment.teardown();
+    environment = await startTestServer();
+  }
+
+  /**
+   * Temporal's test server sometimes goes on believing that an activity runs which has ended, and skips no time from then
+   * on. Resolves, with a warning, where one of these workflows waits for such an activity; throws for whatever else they
+   * wait for.
+   */
+  async function requireFaultOfServer(waitedMs: number, workflowIds: readonly string[]): Promise<void> {
+    const pending = await pendingActivities(environment.client, workflowIds);
+    const told = `${expect.getState().currentTestName}: no end after ${waitedMs / 1000} s; ${pending.join(", ")}`;
+    if (pending.length === 0 || running > 0) throw new Error(told);
+    console.warn(`${told}, and none of them runs: once more, on a new test server`);
+  }
+
   return {
     client: (): Client => environment.client,
     sleep: (milliseconds: number) => environment.sleep(milliseconds),
@@ -91,31 +109,28 @@ export function useTestServer() {
       return new Client({ connection: environment.connection });
     },
     withWorker,
-    /**
-     * As `withWorker`, for what can be begun again. Temporal's test server sometimes goes on believing that an activity
-     * runs which has ended, and skips no time from then on: what waits for such a one is tried once more, on a new
-     * server. Throws for whatever else does not come to its end.
-     */
+    restart,
+    requireFaultOfServer,
+    /** As `withWorker`, for what can be begun again where the server stands still. */
     async withPatience<T>(activities: Partial<Activities>, use: (start: Start) => Promise<T>): Promise<T> {
       const begun: string[] = [];
-      async function requireFaultOfServer(): Promise<typeof standsStill> {
-        const pending = await pendingActivities(environment.client, begun);
-        const told = `${expect.getState().currentTestName}: no end after ${patienceMs / 1000} s; ${pending.join(", ")}`;
-        if (pending.length === 0 || running > 0) throw new Error(told);
-        console.warn(`${told}, and none of them runs: once more, on a new test server`);
-        return standsStill;
-      }
       const result = await withWorker(activities, (start) => {
         const noted: Start = async (...given) => {
           const handle = await start(...given);
           begun.push(handle.workflowId);
           return handle;
         };
-        return withinTime(patienceMs, () => use(noted), requireFaultOfServer);
+        return withinTime(
+          patienceMs,
+          () => use(noted),
+          async (): Promise<typeof standsStill> => {
+            await requireFaultOfServer(patienceMs, begun);
+            return standsStill;
+          },
+        );
       });
       if (result !== standsStill) return result;
-      await environment.teardown();
-      environment = await startTestServer();
+      await restart();
       return withWorker(activities, use);
     },
   };
