@@ -1,11 +1,11 @@
 import { Context } from "@temporalio/activity";
 import { ReplError } from "../domain/errors.ts";
+import { holderOf, isSameHolder } from "../domain/holder.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { sessionObjects } from "../manifests/session-objects.ts";
 import type { RemoveResourcesInput, StartInput } from "./inputs.ts";
 import { currentRun } from "./lease.ts";
 import type { Ports } from "./ports.ts";
-import { holderOf, isSameHolder } from "./save-workspace.ts";
 
 /** Makes the session's Secret, Deployment, Service and Ingress so. Throws `conflict` when another session's are there. May be repeated. */
 export function createApplyManifests({ cluster, credentials, runnerTokenFor, settings }: Ports) {
@@ -43,15 +43,14 @@ export function createRemoveResources({ cluster, registry }: Ports) {
       lastOpenedSession === id || (!isNew && restored?.sessionId === id);
     const isOver = ({ sessionId, endedSession }: ReplRecord) => sessionId !== id || endedSession === id;
     const isLetIn = (record: ReplRecord) => isUndo === true && mayHoldWork(record) && !isOver(record);
-    // A writer that may still write is left alone, whoever it is.
+    // Another session that may still save is left alone.
     const mayFence = ({ sessionId, endedSession }: ReplRecord) =>
       sessionId === undefined || sessionId === id || sessionId === endedSession;
     const isStale = (record: ReplRecord) =>
       after !== undefined &&
       !isOver(record) &&
-      !(
-        (record.lastSave?.generation ?? 0) === after.generation && isSameHolder(after.holder, holderOf(record, session))
-      );
+      ((record.lastSave?.generation ?? 0) !== after.generation ||
+        !isSameHolder(after.holder, holderOf(record, session)));
     const stays = (record: ReplRecord) => isLetIn(record) || isStale(record);
     const record = await registry
       .update(userId, replId, (now) => {

@@ -1,6 +1,7 @@
 import { ReplError } from "../domain/errors.ts";
+import { mayTakeWork } from "../domain/holder.ts";
 import { openSessionOf, type ReplRecord, type Session } from "../domain/repl.ts";
-import { mayTakeWork } from "../domain/save-pointer.ts";
+import { lossNow } from "../domain/save-pointer.ts";
 import type { StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -35,15 +36,18 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
         "unavailable",
         "An earlier session of this REPL still runs, although another one has written since. What it holds is saved aside within minutes; then this REPL opens again.",
       );
-    const ended = open && seen.restored;
+    const isLoss = open !== undefined && seen.restored !== undefined && mayTakeWork(seen.restored);
     // It may be making its last checkpoint, which a new session would refuse.
-    if (ended && mayTakeWork(ended) && !(await cluster.waitUntilGone(open, AbortSignal.timeout(lookMs))))
-      throw new ReplError("unavailable", `The pod of this REPL's last session (${ended.pod}) has not ended yet.`);
-    const isLoss = ended !== undefined && mayTakeWork(ended);
+    if (isLoss && !(await cluster.waitUntilGone(open, AbortSignal.timeout(lookMs))))
+      throw new ReplError(
+        "unavailable",
+        `The pod of this REPL's last session (${seen.restored.pod}) has not ended yet.`,
+      );
     const writer = running ? { id: running.id, replId: running.replId, userId: running.userId } : session;
     await registry.update(repl.owner.id, repl.id, (record) => {
       const changed = makeWriter(record, seen, writer.id);
-      return isLoss && changed !== record ? { ...changed, lastLoss: lossBefore(record, writer.id) } : changed;
+      // Its owner reads of it at the close of the new session.
+      return isLoss && changed !== record ? { ...changed, lastLoss: lossNow(record, writer, 1) } : changed;
     });
     if (!running) await clearStaleMark();
     return writer;
@@ -55,11 +59,6 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
         await directory.withdraw({ id: marked.id, replId: repl.id, userId: repl.owner.id }, {});
     }
   };
-}
-
-/** The session before was open by the record, and the cluster has it no more: its owner reads that at the close of this one. */
-function lossBefore({ lastSave }: ReplRecord, sessionId: string): NonNullable<ReplRecord["lastLoss"]> {
-  return { sessionId, at: new Date().toISOString(), generation: lastSave?.generation ?? 0, count: 1 };
 }
 
 /** The record with another writer, by compare-and-set: an attempt that is slower than its successors changes nothing. */

@@ -1,6 +1,6 @@
+import type { Holder } from "../domain/holder.ts";
 import type { ReplRecord, Session, User } from "../domain/repl.ts";
 import type { NotSaved, SaveSummary } from "../domain/save.ts";
-import type { Holder } from "./save-workspace.ts";
 import type { PublishedTemplate } from "../domain/template.ts";
 
 /** Activities and workflows take one object, so that fields can be added. */

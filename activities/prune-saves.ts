@@ -30,8 +30,8 @@ const longestUploadMs = 24 * 3_600_000;
 
 /**
  * Cleans up the bucket: saves that the retention does not keep, versions of files that no manifest names, what is left
- * of REPLs without a record, in the look-ups too, and uploads that were never ended. What cannot be looked at does not keep the rest from
- * it. May be repeated.
+ * of REPLs without a record, in the look-ups too, and uploads that were never ended. What cannot be looked at does not
+ * keep the rest from it. Idempotent.
  */
 export function createPruneSaves({ store, registry, directory, uploads }: Ports) {
   const pruneRepl = createPruneRepl(store);

@@ -2,10 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { errorEvent, saveEvent } from "../domain/events.ts";
+import { holderOf, isSameHolder, mayTakeWork, restoredFor, type Holder } from "../domain/holder.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
-import { mayTakeWork } from "../domain/save-pointer.ts";
 import {
   describeNotSaved,
   describeNotStopped,
@@ -127,24 +127,6 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
 function mayHoldWork(record: ReplRecord | undefined, session: Session): ((pod: string) => boolean) | undefined {
   const restored = restoredFor(record, session);
   return restored && ((pod) => pod === restored.pod && !restored.released);
-}
-
-function restoredFor(record: ReplRecord | undefined, session: Session): ReplRecord["restored"] {
-  return record?.restored?.sessionId === session.id ? record.restored : undefined;
-}
-
-/** Which pod of a session held the files at a moment, and what was known of it. */
-export type Holder = Pick<NonNullable<ReplRecord["restored"]>, "pod" | "released" | "filling">;
-
-export function holderOf(record: ReplRecord | undefined, session: Session): Holder | undefined {
-  const restored = restoredFor(record, session);
-  if (!restored) return undefined;
-  const { pod, released, filling } = restored;
-  return { pod, ...(released ? { released } : {}), ...(filling ? { filling } : {}) };
-}
-
-export function isSameHolder(then: Holder | undefined, since: Holder | undefined): boolean {
-  return then?.pod === since?.pod && then?.released === since?.released && then?.filling === since?.filling;
 }
 
 /** A pod that has restored, or released, since the pods were looked at makes that look worthless. */

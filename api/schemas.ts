@@ -160,8 +160,7 @@ export const closeAnswerSchema = z
     replId: z.string(),
     save: z.object({ generation: z.int(), files: z.int(), bytes: z.int() }),
     lost: z.string().optional().openapi({
-      description:
-        "A sentence: the container was gone before its last save, and what was written after the save it names is gone",
+      description: "A sentence: what could not be saved any more, why, and after which save or moment it was written",
     }),
     notSaved: notSavedSchema.optional(),
   })

@@ -102,10 +102,8 @@ export const stateFolder = "/run/devex";
 export const restoredMarker = "/run/devex/restored";
 /** The session is being closed: its programs end, and nobody is let in any more. */
 export const closingMarker = "/run/devex/closing";
-/** The last save of the session is made. */
 /** The sync containers make it where the owner of a REPL that is being closed wants it back. */
 export const reopeningMarker = "/run/devex/reopening";
-export const savedMarker = "/run/devex/saved";
 /** What the checkpoints know of unsaved work, for the runner to report. */
 export const saveStatusFile = "/run/devex/save-status.json";
 /** Shared by a pod's sync containers alone: what they know of the files, and who of them saves now. */

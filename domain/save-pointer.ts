@@ -1,4 +1,5 @@
 import { ReplError } from "./errors.ts";
+import { mayTakeWork, restoredFor } from "./holder.ts";
 import type { Registry, SavePointer, Writer } from "./ports.ts";
 import type { ReplRecord, Session } from "./repl.ts";
 
@@ -37,9 +38,9 @@ export function createSavePointer(registry: Pick<Registry, "read" | "update">): 
     async filled(writer) {
       await update(writer.session, (current) => {
         requireWriter(current, writer);
-        const { restored } = current;
+        const restored = restoredFor(current, writer.session);
         // What the pod has claimed is not there in an older answer.
-        if (restored?.sessionId !== writer.session.id || restored.pod !== writer.pod)
+        if (!restored || restored.pod !== writer.pod)
           throw new ReplError(
             "unavailable",
             `the record of ${current.id} does not show what ${writer.pod} has claimed`,
@@ -73,8 +74,9 @@ export function createSavePointer(registry: Pick<Registry, "read" | "update">): 
   };
 }
 
-function otherHolder({ restored }: ReplRecord, session: Session, pod: string): string | undefined {
-  if (restored?.sessionId !== session.id || restored.pod === pod) return undefined;
+function otherHolder(record: ReplRecord, session: Session, pod: string): string | undefined {
+  const restored = restoredFor(record, session);
+  if (!restored || restored.pod === pod) return undefined;
   return restored.released || restored.gone || restored.filling ? undefined : restored.pod;
 }
 
@@ -87,7 +89,7 @@ function heldAgain({ restored }: ReplRecord): Pick<ReplRecord, "restored"> {
 
 function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord {
   requireWriter(current, { session });
-  const restored = current.restored?.sessionId === session.id ? current.restored : undefined;
+  const restored = restoredFor(current, session);
   const isAnother = restored !== undefined && restored.pod !== pod;
   const lost = isAnother && mayTakeWork(restored) ? { lastLoss: lossNow(current, session, 1) } : {};
   // A pod that was once full stays so: an older answer could not be told from this one otherwise.
@@ -96,13 +98,8 @@ function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord
   return { ...current, restored: isFull ? held : { ...held, filling: true }, ...lost };
 }
 
-/** Whether work may be lost with the pod that holds the files. */
-export function mayTakeWork({ released, filling }: NonNullable<ReplRecord["restored"]>): boolean {
-  return !released && !filling;
-}
-
-/** `pods`: how many pods the session has lost now. */
-function lossNow({ lastSave, lastLoss }: ReplRecord, { id }: Session, pods: number) {
+/** What a session is told of work that is lost now. `pods`: how many pods it lost with it. */
+export function lossNow({ lastSave, lastLoss }: ReplRecord, { id }: Session, pods: number) {
   const before = lastLoss?.sessionId === id ? lastLoss : undefined;
   return {
     sessionId: id,

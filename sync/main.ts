@@ -8,7 +8,6 @@ import {
   keysFolder,
   reopeningMarker,
   restoredMarker,
-  savedMarker,
   saveStatusFile,
   syncFolder,
   workspaceFolder,
@@ -215,7 +214,6 @@ async function saveLast(
     const keys = attempt % 2 === 0 && existsSync(keysFolder) ? keysFolder : undefined;
     return saveWorkspace(await open(keys), session, { ...options, kind: "close", mustGiveUp: isTakenBack });
   });
-  writeFileSync(savedMarker, "");
   const durationMs = Math.round(performance.now() - started);
   lastWords({ ...report, ...(notStopped ? { notStopped } : {}), durationMs });
   return exitCodes.done;
@@ -227,7 +225,7 @@ async function reopen(): Promise<number> {
   try {
     for (const giveUpAt = Date.now() + reopenTimeoutMs; !lock(); await delay(lockPauseMs))
       if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a save does not make way");
-    for (const marker of [savedMarker, closingMarker]) rmSync(marker, { force: true });
+    rmSync(closingMarker, { force: true });
     return exitCodes.done;
   } finally {
     rmSync(reopeningMarker, { force: true });

@@ -16,8 +16,8 @@ import { UndoStack } from "./undo-stack.ts";
 
 /**
  * Opens a REPL that exists, from its newest save; one that runs already is found and kept, and let into again where its
- * close did not come to its end. A failure or a
- * cancellation removes what this run made, and never a file. Safe to reset to its first task.
+ * close did not come to its end. A failure or a cancellation removes what this run made, and never a file. Safe to
+ * reset to its first task.
  */
 export async function openRepl(input: StartInput): Promise<OpenedRepl> {
   const { repl } = input;
