@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { relative } from "node:path";
+import { basename, relative } from "node:path";
 import { Worker } from "node:worker_threads";
 import { subscribe, type Event } from "@parcel/watcher";
-import { isTemporary } from "./replace-file.ts";
+import { isTemporaryName } from "./replace-file.ts";
 
 export interface FileChange {
   /** Below the workspace; empty when so much has changed that everything is to be looked at again. */
@@ -29,7 +29,7 @@ export function createFileWatch(root: string) {
 
   function tell(events: readonly Event[]): void {
     const changes = events
-      .filter(({ path }) => !isTemporary(path))
+      .filter(({ path }) => !isTemporaryName(basename(path)))
       .map(({ path, type }): FileChange => ({ path: relative(root, path), kind: kinds[type] }));
     const told = changes.length > maximumChangesAtOnce ? [{ path: "", kind: "changed" } as const] : changes;
     for (const change of told) for (const listener of listeners) listener(change);

@@ -1,5 +1,5 @@
-import { createWriteStream } from "node:fs";
-import { link, lstat, rename } from "node:fs/promises";
+import { createWriteStream, lstatSync } from "node:fs";
+import { lstat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { replaceFile } from "./replace-file.ts";
@@ -11,8 +11,8 @@ export const filesPath = "/api/v1/files/";
 
 /**
  * Answers GET and HEAD with a file's bytes (ranges, ETag), PUT with storing the body as the file: beside it first and
- * then in one step, so that an upload that breaks off changes nothing; one that a close overtakes is not stored. PUT heeds `If-None-Match: *` (only a new file)
- * and `If-Match` (only over the one that was read).
+ * then in one step, so that an upload that breaks off changes nothing; one that a close overtakes is not stored. PUT
+ * heeds `If-None-Match: *` (only a new file) and `If-Match` (only over the one that was read).
  */
 export async function serveFiles(
   request: IncomingMessage,
@@ -81,9 +81,8 @@ async function upload(
     place,
     (temporary) => pipeline(request, createWriteStream(temporary, { mode, flags: "wx" }), { signal }),
     // Last, so that whoever closes and then waits for this upload finds it stored, or never will.
-    async () => isAsExpected(await lstat(place).catch(() => undefined)) && !isClosing(),
-    // A link is refused where there is something by now.
-    isOnlyNew ? link : rename,
+    () => isAsExpected(lstatSync(place, { throwIfNoEntry: false })) && !isClosing(),
+    { isOnlyNew },
   );
   if (!isStored) return isClosing() ? sayClosing(response) : refuse();
   response.writeHead(before ? 204 : 201, { etag: entityTag(await lstat(place)) }).end();

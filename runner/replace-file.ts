@@ -1,30 +1,60 @@
 import { randomBytes } from "node:crypto";
-import { rename, rm } from "node:fs/promises";
+import { linkSync, renameSync } from "node:fs";
+import { link, lstat, mkdir, rename, rm, rmdir, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-const ending = ".devex-tmp";
+/** How something comes to its place in one step, never over what somebody else has put there. */
 
-/** What {@link replaceFile} has beside a file for a moment: nobody needs to hear of it. */
-export const isTemporary = (path: string): boolean => path.endsWith(ending);
+/** What there is beside a file for a moment. Nobody else's: no save holds a file of such a name (sync/walk.ts). */
+export const isTemporaryName = (name: string): boolean => /^\.[0-9a-f]{12}\.devex-tmp$/.test(name);
 
 /**
  * Has `fill` write a new file beside the place and puts it there in one step: a reader, or a power cut, sees the old or
  * the new content. Not when `isStillWanted` says at the last moment that the place is not what it was; then the answer
- * is false. `put` is a rename unless something else is to refuse what is there.
+ * is false. Between that and the step nothing else of this process comes. Throws EEXIST where only a new one is wanted.
  */
 export async function replaceFile(
   place: string,
   fill: (temporary: string) => Promise<void>,
-  isStillWanted: () => Promise<boolean>,
-  put: (temporary: string, place: string) => Promise<void> = rename,
+  isStillWanted: () => boolean,
+  { isOnlyNew = false } = {},
 ): Promise<boolean> {
-  const temporary = join(dirname(place), `.${randomBytes(6).toString("hex")}${ending}`);
+  const temporary = besides(place);
   try {
     await fill(temporary);
-    if (!(await isStillWanted())) return false;
-    await put(temporary, place);
+    if (!isStillWanted()) return false;
+    // A link is refused where there is something by now.
+    if (isOnlyNew) linkSync(temporary, place);
+    else renameSync(temporary, place);
     return true;
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/**
+ * Gives what lies at `from` the name `to`, which nothing has. Throws EEXIST where something has: rename(2) alone would
+ * replace it.
+ */
+export async function placeNew(from: string, to: string): Promise<void> {
+  if (!(await lstat(from)).isDirectory()) {
+    await link(from, to);
+    return unlink(from);
+  }
+  await mkdir(to);
+  try {
+    await rename(from, to);
+  } catch (error) {
+    // What somebody has put in it meanwhile stays.
+    await rmdir(to).catch(() => {});
+    const { code } = error as NodeJS.ErrnoException;
+    throw code === "ENOTEMPTY" || code === "ENOTDIR"
+      ? Object.assign(new Error(`${to} exists`), { code: "EEXIST" })
+      : error;
+  }
+}
+
+/** A name beside a place that nothing has. */
+export function besides(place: string): string {
+  return join(dirname(place), `.${randomBytes(6).toString("hex")}.devex-tmp`);
 }

@@ -1,23 +1,12 @@
-import type { Stats } from "node:fs";
-import {
-  chmod,
-  cp,
-  lstat,
-  mkdir,
-  open,
-  readFile,
-  readdir,
-  realpath,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from "node:fs/promises";
+import { readFileSync, type Stats } from "node:fs";
+import { chmod, lstat, mkdir, open, readFile, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { basename, dirname, extname, join, normalize, relative, sep } from "node:path";
+import { basename, dirname, join, normalize, relative, sep } from "node:path";
 import diffMatchPatch from "diff-match-patch";
+import { copyFile, copyFolder, exists, untaken } from "./copy.ts";
 import type { FolderItem } from "./protocol.ts";
-import { replaceFile } from "./replace-file.ts";
+import { friendly } from "./reasons.ts";
+import { isTemporaryName, placeNew, replaceFile } from "./replace-file.ts";
 
 const maximumTextBytes = 5 * 1024 * 1024;
 
@@ -49,8 +38,15 @@ export function createWorkspace(root: string) {
     if (place !== root && !place.startsWith(root + sep)) throw new Error(`${path} lies outside the workspace`);
   }
 
+  /** A name that a file may get: what has one of the runner's own is in no save. */
+  async function locateName(path: string): Promise<string> {
+    if (isTemporaryName(basename(normalize(`/${path}`))))
+      throw new Error(`${path} is a name that this REPL keeps for itself`);
+    return locate(path);
+  }
+
   async function locateNew(path: string): Promise<string> {
-    const place = await locate(path);
+    const place = await locateName(path);
     if (place === root) throw new Error("name a file or folder inside the workspace");
     if (await exists(place)) throw new Error(`${path} exists already`);
     return place;
@@ -76,7 +72,7 @@ export function createWorkspace(root: string) {
 
   /** Where what lies at `from` goes when it is put to `to`: into that folder, or under that name. */
   async function destination(from: string, to: string): Promise<string> {
-    return (await isFolder(await locate(to))) ? join(await locateTarget(to), basename(from)) : locate(to);
+    return (await isFolder(await locate(to))) ? join(await locateTarget(to), basename(from)) : locateName(to);
   }
 
   /** Something that is there, and never the workspace itself. */
@@ -94,7 +90,8 @@ export function createWorkspace(root: string) {
 
     /** Where a file may be written, with the folders above it made; over what a link leads to, when that is inside. */
     async locateForWriting(path: string): Promise<string> {
-      const place = await prepareParents(path);
+      await prepareParents(path);
+      const place = await locateName(path);
       if (place === root) throw new Error("name a file inside the workspace");
       const isLink = await lstat(place).then(
         (stats) => stats.isSymbolicLink(),
@@ -135,7 +132,7 @@ export function createWorkspace(root: string) {
           await writeFile(temporary, patched, { mode });
           await chmod(temporary, mode);
         };
-        const isStill = async () => (await readText(path)).content === content;
+        const isStill = () => readIfThere(place) === content;
         if (!(await replaceFile(place, fill, isStill)))
           throw new Error(`${path} has changed at this very moment; fetch it again`);
         return crc32(patched);
@@ -162,20 +159,16 @@ export function createWorkspace(root: string) {
 
     /**
      * Copies a file, a link or a folder with all in it, into the folder `to` or under that name; a name that is taken
-     * gets a number. Returns where it went.
+     * gets a number. Sockets and the like stay behind, as in a save. Returns where it went. Where a copy of a folder
+     * fails, what it has made stays: others may be at work in it.
      */
     async copy(from: string, to: string): Promise<string> {
       const source = await locateExisting(from);
-      const target = await untaken(await destination(source, to));
+      const target = await destination(source, to);
       if (target.startsWith(source + sep)) throw new Error(`${from} cannot be copied into itself`);
-      try {
-        const options = { recursive: true, errorOnExist: true, force: false, preserveTimestamps: true };
-        await cp(source, target, { ...options, verbatimSymlinks: true });
-      } catch (error) {
-        await rm(target, { recursive: true, force: true });
-        return friendly(to)(error as NodeJS.ErrnoException);
-      }
-      return relative(root, target);
+      const copy = (await lstat(source)).isDirectory() ? copyFolder : copyFile;
+      const copied = await untaken(target, (place) => copy(source, place)).catch(friendly(to));
+      return relative(root, copied);
     },
 
     /** Moves it, into the folder `to` or under that name, never over another. Returns where it went. */
@@ -183,8 +176,7 @@ export function createWorkspace(root: string) {
       const source = await locateExisting(from);
       const target = await destination(source, to);
       if (target === source) return relative(root, source);
-      if (await exists(target)) throw new Error(`${relative(root, target)} exists already`);
-      await rename(source, target).catch(friendly(to));
+      await placeNew(source, target).catch(friendly(relative(root, target)));
       return relative(root, target);
     },
 
@@ -201,7 +193,7 @@ export function createWorkspace(root: string) {
     async rename(oldPath: string, newPath: string): Promise<void> {
       const from = await locateExisting(oldPath, "the workspace itself cannot be renamed");
       await prepareParents(newPath);
-      await rename(from, await locateNew(newPath)).catch(friendly(newPath));
+      await placeNew(from, await locateNew(newPath)).catch(friendly(newPath));
     },
   };
 
@@ -240,37 +232,10 @@ async function isFolder(place: string): Promise<boolean> {
   );
 }
 
-async function exists(place: string): Promise<boolean> {
-  return lstat(place).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** `name.txt`, or `name (2).txt` and so on. */
-async function untaken(place: string): Promise<string> {
-  const extension = extname(place);
-  const stem = place.slice(0, place.length - extension.length);
-  for (let number = 1; ; number++) {
-    const candidate = number === 1 ? place : `${stem} (${number})${extension}`;
-    if (!(await exists(candidate))) return candidate;
+function readIfThere(place: string): string | undefined {
+  try {
+    return readFileSync(place, "utf8");
+  } catch {
+    return undefined;
   }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "does not exist",
-  ENOTDIR: "is not in a folder",
-  EACCES: "is not permitted",
-  EEXIST: "exists already",
-  ENAMETOOLONG: "is too long a name",
-  ELOOP: "is a link that leads to itself",
-  EINVAL: "cannot be moved there",
-  ENOSPC: "does not fit: the disk of this REPL is full",
-  EDQUOT: "does not fit: the disk of this REPL is full",
-};
-
-function friendly(path: string): (error: NodeJS.ErrnoException) => never {
-  return (error) => {
-    throw new Error(`${path} ${reasons[error.code ?? ""] ?? error.message}`, { cause: error });
-  };
 }

@@ -47,8 +47,9 @@ export interface Tree {
 }
 
 /** What the runner writes beside a file while it is uploaded or edited: no file yet. */
+
+/** Names of files that the runner has for a moment (runner/replace-file.ts). */
 const temporary = /^\.[0-9a-f]{12}\.devex-tmp$/;
-const temporaryBytes = 23;
 
 /**
  * Every path below a folder, parents before children, in the order of their bytes. What cannot be looked at is
@@ -67,9 +68,7 @@ export function walk(workspace: string): Tree {
       const path = relative.length === 0 ? name : Buffer.concat([relative, Buffer.from("/"), name]);
       const found = describe(absolute, encodePath(path));
       if (!found) continue;
-      // The runner makes files of such names; a person's folder or link of that name is theirs.
-      if (found.type === "file" && name.length === temporaryBytes && temporary.test(name.toString("latin1"))) continue;
-      const { node, names: below } = found.type === "folder" ? lookInto(found) : { node: found };
+      const { node, names: below } = found.type === "folder" ? lookInto(found) : { node: withoutUpload(found, name) };
       nodes.push(node);
       hash.update(lineOf(node));
       if (below) visit(absolute, path, below);
@@ -143,6 +142,12 @@ export function stampOf(node: TreeNode): string {
 /** Tells a file under whatever name: an inode is used again, but not born again. */
 export function identityOf({ inode, bornNs }: FileNode): string {
   return `${inode}:${bornNs}`;
+}
+
+/** A file of the runner's is left out as a socket is, and however it grows the tree rests. A folder of such a name is a person's. */
+function withoutUpload(node: TreeNode, name: Buffer): TreeNode {
+  if (node.type !== "file" || !temporary.test(name.toString("latin1"))) return node;
+  return { type: "other", path: node.path, absolute: node.absolute, mode: 0, mtimeNs: 0n, ctimeNs: 0n };
 }
 
 function describe(absolute: Buffer, path: string): TreeNode | undefined {

@@ -17,8 +17,8 @@ import { createWorld } from "./world.ts";
 const minute = 60_000;
 const hour = 60 * minute;
 const stepOf = (choice: number) => [5 * minute, hour, 26 * hour][choice % 3] ?? 0;
-/** An orphan is looked at five times and for ten minutes, and then its rescue is waited for. */
-const manyLooks = 12;
+/** An orphan is looked at eight times until its rescue has ended, and a late attempt may make another one meanwhile. */
+const manyLooks = 24;
 
 interface Person {
   readonly owner: User;

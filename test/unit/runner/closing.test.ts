@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { isTemporary } from "../../../runner/replace-file.ts";
+import { isTemporaryName } from "../../../runner/replace-file.ts";
 import { connectEditor } from "../../../tools/editor-client.ts";
 import { root, outside, url, ticket, programPort, socketStatus } from "./running-runner.ts";
 
@@ -32,7 +32,7 @@ describe("the runner: closing", () => {
       (response) => response.status,
       () => "broken off",
     );
-    await expect.poll(() => readdirSync(root).some(isTemporary)).toBe(true);
+    await expect.poll(() => readdirSync(root).some(isTemporaryName)).toBe(true);
     return { go: () => go(), status };
   }
 
