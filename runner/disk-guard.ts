@@ -39,7 +39,7 @@ export function guardDisk(guard: DiskGuard): () => void {
     },
     {
       isOver: createLimit(maximumFiles),
-      measure: () => diskUsage(["--inodes"], [savedFolder]),
+      measure: () => diskUsage(["--inodes", "--count-links"], [savedFolder]),
       words: (files: number) =>
         `This REPL has ${inThousands(files)} files and folders, and ${inThousands(maximumFiles)} can be saved and opened again.`,
     },

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { guardDisk } from "../../../runner/disk-guard.ts";
@@ -45,6 +45,14 @@ describe("the guard of the disk", () => {
     ]);
     fill(workspace, 50);
     await expect.poll(ends, patience).toBe(2);
+  });
+
+  it("counts every name of a file: a save and its restore have one of each", async () => {
+    const { workspace, told, ends } = watch({ maximumFiles: 100 });
+    writeFileSync(join(workspace, "file"), "");
+    for (let name = 1; name <= 110; name++) linkSync(join(workspace, "file"), join(workspace, String(name)));
+    await expect.poll(ends, patience).toBe(1);
+    expect(told[0]).toContain("112 files and folders");
   });
 
   it("ends programs when files take more than they may, wherever they are", async () => {
