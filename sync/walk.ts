@@ -48,6 +48,7 @@ export interface Tree {
 
 /** What the runner writes beside a file while it is uploaded or edited: no file yet. */
 
+const openedMode = (mode: number) => mode | 0o700;
 /** Names of files that the runner has for a moment (runner/replace-file.ts). */
 const temporary = /^\.[0-9a-f]{12}\.devex-tmp$/;
 
@@ -95,7 +96,7 @@ export function walk(workspace: string): Tree {
     return names.sort(Buffer.compare);
   };
   const openUp = (folder: Buffer, mode: number): Buffer[] => {
-    chmodSync(folder, mode | 0o700);
+    chmodSync(folder, openedMode(mode));
     opened.push({ folder, mode });
     return readdirSync(folder, { encoding: "buffer" });
   };
@@ -103,7 +104,8 @@ export function walk(workspace: string): Tree {
   const close = () => {
     for (const { folder, mode } of opened.splice(0).toReversed()) {
       try {
-        chmodSync(folder, mode);
+        // What somebody has set meanwhile stays.
+        if ((lstatSync(folder).mode & 0o3777) === openedMode(mode)) chmodSync(folder, mode);
       } catch {
         // It is gone, or nobody's business any more.
       }

@@ -337,6 +337,20 @@ describe("a file that nobody may read", () => {
         repl.failWhen(undefined);
       }
     }));
+  it("keeps the mode that somebody gives it while it is saved", () =>
+    withoutRoot(async () => {
+      const folder = join(repl.root, "folder");
+      let wasOpened = false;
+      repl.failWhen((done) => {
+        if (done !== "put") return undefined;
+        wasOpened ||= (statSync(folder).mode & 0o777) === 0o700;
+        chmodSync(folder, 0o755);
+        return undefined;
+      });
+      await repl.save();
+      expect([wasOpened, statSync(folder).mode & 0o777]).toEqual([true, 0o755]);
+    }));
+
   const describeModes = () =>
     ["folder", "none", "write"].map((name) => statSync(join(repl.root, name)).mode.toString(8));
 
