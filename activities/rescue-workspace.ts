@@ -6,14 +6,14 @@ import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { objectKey } from "../domain/naming.ts";
 import { readSave } from "../domain/read-save.ts";
 import { findRescued, storeBelow } from "../domain/rescue.ts";
-import { describeNotSaved, describeNotStopped, saveReported, shortNotSaved } from "../domain/save.ts";
+import { describeNotSaved, saveReported, shortNotSaved } from "../domain/save.ts";
 import { isWriter } from "../domain/session-review.ts";
 import { rescueContainer } from "../manifests/sync-container.ts";
 import type { Rescue, SessionInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { currentAttempt } from "./lease.ts";
 import { createRenewKeys } from "./renew-keys.ts";
-import { hasSaved } from "./save-outcome.ts";
+import { describeSavedBeside, hasSaved } from "./save-outcome.ts";
 import { earlierLossOf, lossOf } from "./save-workspace.ts";
 
 /**
@@ -60,7 +60,7 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
     const { notSaved } = await readSave(place, session.replId, rescued.save);
     const told = ["What an earlier session of this REPL held was saved aside; find it among your rescued workspaces."];
     if (notSaved) told.push(`${describeNotSaved(notSaved)}.`);
-    const notStopped = report && describeNotStopped(report);
+    const notStopped = describeSavedBeside(attempt, rescued.save);
     if (notStopped) told.push(notStopped);
     events.publish(session.replId, warningEvent(told.join(" ")));
     if (!notSaved) return { outcome: "rescued", save: rescued.save };

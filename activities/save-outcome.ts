@@ -1,11 +1,19 @@
 import { ReplError } from "../domain/errors.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
-import { failureReported } from "../domain/save.ts";
+import { describeNotStopped, failureReported, saveReported, type SaveSummary } from "../domain/save.ts";
 
 /** Exit code of a save container when another session has become the writer: there is nothing left to save for this one. */
 const supersededExitCode = 3;
+/** It has saved, and could not prove that the REPL's programs had ended before. */
+const savedBesideProgramsExitCode = 5;
 /** The container found a workspace that was never filled: nobody has written anything there. */
 const neverRestoredExitCode = 4;
+
+/** What it could not wait for, in words; undefined where it saved after the programs' end. */
+export function describeSavedBeside(attempt: SaveAttempt | NothingSaved, save: SaveSummary): string | undefined {
+  if ("nothing" in attempt || attempt.exitCode !== savedBesideProgramsExitCode) return undefined;
+  return describeNotStopped(saveReported(attempt.message), save);
+}
 
 /**
  * Whether a container saved. False when it is certain that there is nothing in a pod to save; throws `conflict` where
@@ -17,7 +25,7 @@ export function hasSaved(attempt: SaveAttempt | NothingSaved): boolean {
     throw new ReplError("unavailable", attempt.detail);
   }
   const { container, exitCode, message } = attempt;
-  if (exitCode === 0) return true;
+  if (exitCode === 0 || exitCode === savedBesideProgramsExitCode) return true;
   if (exitCode === neverRestoredExitCode) return false;
   if (exitCode === supersededExitCode)
     throw new ReplError("conflict", `${container}: another session is the writer now`);

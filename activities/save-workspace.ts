@@ -8,18 +8,17 @@ import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
 import {
   describeNotSaved,
-  describeNotStopped,
   saveReported,
   shortNotSaved,
   type NotSaved,
-  type SaveReport,
+  type LastSaveReport,
   type SaveSummary,
 } from "../domain/save.ts";
 import { saveContainer } from "../manifests/sync-container.ts";
 import type { SaveWorkspaceInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 import { createRenewKeys } from "./renew-keys.ts";
-import { hasSaved } from "./save-outcome.ts";
+import { describeSavedBeside, hasSaved } from "./save-outcome.ts";
 
 /** The save that holds a closed REPL's files, and what could not be saved any more, if anything. */
 export type SaveOutcome = SaveSummary & {
@@ -52,7 +51,7 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
     );
   }
 
-  async function provenSave(input: SaveWorkspaceInput, report: SaveReport | undefined) {
+  async function provenSave(input: SaveWorkspaceInput, report: LastSaveReport | undefined) {
     const { replId } = input;
     const record = await readRecord(input);
     if (!record?.lastSave) throw new ReplError("unavailable", `The registry names no save of ${replId}.`);
@@ -109,7 +108,7 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
       events.publish(replId, saveEvent(save));
       const earlierLoss = earlierLossOf(record, session) ?? (before && earlierLossOf(before, session));
       const lost = wasSaved
-        ? [earlierLoss, report && describeNotStopped(report)].filter(Boolean).join(" ") || undefined
+        ? [earlierLoss, describeSavedBeside(attempt, save)].filter(Boolean).join(" ") || undefined
         : (lossOf(record, session, attempt) ?? earlierLoss);
       for (const told of [lost, describeNotSaved(save.notSaved)]) if (told) events.publish(replId, errorEvent(told));
       return { ...save, ...(lost ? { lost } : {}), ...(holder ? { holder } : {}) };

@@ -100,6 +100,8 @@ export const homeFolder = "/home/node";
 /** Shared by a pod's own containers, read-only for the user's: tells that the workspace is whole. */
 export const stateFolder = "/run/devex";
 export const restoredMarker = "/run/devex/restored";
+/** Has taken its place: the workspace is whole, but another pod may go on with its files. Nobody is let in. */
+export const handedOverMarker = "/run/devex/handed-over";
 /** The session is being closed: its programs end, and nobody is let in any more. */
 export const closingMarker = "/run/devex/closing";
 /** The sync containers make it where the owner of a REPL that is being closed wants it back. */

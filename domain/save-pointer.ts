@@ -94,7 +94,10 @@ function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord
   const lost = isAnother && mayTakeWork(restored) ? { lastLoss: lossNow(current, session, 1) } : {};
   // A pod that was once full stays so: an older answer could not be told from this one otherwise.
   const isFull = restored?.pod === pod && !restored.filling;
-  const held = { sessionId: session.id, pod, at: new Date().toISOString() };
+  // No claim is like the one before: an older answer that shows that one would be taken for it.
+  const before = Date.parse(current.restored?.at ?? "") || 0;
+  const at = Math.max(Date.now(), before + 1);
+  const held = { sessionId: session.id, pod, at: new Date(at).toISOString() };
   return { ...current, restored: isFull ? held : { ...held, filling: true }, ...lost };
 }
 

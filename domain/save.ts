@@ -104,16 +104,19 @@ export interface SaveReport extends SaveSummary {
   readonly notSaved?: NotSaved;
   /** Big files whose upload goes on, in a checkpoint: the save has what the one before had of them. */
   readonly underWay?: { readonly files: number; readonly bytes: number };
+}
+
+/** The last words of a container that has made a session's last save. They may be cut, or not have been kept at all. */
+export interface LastSaveReport {
+  readonly generation: number;
   /** Why the REPL's programs could not be ended before it. */
   readonly notStopped?: string;
 }
 
-/** What a save lacks that was made beside programs; undefined where they had ended. */
-export function describeNotStopped({
-  notStopped,
-  savedAt,
-}: Pick<SaveReport, "notStopped" | "savedAt">): string | undefined {
-  return notStopped && `The programs could not be ended (${notStopped}). What they wrote after ${savedAt} is gone.`;
+/** What a save lacks that was made beside programs. */
+export function describeNotStopped(report: LastSaveReport | undefined, { savedAt }: SaveSummary): string {
+  const why = report?.notStopped ?? "that they had could not be proven";
+  return `The programs could not be ended (${why}). What they wrote after ${savedAt} is gone.`;
 }
 
 /** What is at risk while people work, as the checkpoints of a session know it. */
@@ -238,9 +241,9 @@ export function lastFailedTry(lines: string): FailedTry | undefined {
 }
 
 /** What a save container that ended well reported; undefined when it left no such words. */
-export function saveReported(message: string): SaveReport | undefined {
-  const report = wordsOf<SaveReport>(message);
-  return typeof report?.generation === "number" ? (report as SaveReport) : undefined;
+export function saveReported(message: string): LastSaveReport | undefined {
+  const report = wordsOf<LastSaveReport>(message);
+  return typeof report?.generation === "number" ? (report as LastSaveReport) : undefined;
 }
 
 function wordsOf<Words>(message: string): Partial<Words> | undefined {

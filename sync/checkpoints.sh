@@ -9,6 +9,7 @@ program=${DEVEX_SYNC_PROGRAM:-bun /opt/devex/sync.mjs}
 running=$state/checkpoint-running
 ending=
 killed_since=
+looked=
 # What is to end when the pod does: the pause, or a checkpoint, which may be at a big file for longer than there is time.
 hurried=
 trap 'ending=1; [ -z "$hurried" ] || kill "$hurried" 2>/dev/null' TERM
@@ -55,19 +56,22 @@ killed_since=$(cat "$running" 2>/dev/null)
 [ -z "$killed_since" ] || say_killed "the last checkpoint was killed, probably because it ran out of memory"
 
 while :; do
-  if [ -z "$ending" ]; then
+  # In a pod that lives on after it has handed over nobody is let in before it has resumed.
+  if [ -z "$ending" ] && { [ -n "$looked" ] || ! [ -e "$state/handed-over" ]; }; then
     sleep "${CHECKPOINT_SECONDS:-10}" &
     hurry "$!"
     wait "$hurried"
     hurried=
   fi
+  looked=1
   # One that runs when the end comes may have looked at a file already that changes after it.
   last=$ending
   # Also in the middle of a close: until its save is proven, it asks of a pod that has ended whether that released.
   if [ -n "$last" ]; then task=hand-over
   elif [ -e "$state/closing" ]; then task=
+  elif [ -e "$state/handed-over" ]; then task=resume
   else task=checkpoint
   fi
-  if [ -n "$task" ] && [ -e "$state/restored" ]; then checkpoint "$task"; fi
+  if [ "$task" = resume ] || { [ -n "$task" ] && [ -e "$state/restored" ]; }; then checkpoint "$task"; fi
   [ -z "$last" ] || exit 0
 done

@@ -7,9 +7,19 @@ import { createApiSavePointer } from "./api-save-pointer.ts";
 /** What a sync container is told by its environment, and what it leaves behind. */
 
 /** Exit codes tell the workflow whether another attempt can help. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, superseded: 3, neverRestored: 4 } as const;
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  superseded: 3,
+  neverRestored: 4,
+  savedBesidePrograms: 5,
+} as const;
 
-/** Kubernetes shows at most 4096 bytes of it as the container's last words. */
+/**
+ * Kubernetes keeps 12,288 bytes of the last words of all containers of a pod together, in equal parts: some 200 where a
+ * day of failures has left fifty. They may be cut, so what must be known is in the exit code.
+ */
 const terminationLog = "/dev/termination-log";
 
 /** Where the files go, and who keeps the pointer to the newest save: the bucket too, or a database behind the API. */

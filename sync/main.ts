@@ -1,35 +1,33 @@
-import { existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
-import { setTimeout as delay } from "node:timers/promises";
-import type { SavePlace } from "../domain/commit-save.ts";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import {
   closingMarker,
-  keysFolder,
-  reopeningMarker,
+  handedOverMarker,
   restoredMarker,
   saveStatusFile,
   syncFolder,
   workspaceFolder,
 } from "../domain/naming.ts";
-import { openRescuePlace } from "../domain/rescue.ts";
-import { describeNotSaved, type SaveReport, type SaveStatus } from "../domain/save.ts";
-import { bootId, bootOfMarker } from "./boot.ts";
+import { describeNotSaved, type SaveStatus } from "../domain/save.ts";
+import { bootId } from "./boot.ts";
 import { checkpointWorkspace } from "./checkpoint.ts";
-import { exitCodes, lastWords, openPlace, openStore, required, sessionOf } from "./environment.ts";
+import { exitCodes, lastWords, openPlace, required, sessionOf } from "./environment.ts";
+import { here, isWhole, lock, prepareMarkers } from "./here.ts";
 import { readKnownTree } from "./known-tree.ts";
-import { tryLock, writeToDisk } from "./native.ts";
+import { reopen, rescue, save } from "./last-save.ts";
+import { writeToDisk } from "./native.ts";
 import { saveInTries } from "./patient-save.ts";
 import { startReporting } from "./report.ts";
-import { restoreWorkspace, type RestoreProgress } from "./restore.ts";
-import { isSaved, saveWorkspace, type SaveOptions } from "./save.ts";
+import { holdAgain, restoreWorkspace, type RestoreProgress } from "./restore.ts";
+import { isSaved, type SaveOptions } from "./save.ts";
 import { unsavedAfter } from "./save-report.ts";
-import { runnerHasEnded, stopPrograms } from "./stop-programs.ts";
+import { runnerHasEnded } from "./stop-programs.ts";
 
-const usage = `usage: sync restore | checkpoint | hand-over | save | rescue | reopen
+const usage = `usage: sync restore | checkpoint | hand-over | resume | save | rescue | reopen
   restore      fills the workspace with the newest save, then waits
   checkpoint   saves the workspace if it has changed, and ends
   hand-over    the same, when the pod ends: then another pod of the session may begin with what was saved
+  resume       holds the files again, in a pod that lives on after it has handed over
   save         ends the REPL's programs and makes the last save of the session
   rescue       the same for a session that may not save any more: into a place of its own
   reopen       ends a save that does not come to its end, and lets people in again
@@ -37,33 +35,21 @@ with REPL_ID, SESSION_ID, USER_ID and S3_* in the environment; SAVE_POINTER=api 
 registry is asked through the API, with DEVEX_API_URL and DEVEX_RUNNER_TOKEN`;
 
 const maximumWords = 1000;
-/** A checkpoint makes way as soon as it has stored the files that it is at. */
-const lockTimeoutMs = 120_000;
-const lockPauseMs = 20;
-const reopenTimeoutMs = 20_000;
 /** The grace of a pod is 30 s, less the time that its runner takes to end. */
 const handOverLimits = { patienceMs: 25_000, firstPauseMs: 200, longestPauseMs: 2000 };
-/** So long the last save waits for the end of the programs; then it is made beside them, and says so. */
-const stopPatienceMs = 60_000;
 /** The kubelet ends us only when the runner has ended; where the pod's grace was too short for that, it may write still. */
 const runnerEndMs = 10_000;
 /** A checkpoint that is told to end sees that between two parts of a file; one that is stuck in one does not. */
 const makeWayMs = 3000;
 const progressEveryMs = 1000;
 
-const here = {
-  root: workspaceFolder,
-  knownFolder: syncFolder,
-  pod: hostname(),
-  restoredInBoot: bootOfMarker(restoredMarker),
-  maximumHoleBytes: Number(process.env["DEVEX_MAXIMUM_HOLE_BYTES"]) || undefined,
-};
 const commands = {
   restore,
   checkpoint,
   "hand-over": handOver,
-  save: () => save(),
-  rescue: () => rescue(),
+  resume,
+  save,
+  rescue,
   reopen,
 } as const;
 
@@ -83,7 +69,11 @@ async function main(): Promise<number> {
 
 async function restore(): Promise<number> {
   // A restarted container finds its work done, and must not do it again over what the user has written since.
-  if (existsSync(restoredMarker)) return idle();
+  if (!isWhole()) await fill();
+  return idle();
+}
+
+async function fill(): Promise<void> {
   const started = performance.now();
   let told = 0;
   const tell = (progress: RestoreProgress) => {
@@ -93,10 +83,22 @@ async function restore(): Promise<number> {
   };
   const restored = await restoreWorkspace(openPlace(), sessionOf(), { ...here, onProgress: tell });
   console.log(JSON.stringify({ event: "restored", ...restored, durationMs: Math.round(performance.now() - started) }));
+  prepareMarkers();
   writeFileSync(restoredMarker, JSON.stringify({ ...restored, boot: bootId() }));
   // Nobody waits for it: what a crash takes before that, the next save notices.
   writeToDisk(workspaceFolder);
-  return idle();
+}
+
+/** Nobody has been let in since the hand-over. Another pod may have been the holder meanwhile, and have saved. */
+async function resume(): Promise<number> {
+  if (!lock()) return exitCodes.done;
+  if (await holdAgain(openPlace().pointer, sessionOf(), here)) renameSync(handedOverMarker, restoredMarker);
+  else {
+    rmSync(handedOverMarker);
+    await fill();
+  }
+  console.log(JSON.stringify({ event: "resumed" }));
+  return exitCodes.done;
 }
 
 async function checkpoint(): Promise<number> {
@@ -131,6 +133,8 @@ async function handOver(): Promise<number> {
       console.log(JSON.stringify({ event: "not released", reason: "the runner has not ended" }));
       return exitCodes.done;
     }
+    // Before that: what lives on here must ask who holds the files.
+    if (existsSync(restoredMarker)) renameSync(restoredMarker, handedOverMarker);
     await pointer.release(writer, describeNotSaved(readKnownTree(syncFolder)?.notSaved));
     console.log(JSON.stringify({ event: "released" }));
     return exitCodes.done;
@@ -179,66 +183,6 @@ async function saveWhatChanged({ mustGiveUp }: Pick<SaveOptions, "mustGiveUp"> =
     writeStatus({ ...readStatus(), unsaved: { ...unsaved, reason: messageOf(error).slice(0, maximumWords) } });
     throw error;
   }
-}
-
-const save = () => saveLast((keys) => openPlace(keys), here);
-
-/** Of a session that is not the writer any more, or that the registry does not have: what it holds goes where it harms nobody. */
-const rescue = () =>
-  saveLast((keys) => openRescuePlace(openStore(keys), sessionOf()), {
-    ...here,
-    // What is known of the workspace is told by keys of the other place.
-    knownFolder: `${syncFolder}/rescue`,
-  });
-
-async function saveLast(
-  open: (folderOfKeys?: string) => SavePlace | Promise<SavePlace>,
-  options: typeof here,
-): Promise<number> {
-  // What a broken restore left must never become the newest save.
-  if (!existsSync(restoredMarker)) return exitCodes.neverRestored;
-  const started = performance.now();
-  writeFileSync(closingMarker, "");
-  const session = sessionOf();
-  const stopBy = Date.now() + stopPatienceMs;
-  let notStopped: string | undefined;
-  const isTakenBack = () => existsSync(reopeningMarker) || !existsSync(closingMarker);
-  const report: SaveReport = await saveInTries(async (attempt) => {
-    if (isTakenBack()) throw new ReplError("conflict", "the close was taken back");
-    notStopped = await stopPrograms(session.replId);
-    if (notStopped && Date.now() < stopBy)
-      throw new ReplError("unavailable", `the REPL's programs have not ended yet: ${notStopped}`);
-    for (const giveUpAt = Date.now() + lockTimeoutMs; !lock(); await delay(lockPauseMs))
-      if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a checkpoint does not make way");
-    // The environment has the keys of this container's start; the folder has new ones a minute after they were renewed.
-    const keys = attempt % 2 === 0 && existsSync(keysFolder) ? keysFolder : undefined;
-    return saveWorkspace(await open(keys), session, { ...options, kind: "close", mustGiveUp: isTakenBack });
-  });
-  const durationMs = Math.round(performance.now() - started);
-  lastWords({ ...report, ...(notStopped ? { notStopped } : {}), durationMs });
-  return exitCodes.done;
-}
-
-/** The owner wants to go on, because a close does not come to its end: what is written from now on checkpoints save. */
-async function reopen(): Promise<number> {
-  writeFileSync(reopeningMarker, "");
-  try {
-    for (const giveUpAt = Date.now() + reopenTimeoutMs; !lock(); await delay(lockPauseMs))
-      if (Date.now() > giveUpAt) throw new ReplError("unavailable", "a save does not make way");
-    rmSync(closingMarker, { force: true });
-    return exitCodes.done;
-  } finally {
-    rmSync(reopeningMarker, { force: true });
-  }
-}
-
-let lockFile: number | undefined;
-
-/** One save at a time in a pod: held until this process ends, however it ends. May be repeated. */
-function lock(): boolean {
-  mkdirSync(syncFolder, { recursive: true });
-  lockFile ??= openSync(`${syncFolder}/lock`, "w");
-  return tryLock(lockFile);
 }
 
 function readStatus(): SaveStatus {

@@ -2,13 +2,14 @@ import { chmodSync, linkSync, mkdirSync, symlinkSync } from "node:fs";
 import type { SavePlace } from "../domain/commit-save.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { readSave } from "../domain/read-save.ts";
+import type { SavePointer } from "../domain/ports.ts";
 import type { Session } from "../domain/repl.ts";
 import type { FileEntry, SaveEntry, SaveSummary } from "../domain/save.ts";
 import { inOrder, withoutLostNames } from "../domain/save-paths.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { claimFiles } from "./claim.ts";
 import { download, standardPatience, type Patience } from "./download.ts";
-import { writeKnownTree } from "./known-tree.ts";
+import { readKnownTree, writeKnownTree } from "./known-tree.ts";
 import { clearForSave, keepIfSame } from "./leftovers.ts";
 import { setTime } from "./native.ts";
 import { decodePath } from "./paths.ts";
@@ -91,6 +92,21 @@ export async function restoreWorkspace(
   // Before anybody is let in: what is written from now on may be lost with the pod.
   await pointer.filled({ session, pod });
   return record.lastSave;
+}
+
+/**
+ * Makes a pod that has handed over the holder of its files again. False where another pod's save is the newest now, which
+ * is to be restored. Idempotent.
+ */
+export async function holdAgain(
+  pointer: SavePointer,
+  session: Session,
+  { pod, knownFolder }: Pick<RestoreOptions, "pod" | "knownFolder">,
+): Promise<boolean> {
+  const { lastSave } = await claimFiles(pointer, session, pod);
+  if (!lastSave || readKnownTree(knownFolder)?.save.version !== lastSave.version) return false;
+  await pointer.filled({ session, pod });
+  return true;
 }
 
 /** Nobody else has been here yet, so every file is what its times say. */

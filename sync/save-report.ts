@@ -14,7 +14,7 @@ import type { FileNode, Tree } from "./walk.ts";
 
 /** So many a manifest names; it counts all. */
 const maximumPathsNamed = 100;
-/** The report is the container's last words, of which Kubernetes keeps 4,096 bytes. */
+/** The report is a line of its container's log. */
 const maximumMovingReported = 10;
 const maximumNotSavedReported = 5;
 const maximumTextBytes = 150;

@@ -200,6 +200,11 @@ export async function createPeople(
       // A page that was left open is there again at once, and its owner goes on typing.
       if (isInterleaved) await act.write(person, 0);
     },
+    /** In good order: its pods hand over, and the same ones live again. */
+    "restart node": async (person) => {
+      if (await world.restartNode(person.start.repl.id)) trace(`the node of ${person.start.repl.id} has restarted`);
+      if (isInterleaved) await act.write(person, 0);
+    },
     flush: async () => world.flush(),
     dump: async () => void (dumped = world.lookUps.dump()),
     "older look-ups": async () => dumped?.(),

@@ -26,7 +26,9 @@ export const actions = [
   "clock forth",
   "clock back",
 ] as const;
-export type Action = (typeof actions)[number];
+/** What came to them after seeds were kept that name actions by their place. */
+export const allActions = [...actions, "restart node"] as const;
+export type Action = (typeof allActions)[number];
 
 export interface Step {
   readonly action: Action;

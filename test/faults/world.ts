@@ -67,6 +67,10 @@ export function createWorld(outside: Outside = gate) {
   const workspaces = new Map<string, string>();
   /** Pods in which a close has ended the programs. */
   const closing = new Set<string>();
+  /** Pods that have saved for another one to go on: nobody is let in. */
+  const handedOver = new Set<string>();
+  /** Pods whose programs have ended with their node. */
+  const restarting = new Set<string>();
   /** Pods that no node has taken yet. */
   const unplaced = new Set<string>();
   /** What the calls of a pod's program meet. */
@@ -102,11 +106,16 @@ export function createWorld(outside: Outside = gate) {
   /** By force where another pod holds the files: a pod waits for that one no longer than it may take to end. */
   function restore(session: Session, pod: string): Promise<void> {
     return meeting(inPods(), async () => {
-      if (workspaces.has(pod)) return;
+      if (workspaces.has(pod) && !handedOver.has(pod)) return;
       if (unplaced.has(pod)) throw new ReplError("unavailable", `${pod}: no node takes it`);
       const claimed = await pointer.claimWhenFree(session, pod);
       const content = await contentOf("heldBy" in claimed ? await pointer.claim(session, pod) : claimed);
+      if (handedOver.has(pod) && content !== workspaces.get(pod)) {
+        handedOver.delete(pod);
+        workspaces.delete(pod);
+      }
       await pointer.filled({ session, pod });
+      handedOver.delete(pod);
       if (machines.pods.get(session.replId)?.name === pod && !workspaces.has(pod)) workspaces.set(pod, content);
     });
   }
@@ -168,6 +177,7 @@ export function createWorld(outside: Outside = gate) {
     try {
       return await meeting(inPods(), async () => {
         if ((await saveOf(session, pod)).exitCode !== 0) return false;
+        handedOver.add(pod);
         await pointer.release({ session, pod });
         return true;
       });
@@ -243,7 +253,7 @@ export function createWorld(outside: Outside = gate) {
   /** False where nobody can: nothing is open, or its programs have ended. */
   function type(replId: string, text: string): boolean {
     const holder = holderOf(replId);
-    if (!holder || closing.has(holder.name)) return false;
+    if (!holder || [closing, restarting, handedOver].some((pods) => pods.has(holder.name))) return false;
     workspaces.set(holder.name, (workspaces.get(holder.name) ?? "") + text);
     return true;
   }
@@ -336,7 +346,7 @@ export function createWorld(outside: Outside = gate) {
         if (!workspaces.has(name)) return true;
         // The programs end before the last checkpoint.
         if (handsOver) closing.add(name);
-        const isReleased = handsOver && (await handOver(session, name));
+        const isReleased = handsOver && !handedOver.has(name) && (await handOver(session, name));
         const record = await registry.read(session.userId, replId);
         const isSaved = isReleased || (record !== undefined && (await contentOf(record)) === workspaces.get(name));
         workspaces.delete(name);
@@ -349,12 +359,28 @@ export function createWorld(outside: Outside = gate) {
         return isSaved;
       });
     },
+    /** The pod hands over, lives again, and is not let into before it holds its files again. False where there is none. */
+    async restartNode(replId: string): Promise<boolean> {
+      const holder = holderOf(replId);
+      if (!holder || moves.has(holder.name)) return false;
+      const { session, name } = holder;
+      await locked(name, async () => {
+        if (!workspaces.has(name) || moves.has(name)) return;
+        restarting.add(name);
+        await handOver(session, name);
+        restarting.delete(name);
+        if (!handedOver.has(name)) return;
+        unplaced.add(name);
+        await this.place(replId);
+      });
+      return true;
+    },
     /** A node takes the pod that waits for one, and its files are restored. */
     async place(replId: string): Promise<void> {
       const pod = machines.pods.get(replId);
       if (!pod || !unplaced.delete(pod.name)) return;
       machines.show(pod.session, { [pod.name]: "running" });
-      await restore(pod.session, pod.name).catch(() => {});
+      await restore(pod.session, pod.name).catch(() => unplaced.add(pod.name));
     },
     /** Everything that does not hold, in words; looked at while no workflow is under way. */
     async violations(repls: readonly ReplInput[]): Promise<string[]> {

@@ -606,19 +606,16 @@ describe("activities", () => {
     });
     it("says what is lost where the programs could not be ended before it", async () => {
       const target = await open();
-      const savedAt = "2026-01-01T00:00:00.000Z";
-      const report = {
-        generation: 1,
-        version: "v",
-        files: 1,
-        bytes: 1,
-        savedAt,
-        notStopped: "the runner does not answer",
-      };
-      containerEnd = { exitCode: 0, message: JSON.stringify(report) };
-      expect(await run(activities.saveWorkspace, target)).toMatchObject({
-        lost: expect.stringMatching(/could not be ended.*does not answer.*2026-01-01.* is gone/) as string,
-      });
+      const words = JSON.stringify({ generation: 1, notStopped: "the runner does not answer" });
+      for (const [kept, why] of [
+        [words, "the runner does not answer"],
+        [words.slice(0, 40), "that they had could not be proven"],
+        ["", "that they had could not be proven"],
+      ] as const) {
+        containerEnd = { exitCode: 5, message: kept };
+        const { lost, savedAt } = (await run(activities.saveWorkspace, target)) as SaveOutcome;
+        expect(lost).toBe(`The programs could not be ended (${why}). What they wrote after ${savedAt} is gone.`);
+      }
     });
     it("says what could not be saved when its pod handed over", async () => {
       const target = await open();

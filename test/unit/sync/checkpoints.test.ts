@@ -123,6 +123,19 @@ describe("the loop of checkpoints", () => {
     expect(tasks(state)).toEqual(["hand-over"]);
   });
 
+  it("resumes at once where an earlier life has handed over, again and again until that succeeds, and not in a close", async () => {
+    const isThird = `readFileSync(state + "/ran", "utf8").split("resume").length > 3`;
+    const succeed = `if (process.argv[2] === "resume" && ${isThird}) renameSync(state + "/handed-over", state + "/restored"); else process.exit(1);`;
+    const program = `import { readFileSync, renameSync } from "node:fs"; const state = process.env.DEVEX_STATE_FOLDER; ${succeed}`;
+    const state = start(program, "handed-over");
+    await until(() => expect(tasks(state)).toContain("checkpoint"));
+    expect(tasks(state).slice(0, 4)).toEqual(["resume", "resume", "resume", "checkpoint"]);
+    await end();
+    const closing = start("", "handed-over", "closing");
+    await end();
+    expect(runs(closing)).toBe(0);
+  });
+
   it("makes a last one also when the pod ends in the middle of one, which may have looked already", async () => {
     const state = start("await new Promise((resolve) => setTimeout(resolve, 500));", "restored");
     await until(() => expect(runs(state)).toBe(1));
