@@ -1,7 +1,7 @@
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
-import { readSave } from "../domain/read-save.ts";
+import { readManifest } from "../domain/read-save.ts";
 import { readRescued } from "../domain/rescue.ts";
 import {
   createManifest,
@@ -10,6 +10,7 @@ import {
   writeSaveManifest,
   type FileEntry,
   type SaveEntry,
+  type SaveManifest,
 } from "../domain/save.ts";
 import type { StartInput } from "./inputs.ts";
 import { currentAttempt, currentRun } from "./lease.ts";
@@ -27,13 +28,19 @@ const nanosecondsPerMillisecond = 1_000_000n;
 export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "registry">) {
   async function entriesOf({ repl, template, copyOf }: StartInput): Promise<readonly SaveEntry[]> {
     if (copyOf?.sessionId) return readRescued(store, { ...copyOf, sessionId: copyOf.sessionId });
-    if (copyOf) return (await readSave(store, copyOf.replId, copyOf.save)).entries;
+    if (copyOf) return (await readSource(copyOf)).entries;
     const published = await store.getText(objectKey.templateManifest(template.name, template.digest));
     if (!published)
       throw new ReplError("unavailable", `Template ${template.name} (${template.digest}) is not published yet.`);
     // A template has no times of its own; the files are as old as the REPL.
     const mtimeNs = String(BigInt(Date.parse(repl.createdAt)) * nanosecondsPerMillisecond);
     return parseSaveManifest(published.text).entries.map((entry) => ({ ...entry, mtimeNs }));
+  }
+
+  async function readSource({ replId, save }: NonNullable<StartInput["copyOf"]>): Promise<SaveManifest> {
+    const found = await readManifest(store, replId, save.generation, save.version);
+    if (!found) throw sourceIsGone(`save ${save.generation} of ${replId} is not there any more`);
+    return found.manifest;
   }
 
   /** Whether an attempt of this create has written the record. Throws `conflict` where the REPL is not this create's (any more). */
@@ -63,7 +70,7 @@ export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "r
       async (entry): Promise<SaveEntry> => {
         if (entry.type !== "file") return entry;
         const target = keyInNew(entry.key, entry.path, input);
-        const version = (await kept(target, entry)) ?? (await copy(entry, target));
+        const version = (await kept(target, entry)) ?? (await copy(entry, target, copyOf !== undefined));
         return { ...entry, key: target, version };
       },
     );
@@ -88,8 +95,10 @@ export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "r
     await registry.create({ ...repl, madeBy: currentRun(), sessionId: session.id, lastSave });
   };
 
-  async function copy({ key, path, ...entry }: FileEntry, target: string): Promise<string> {
+  async function copy({ key, path, ...entry }: FileEntry, target: string, isOfRepl: boolean): Promise<string> {
     const copied = await store.copy(key, target, entry).catch((error: unknown) => {
+      if (isOfRepl && error instanceof ReplError && error.code === "not_found")
+        throw sourceIsGone(`${path} is not there any more`);
       throw new ReplError("unavailable", `${path} cannot be copied: ${messageOf(error)}`, { cause: error });
     });
     return copied.version;
@@ -105,6 +114,10 @@ export function createCopyTemplate({ store, registry }: Pick<Ports, "store" | "r
     };
   }
 }
+
+/** Trying again cannot help. */
+const sourceIsGone = (what: string) =>
+  new ReplError("not_found", `What was to be copied has been deleted or cleaned away meanwhile: ${what}.`);
 
 /** Another attempt of the same create was between: the next one sees what it has done. */
 function tryAgainOnConflict(error: unknown): never {

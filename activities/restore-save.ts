@@ -3,7 +3,7 @@ import { commitSave } from "../domain/commit-save.ts";
 import { mapConcurrently } from "../domain/concurrency.ts";
 import { ReplError } from "../domain/errors.ts";
 import { objectKey } from "../domain/naming.ts";
-import { readSave } from "../domain/read-save.ts";
+import { readManifest } from "../domain/read-save.ts";
 import { createSavePointer } from "../domain/save-pointer.ts";
 import { openSessionOf } from "../domain/repl.ts";
 import { sameTree, type FileEntry, type SaveEntry, type SaveSummary } from "../domain/save.ts";
@@ -43,13 +43,16 @@ export function createRestoreSave({ store, registry, cluster, directory }: Ports
       return makeWriter(now, seen, sessionId);
     });
     if (!record.lastSave) throw new ReplError("not_found", "This REPL has no save.");
-    const now = (await readSave(store, replId, record.lastSave)).entries;
+    const newest = await readManifest(store, replId, record.lastSave.generation, record.lastSave.version);
+    if (!newest && path !== undefined)
+      throw new ReplError("conflict", "The newest save of this REPL is gone. Go back to a save as a whole.");
+    const now = newest?.manifest.entries ?? [];
     const then = (await findSave(store, record, generation)).manifest.entries;
     const wanted = path === undefined ? then : withPath(now, then, path);
     const session = { id: sessionId, replId, userId: owner.id };
     const tell = (lastSave: SaveSummary) =>
       directory.withdraw(session, { repl: { ...record, lastSave } }).catch(ifUnavailable);
-    if (sameTree(now, wanted)) {
+    if (newest && sameTree(now, wanted)) {
       // It may be what an attempt has made that could not tell of it.
       await tell(record.lastSave);
       return record.lastSave;

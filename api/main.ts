@@ -69,7 +69,7 @@ await runMain(async () => {
   const ownUrls = [config.FRONTEND_URL, ...(config.API_URL ? [config.API_URL] : local)];
 
   const app = createApp({
-    reader: createReplReader({ directory, readTruth }),
+    reader: createReplReader({ directory, registry, readTruth }),
     directory,
     store,
     registry,

@@ -1,15 +1,25 @@
 import { ReplError } from "../domain/errors.ts";
-import type { ReadTruth, ReplDirectory } from "../domain/ports.ts";
-import { byCreation, parseReplId, replFrom, type Repl, type ReplId, type User } from "../domain/repl.ts";
+import type { ReadTruth, Registry, ReplDirectory } from "../domain/ports.ts";
+import {
+  byCreation,
+  parseReplId,
+  replFrom,
+  type Repl,
+  type ReplId,
+  type ReplRecord,
+  type User,
+} from "../domain/repl.ts";
 
 export type ReplReader = ReturnType<typeof createReplReader>;
 
 /** Reads a user's REPLs from the look-ups; while those are away from the registry and the cluster, more slowly. */
 export function createReplReader({
   directory,
+  registry,
   readTruth,
 }: {
   readonly directory: Pick<ReplDirectory, "list">;
+  readonly registry: Pick<Registry, "read">;
   readonly readTruth: ReadTruth;
 }) {
   /** Newest first. The same array again as long as nothing has changed. */
@@ -27,10 +37,17 @@ export function createReplReader({
     /** Throws `not_found` also for somebody else's: nobody learns which ids exist. */
     async get(user: User, id: string): Promise<Repl> {
       const repl = one(parseReplId(id), await list(user));
-      if (!repl) throw new ReplError("not_found", "There is no such REPL.");
+      if (!repl) throw noSuchRepl();
       return repl;
+    },
+    /** By the registry: the look-ups may not have heard of its newest save. Throws `not_found`, `unavailable`. */
+    async record(user: Pick<User, "id">, id: string): Promise<ReplRecord> {
+      const record = await registry.read(user.id, parseReplId(id));
+      if (!record) throw noSuchRepl();
+      return record;
     },
   };
 }
 
+const noSuchRepl = () => new ReplError("not_found", "There is no such REPL.");
 const one = (replId: ReplId, repls: readonly Repl[]): Repl | undefined => repls.find(({ id }) => id === replId);

@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { setCookie } from "hono/cookie";
 import { ReplError } from "../../domain/errors.ts";
 import type { StartInput } from "../../activities/inputs.ts";
+import type { SaveSummary } from "../../domain/save.ts";
 import { findSave, type SaveReads } from "../../domain/save-history.ts";
 import { basePathOf, previewUrl } from "../../domain/naming.ts";
 import { parseReplId, type Repl, type ReplRecord, type User } from "../../domain/repl.ts";
@@ -162,7 +163,8 @@ export function replCommands(options: ReplCommandsOptions) {
     return { replId, sessionId, save: found.save };
   }
 
-  async function copyOfSave(source: Repl, generation: number | undefined): Promise<StartInput["copyOf"]> {
+  async function copyOfSave({ owner, id }: Repl, generation: number | undefined): Promise<StartInput["copyOf"]> {
+    const source = await reader.record(owner, id);
     if (!source.lastSave) throw new ReplError("conflict", "from.replId: that REPL has no save yet.");
     const save =
       generation === undefined ? source.lastSave : (await findSave(options.store, source, generation)).summary;
@@ -202,7 +204,7 @@ export function replCommands(options: ReplCommandsOptions) {
     .openapi(openByGetRoute, (c) => open(c, c.req.valid("param").id))
     .openapi(closeRoute, async (c) => {
       const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
-      return c.json(await closeRepl(workflows, repl), 200);
+      return c.json(await closeRepl(options, repl), 200);
     })
     .openapi(removeRoute, async (c) => {
       const repl = await reader.get(ownerOf(c), c.req.valid("param").id);
@@ -211,15 +213,24 @@ export function replCommands(options: ReplCommandsOptions) {
     });
 }
 
-/** Closes a REPL, whoever wishes it, and says which save holds its files; what never was saved is save 0. */
-export async function closeRepl(workflows: ReplWorkflows, repl: Repl): Promise<z.infer<typeof closeAnswerSchema>> {
+/**
+ * Closes a REPL, whoever wishes it, and says which save holds its files; what never was saved is save 0. Of one that was
+ * closed already it says again what was lost.
+ */
+export async function closeRepl(
+  { workflows, reader }: Pick<ReplCommandsOptions, "workflows" | "reader">,
+  repl: Repl,
+): Promise<z.infer<typeof closeAnswerSchema>> {
   const nothing = { generation: 0, version: "", files: 0, bytes: 0, savedAt: repl.createdAt };
   const { save } = await workflows.close({
     replId: repl.id,
     owner: repl.owner,
     lastSave: repl.lastSave ?? nothing,
   });
-  const { generation, files, bytes, lost, notSaved } = save;
+  // The close is done; where the registry does not answer now, its own words are all there is.
+  const record = await reader.record(repl.owner, repl.id).catch(() => undefined);
+  const { generation, files, bytes } = newerOf(save, record?.lastSave);
+  const { lost = record?.lastEnd?.lost, notSaved } = save;
   return {
     replId: repl.id,
     save: { generation, files, bytes },
@@ -227,6 +238,9 @@ export async function closeRepl(workflows: ReplWorkflows, repl: Repl): Promise<z
     ...(notSaved ? { notSaved: { count: notSaved.count, first: [...notSaved.first] } } : {}),
   };
 }
+
+const newerOf = (save: SaveSummary, other: SaveSummary | undefined): SaveSummary =>
+  other && other.generation > save.generation ? other : save;
 
 function wantsNoWait(c: Context<Env>): boolean {
   return /\brespond-async\b/i.test(c.req.header("prefer") ?? "");

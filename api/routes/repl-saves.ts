@@ -94,7 +94,7 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
   const routes = createRoutes();
   routes.openAPIRegistry.registerPath({ ...fileRoute, path: fileRoute.path.replace("/api/repl", "") });
   async function saveOf(c: Context<Env>, id: string, generation: number): Promise<[ReplRecord, SaveManifest]> {
-    const record = await reader.get(c.get("user"), id);
+    const record = await reader.record(c.get("user"), id);
     return [record, (await findSave(store, record, generation)).manifest];
   }
 
@@ -117,7 +117,7 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
 
   return routes
     .openapi(listRoute, async (c) => {
-      const record = await reader.get(c.get("user"), c.req.valid("param").id);
+      const record = await reader.record(c.get("user"), c.req.valid("param").id);
       const { saves, before } = await listSaves(store, record, c.req.valid("query"));
       const answer = {
         saves: saves.map((save) => saveJson(save, record)),
@@ -153,7 +153,7 @@ export function replSaves({ reader, workflows, store }: ReplSavesOptions) {
       const { id, generation } = c.req.valid("param");
       const { path } = c.req.valid("json");
       const repl = await reader.get(c.get("user"), id);
-      await findSave(store, repl, generation);
+      await findSave(store, await reader.record(repl.owner, repl.id), generation);
       const { save } = await workflows.restore(
         {
           replId: repl.id,

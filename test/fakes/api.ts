@@ -105,7 +105,7 @@ export async function startApi({
   const ok = async () => {};
   const runnerTokens = createRunnerTokens(secrets);
   const app = createApp({
-    reader: createReplReader({ directory, readTruth }),
+    reader: createReplReader({ directory, registry, readTruth }),
     directory,
     store,
     registry,

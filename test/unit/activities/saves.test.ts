@@ -307,6 +307,50 @@ describe("older saves", () => {
     });
   });
 
+  describe("a save that is gone", () => {
+    beforeEach(async () => {
+      for (const text of ["first", "second"]) {
+        repl.write("file", text);
+        await repl.save();
+      }
+    });
+    const lose = async (generation: number) => {
+      const key = objectKey.save(record.id, generation);
+      const version = (await fakes.ports.store.getText(key))?.version ?? "";
+      await fakes.ports.store.removeVersions([{ key, version }]);
+    };
+    const goToFirst = (path?: string) => {
+      const input = { replId: record.id, owner: record.owner, sessionId: "back", generation: 1 };
+      return run(activities.restoreSave, path === undefined ? input : { ...input, path });
+    };
+
+    it("does not keep anybody from going back to an older one", async () => {
+      await lose(2);
+      await expect(goToFirst("file")).rejects.toMatchObject({ code: "conflict" });
+      expect(await goToFirst()).toMatchObject({ generation: 3 });
+      expect(readFileSync(join(await opened(), "file"), "utf8")).toBe("first");
+    });
+
+    it("is not waited for by a copy of it", async () => {
+      const copyOf = { replId: record.id, save: (await findSave(fakes.ports.store, await current(), 1)).summary };
+      await lose(1);
+      const start = { ...newStart({ repl: newRecord({ owner: record.owner }) }), copyOf };
+      await expect(run(activities.copyTemplate, start)).rejects.toMatchObject({
+        code: "not_found",
+        message: expect.stringContaining("has been deleted or cleaned away meanwhile") as string,
+      });
+    });
+
+    it("is told of by the copy of its files, too", async () => {
+      const { summary, manifest } = await findSave(fakes.ports.store, await current(), 1);
+      const files = manifest.entries.flatMap((entry) => (entry.type === "file" ? [entry] : []));
+      await fakes.ports.store.removeVersions(files.map(({ key, version }) => ({ key, version })));
+      const copyOf = { replId: record.id, save: summary };
+      const start = { ...newStart({ repl: newRecord({ owner: record.owner }) }), copyOf };
+      await expect(run(activities.copyTemplate, start)).rejects.toMatchObject({ code: "not_found" });
+    });
+  });
+
   describe("pruneOldSaves", () => {
     const days = (count: number) => vi.setSystemTime(new Date(Date.now() + count * 24 * 3_600_000));
 

@@ -42,6 +42,28 @@ describe("saves of a REPL", () => {
     expect(await (await alice.as("GET", `${path}?before=2`)).json()).toMatchObject({ saves: [{ generation: 1 }] });
   });
 
+  it("are those of the registry, also while the look-ups have not heard of the newest", async () => {
+    const { alice, path, repl, id } = await withSaves();
+    await alice.as("GET", `/api/repl/${id}`);
+    repl.write("src/main.py", "print('third')");
+    await repl.save();
+    expect(await (await alice.as("GET", `/api/repl/${id}`)).json()).toMatchObject({ lastSave: { generation: 2 } });
+    expect(await (await alice.as("GET", path)).json()).toMatchObject({ saves: [{ generation: 3 }, {}, {}] });
+    expect((await alice.as("GET", `${path}/3/files`)).status).toBe(200);
+  });
+
+  it("of a REPL that was closed already are named by a close that is repeated, which says again what was lost", async () => {
+    const { alice, repl, id, registry } = await withSaves();
+    for (let more = 1; more <= 2; more++) {
+      repl.write("more", String(more));
+      await repl.save();
+    }
+    const lastEnd = { sessionId: "s", lost: "What was written after save 4 is gone." };
+    await registry.update(alice.owner.id, id, (record) => ({ ...record, lastEnd }));
+    const answer: unknown = await (await alice.as("DELETE", `/api/repl/session/${id}`)).json();
+    expect(answer).toMatchObject({ save: { generation: 4 }, lost: lastEnd.lost });
+  });
+
   it("show what is in them", async () => {
     const { alice, path } = await withSaves();
     expect(await (await alice.as("GET", `${path}/1/files`)).json()).toMatchObject({
