@@ -56,7 +56,7 @@ export function createRemoveResources({ cluster, registry }: Ports) {
       .update(userId, replId, (now) => {
         // As a writer that has ended: an attempt that is about to become the writer finds another one than it has seen.
         if (isFence && mayFence(now)) return { ...now, sessionId: id, endedSession: id, failedRun: currentRun() };
-        return isOver(now) || stays(now) ? now : { ...now, endedSession: id };
+        return isOver(now) || stays(now) ? now : ended(now, id, after);
       })
       .catch(ignoreMissing);
     if (record && stays(record)) return isStale(record) ? "stale" : undefined;
@@ -66,6 +66,13 @@ export function createRemoveResources({ cluster, registry }: Ports) {
     await cluster.waitUntilGone(session, AbortSignal.any([cancellationSignal, AbortSignal.timeout(longestEndMs)]));
     return undefined;
   };
+}
+
+/** What is lost stays in the record: who did not hear of it when the session was closed still can. */
+function ended(now: ReplRecord, sessionId: string, after: RemoveResourcesInput["after"]): ReplRecord {
+  if (!after) return { ...now, endedSession: sessionId };
+  const { lastEnd: _, ...record } = now;
+  return { ...record, endedSession: sessionId, ...(after.lost ? { lastEnd: { sessionId, lost: after.lost } } : {}) };
 }
 
 function ignoreMissing(error: unknown): undefined {

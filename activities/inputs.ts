@@ -16,7 +16,7 @@ export interface SaveWorkspaceInput extends SessionInput, ReplInput {
 
 export interface RemoveResourcesInput extends SessionInput {
   /** Of a close: what its save found. Nothing is removed where another pod holds the files since, or has saved. */
-  readonly after?: { readonly generation: number; readonly holder?: Holder | undefined };
+  readonly after?: { readonly generation: number; readonly holder?: Holder | undefined; readonly lost?: string };
   /** Waits until the pod has ended: what is removed after it must not be saved once more by it. */
   readonly untilGone?: boolean;
   /** Of a start that failed: a session that somebody may be at work in stays. */

@@ -71,7 +71,7 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
       // A session that has ended can save no more; a close notes that after its save is proven.
       if (before?.endedSession === session.id) {
         const { record, save } = await provenSave(input, undefined);
-        const lost = earlierLossOf(record, session);
+        const lost = record.lastEnd?.sessionId === session.id ? record.lastEnd.lost : earlierLossOf(record, session);
         return lost ? { ...save, lost } : save;
       }
       const runSave = () =>
@@ -109,7 +109,7 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
       const earlierLoss = earlierLossOf(record, session) ?? (before && earlierLossOf(before, session));
       const lost = wasSaved
         ? [earlierLoss, describeSavedBeside(attempt, save)].filter(Boolean).join(" ") || undefined
-        : (lossOf(record, session, attempt) ?? earlierLoss);
+        : [earlierLoss, lossOf(record, session, attempt)].filter(Boolean).join(" ") || undefined;
       for (const told of [lost, describeNotSaved(save.notSaved)]) if (told) events.publish(replId, errorEvent(told));
       return { ...save, ...(lost ? { lost } : {}), ...(holder ? { holder } : {}) };
     } catch (error) {
@@ -153,9 +153,13 @@ export function lossOf(record: ReplRecord, session: Session, attempt: SaveAttemp
 /** What went with a pod that another one has followed. */
 export function earlierLossOf({ lastLoss }: ReplRecord, session: Session): string | undefined {
   if (lastLoss?.sessionId !== session.id) return undefined;
-  const { at, generation, count = 1, notSaved } = lastLoss;
+  const { at, generation, count = 1, first, notSaved } = lastLoss;
   const told = [];
-  if (count > 0)
+  if (count > 1 && first)
+    told.push(
+      `The container was lost ${count} times, first at ${first.at} and last at ${at}. What was written after save ${first.generation} and was not saved before the next of them is gone.`,
+    );
+  else if (count > 0)
     told.push(
       `The container was lost at ${at} and started again from save ${generation}. What was written after that save is gone.`,
     );

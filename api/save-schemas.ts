@@ -98,7 +98,12 @@ export const claimSchema = z
 export const releaseSchema = z
   .object({
     pod: podSchema,
-    notSaved: z.string().max(2000).optional().openapi({ description: "What could not be saved, in words" }),
+    // Words that are too long keep no pod from handing over.
+    notSaved: z
+      .string()
+      .transform((words) => words.slice(0, 2000))
+      .optional()
+      .openapi({ description: "What could not be saved, in words" }),
   })
   .openapi("Release");
 

@@ -81,7 +81,10 @@ export const replSchema = z
     template: z.string().openapi({ example: "node" }),
     isActive: z.boolean(),
     status: z.enum(["creating", "stopped", "starting", "running", "stopping", "deleting", "failed"]),
-    statusReason: z.string().optional().openapi({ description: "Why it failed, or what a close waits for" }),
+    statusReason: z
+      .string()
+      .optional()
+      .openapi({ description: "Why it failed, what a close waits for, or what was lost with its last session" }),
     url: z.string().optional().openapi({ description: "The access path, while it runs" }),
     createdAt: time,
     lastOpenedAt: time.optional(),

@@ -44,6 +44,8 @@ export interface ReplRecord {
     /** The cluster has no such pod any more, or it failed. */
     readonly gone?: true;
   };
+  /** What was lost with the last session, as its close said, in words. Absent where nothing was. */
+  readonly lastEnd?: { readonly sessionId: string; readonly lost: string };
   /** The last time that work was lost with a pod, and the save that its successor began with. */
   readonly lastLoss?: {
     readonly sessionId: string;
@@ -51,6 +53,8 @@ export interface ReplRecord {
     readonly generation: number;
     /** How often that session has lost its pod. */
     readonly count?: number;
+    /** The first of those times, where there were more. */
+    readonly first?: { readonly at: string; readonly generation: number };
     /** What could not be saved when a pod handed over, in words. */
     readonly notSaved?: string;
   };
@@ -106,7 +110,7 @@ export interface KnownSession {
 }
 
 export function replFrom({ record, session, isCreating, failure }: KnownRepl): Repl {
-  const reason = session ? session.reason : failure;
+  const reason = session ? session.reason : (failure ?? record.lastEnd?.lost);
   return {
     ...record,
     status: statusFrom(session?.state, isCreating, failure),

@@ -56,7 +56,9 @@ export function createSavePointer(registry: Pick<Registry, "read" | "update">): 
         const { restored } = current;
         // A pod that never restored holds nothing.
         if (!restored || restored.pod !== writer.pod) return current;
-        const loss = notSaved === undefined ? {} : { lastLoss: { ...lossNow(current, writer.session, 0), notSaved } };
+        // Its answer may have been lost.
+        if (restored.released) return current;
+        const loss = notSaved === undefined ? {} : { lastLoss: lossNow(current, writer.session, 0, notSaved) };
         return { ...current, restored: { ...restored, released: true }, ...loss };
       });
     },
@@ -102,16 +104,29 @@ function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord
 }
 
 /** What a session is told of work that is lost now. `pods`: how many pods it lost with it. */
-export function lossNow({ lastSave, lastLoss }: ReplRecord, { id }: Session, pods: number) {
+export function lossNow(
+  { lastSave, lastLoss }: ReplRecord,
+  { id }: Session,
+  pods: number,
+  notSaved?: string,
+): NonNullable<ReplRecord["lastLoss"]> {
   const before = lastLoss?.sessionId === id ? lastLoss : undefined;
+  const count = before ? (before.count ?? 1) : 0;
+  const now = { at: new Date().toISOString(), generation: lastSave?.generation ?? 0 };
+  // Of a hand-over nothing is gone after any save.
+  const when = pods > 0 || !before ? now : { at: before.at, generation: before.generation };
+  const first = count > 0 && before ? (before.first ?? { at: before.at, generation: before.generation }) : undefined;
+  const words = [...new Set([before?.notSaved, notSaved])].filter(Boolean).join("; ").slice(0, longestWords);
   return {
     sessionId: id,
-    at: new Date().toISOString(),
-    generation: lastSave?.generation ?? 0,
-    count: (before ? (before.count ?? 1) : 0) + pods,
-    ...(before?.notSaved === undefined ? {} : { notSaved: before.notSaved }),
+    ...when,
+    count: count + pods,
+    ...(first && pods > 0 ? { first } : before?.first ? { first: before.first } : {}),
+    ...(words ? { notSaved: words } : {}),
   };
 }
+
+const longestWords = 2000;
 
 /** Notes that a pod is no more, so that its successor need not wait for it. Whoever holds the files now is left alone. */
 export async function noteGone(

@@ -20,7 +20,7 @@ import { saveInTries } from "./patient-save.ts";
 import { startReporting } from "./report.ts";
 import { holdAgain, restoreWorkspace, type RestoreProgress } from "./restore.ts";
 import { isSaved, type SaveOptions } from "./save.ts";
-import { unsavedAfter } from "./save-report.ts";
+import { inFew, unsavedAfter } from "./save-report.ts";
 import { runnerHasEnded } from "./stop-programs.ts";
 
 const usage = `usage: sync restore | checkpoint | hand-over | resume | save | rescue | reopen
@@ -135,7 +135,8 @@ async function handOver(): Promise<number> {
     }
     // Before that: what lives on here must ask who holds the files.
     if (existsSync(restoredMarker)) renameSync(restoredMarker, handedOverMarker);
-    await pointer.release(writer, describeNotSaved(readKnownTree(syncFolder)?.notSaved));
+    const notSaved = readKnownTree(syncFolder)?.notSaved;
+    await pointer.release(writer, describeNotSaved(notSaved && inFew(notSaved)));
     console.log(JSON.stringify({ event: "released" }));
     return exitCodes.done;
   }, handOverLimits);

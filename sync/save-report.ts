@@ -64,7 +64,7 @@ export function notSavedOf(paths: readonly NotSavedPath[]): NotSaved | undefined
 }
 
 /** As much of it as fits beside other things. */
-function inFew({ count, first }: NotSaved): NotSaved {
+export function inFew({ count, first }: NotSaved): NotSaved {
   const shown = first.slice(0, maximumNotSavedReported);
   return {
     count,

@@ -11,6 +11,8 @@ export interface ShutdownInput extends ReplInput {
   readonly reason?: string;
 }
 
+const lossOf = ({ lost }: ClosedRepl["save"]) => (lost ? { lost } : {});
+
 /**
  * Closes a REPL: saves, and only when the save is proven removes the pod. While no save can be made the pod
  * stays and this run goes on trying. Safe to reset to its first task.
@@ -36,7 +38,7 @@ export async function shutdownRepl({ lastSave, reason, ...input }: ShutdownInput
       const { holder, ...made } = await saveWorkspace({ ...input, session, lastSave });
       save = made;
       setCurrentDetails(`Step 3 of 4: save ${save.generation} is proven; removing the objects.`);
-      removed = await removeResources({ session, after: { generation: save.generation, holder } });
+      removed = await removeResources({ session, after: { generation: save.generation, holder, ...lossOf(save) } });
       // A pod has taken the saved one's place meanwhile, and somebody may have worked in it.
     } while (removed === "stale");
 

@@ -40,7 +40,7 @@ const closeRoute = createRoute({
 
 /** What a session's own runner may ask for. */
 export function runnerRoutes(options: RunnerRoutesOptions) {
-  const { directory, registry, events, metrics, reader, workflows, limits } = options;
+  const { directory, registry, events, metrics, reader, limits } = options;
   const sessionOf = runnerSessions(options);
 
   const ended = () => new ReplError("conflict", "This session is over: another one has begun, or none runs.");
@@ -68,6 +68,6 @@ export function runnerRoutes(options: RunnerRoutesOptions) {
       const current = await directory.activeSession(session.userId, session.replId);
       if (current?.id !== session.id) throw ended();
       const repl = await reader.get({ id: session.userId, login: "" }, session.replId);
-      return c.json(await closeRepl(workflows, repl), 200);
+      return c.json(await closeRepl(options, repl), 200);
     });
 }
