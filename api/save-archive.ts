@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { pack, type Header, type Pack } from "tar-stream";
@@ -62,8 +63,9 @@ function zipOf(entries: readonly SaveEntry[], store: Store): Readable {
   const archive = new yazl.ZipFile();
   const output = new Readable().wrap(archive.outputStream);
   archive.on("error", (error: Error) => output.destroy(error));
+  const nameOf = createZipNames(entries);
   for (const entry of entries) {
-    const name = zipNameOf(entry.path);
+    const name = nameOf(entry);
     const mtime = modifiedAt(entry, { earliestMs: zipEpoch });
     const options = { mtime, mode: entry.mode };
     if (entry.type === "folder") archive.addEmptyDirectory(name, options);
@@ -81,9 +83,22 @@ function zipOf(entries: readonly SaveEntry[], store: Store): Readable {
   return output;
 }
 
-/** In a zip a backslash separates folders, and a letter with a colon is a drive. */
-function zipNameOf(path: string): string {
-  return path.replaceAll("\\", "_").replace(/^([a-zA-Z]):/, "$1_");
+/**
+ * In a zip a backslash separates folders, and a letter with a colon is a drive. Where that makes two paths one, the
+ * second gets a number; two folders become one.
+ */
+function createZipNames(entries: readonly SaveEntry[]): (entry: SaveEntry) => string {
+  const plain = (path: string) => path.replaceAll("\\", "_").replace(/^([a-zA-Z]):/, "$1_");
+  const taken = new Set(entries.flatMap(({ path, type }) => (type === "folder" ? [plain(path)] : [])));
+  return ({ path, type }) => {
+    const wanted = plain(path);
+    if (type === "folder") return wanted;
+    const { dir, name, ext } = posix.parse(wanted);
+    let free = wanted;
+    for (let number = 2; taken.has(free); number++) free = posix.join(dir, `${name} (${number})${ext}`);
+    taken.add(free);
+    return free;
+  };
 }
 
 async function contentOf(entry: FileEntry, store: Store): Promise<Readable> {

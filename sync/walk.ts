@@ -130,7 +130,8 @@ export function withNodes(tree: Tree, touched: ReadonlyMap<string, TreeNode>): T
 }
 
 function lineOf(node: TreeNode): string {
-  return `${node.path}\0${stampOf(node)}\n`;
+  // A path, or a target, may hold every other character.
+  return `${node.path}\0${stampOf(node)}\0`;
 }
 
 /** Says whether a path is still what it was. A file's inode time moves with every change of it, and nobody can set it. */

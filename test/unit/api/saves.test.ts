@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { objectKey } from "../../../domain/naming.ts";
@@ -158,6 +158,25 @@ describe("saves of a REPL", () => {
     expect(readdirSync(target)).toEqual(expect.arrayContaining(odd));
     if (format === "tar")
       expect(execFileSync("readlink", [join(target, "link")], { encoding: "utf8" }).trim()).toBe("src/main.py");
+  });
+
+  it("keep every file in a zip, also where its names make two paths one", async () => {
+    const { alice, path, repl } = await withSaves();
+    for (const name of ["a\\b.txt", "a_b.txt", "c_drive", "d\\e"]) repl.write(name, `${name} is kept`);
+    repl.write("d_e/f", "f is kept");
+    await repl.save();
+    const response = await alice.as("GET", `${path}/3/archive?format=zip`);
+    const [folder, target] = [newFolder(), newFolder()];
+    writeFileSync(join(folder, "archive"), Buffer.from(await response.arrayBuffer()));
+    execFileSync("python3", ["-m", "zipfile", "-e", join(folder, "archive"), target]);
+    const content = (name: string) => readFileSync(join(target, name), "utf8");
+    expect(["a_b.txt", "a_b (2).txt", "c_drive (2)", "d_e (2)", "d_e/f"].map(content)).toEqual([
+      "a\\b.txt is kept",
+      "a_b.txt is kept",
+      "c_drive is kept",
+      "d\\e is kept",
+      "f is kept",
+    ]);
   });
 
   it("are what a REPL can go back to, and what a new one can begin with", async () => {
