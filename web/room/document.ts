@@ -23,8 +23,8 @@ export class ConnectionLost extends Error {
 export type DocumentState =
   | { readonly kind: "saved" }
   | { readonly kind: "unsaved"; readonly problem?: string }
-  /** Somebody else has changed the very place that was edited here. */
-  | { readonly kind: "conflict"; readonly theirs: string }
+  /** Somebody else has changed the very place that was edited here, or the file is again what it was before that. */
+  | { readonly kind: "conflict"; readonly theirs: string; readonly isOlder?: true }
   /** Somebody has removed the file. */
   | { readonly kind: "gone" };
 
@@ -49,6 +49,7 @@ interface DocumentOptions {
 }
 
 const retryAfterMs = 2000;
+const maximumEarlier = 10_000;
 
 export type Document = Awaited<ReturnType<typeof openDocument>>;
 
@@ -69,6 +70,9 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
     typed = changesBetween(onItsWay, linesOf(draft.text).text);
   }
   let conflict: Lines | undefined;
+  /** What the file was between the edits made here, by checksum: its container may be lost, and begin with one of these. */
+  const earlier = new Set<number>();
+  let isOlder = false;
   let isGone = false;
   let problem: string | undefined;
   let isSending = false;
@@ -84,7 +88,7 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
 
   function stateNow(): DocumentState {
     if (isGone) return { kind: "gone" };
-    if (conflict) return { kind: "conflict", theirs: contentOf(conflict) };
+    if (conflict) return { kind: "conflict", theirs: contentOf(conflict), ...(isOlder ? { isOlder } : {}) };
     if (isAhead()) return { kind: "unsaved", ...(problem ? { problem } : {}) };
     return { kind: "saved" };
   }
@@ -107,6 +111,8 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
     const [part, rest] = firstPart(typed);
     sent = part;
     isSending = true;
+    if (earlier.size > maximumEarlier) earlier.clear();
+    earlier.add(crc32(contentOf(disk)));
     typed = rest ?? ChangeSet.empty(part.newLength);
     try {
       const checksum = await file.patch(patchOf(disk, part));
@@ -163,7 +169,13 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
     }
     if (now.text.eq(disk.text)) {
       disk = now;
-      conflict = undefined;
+      if (!isOlder) conflict = undefined;
+      return;
+    }
+    isOlder = earlier.has(crc32(contentOf(now)));
+    if (isOlder) {
+      typed = changesBetween(now.text, shown());
+      [disk, conflict] = [now, now];
       return;
     }
     // Both came to the same, for example because a conflict was solved on the other side.
@@ -257,6 +269,7 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
         disk = conflict;
         typed = changesBetween(disk.text, text);
         conflict = undefined;
+        isOlder = false;
       }
       tell();
       await save();
@@ -268,6 +281,7 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
       const changes = changesBetween(shown(), conflict.text);
       disk = conflict;
       conflict = undefined;
+      isOlder = false;
       typed = ChangeSet.empty(disk.text.length);
       onTheirs(changes);
       tell();

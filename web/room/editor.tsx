@@ -121,7 +121,9 @@ function Trouble({ tab }: { readonly tab: TextTab }) {
   if (state.kind !== "conflict") return null;
   return (
     <Notice kind="warning">
-      The lines that you changed were changed elsewhere too.{" "}
+      {state.isOlder
+        ? "The file is again what it was before your last changes: its container may have been lost with them."
+        : "The lines that you changed were changed elsewhere too."}{" "}
       <button type="button" onClick={() => setComparing(true)}>
         Show the other text
       </button>{" "}

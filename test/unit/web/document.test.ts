@@ -104,6 +104,34 @@ describe("a document", () => {
     }
   });
 
+  it.each(["mine", "theirs"])(
+    "asks where the file is again what it was before, as after a lost container: %s",
+    async (winner) => {
+      const file = await openFile("one\n");
+      file.type(3, 3, " hour");
+      await file.settled();
+      file.type(8, 8, " of thought");
+      await file.settled();
+      for (let look = 1; look <= 2; look++) {
+        await file.write("one hour\n");
+        expect(file.state()).toEqual({ kind: "conflict", theirs: "one hour\n", isOlder: true });
+        expect(file.shown()).toBe("one hour of thought\n");
+      }
+      // After a reload it is what is typed and in no file yet.
+      expect(file.document.draft()).toMatchObject({ base: "one hour\n", text: "one hour of thought\n" });
+      if (winner === "mine") await file.document.keepMine();
+      else file.document.takeTheirs();
+      await file.settled();
+      expect(file.content()).toBe(winner === "mine" ? "one hour of thought\n" : "one hour\n");
+      expect(file.shown()).toBe(file.content());
+      // What one takes back oneself is no question.
+      file.type(0, 3, "ONE");
+      await file.settled();
+      file.type(0, 3, "one");
+      await file.settled();
+    },
+  );
+
   it.each(["lost before", "lost after"] as const)("keeps what was typed when the connection is %s", async (fault) => {
     const file = await openFile("a\n");
     file.faults.push(fault);
