@@ -47,16 +47,22 @@ type Told = Partial<Pick<Repl, "status">>;
 interface Met {
   readonly name: WorkflowName;
   readonly handle: WorkflowHandle;
-  /** It is a close whose save has failed some times and is tried again. */
+  /** Its save has failed some times and is tried again. */
   readonly isFailing: boolean;
+  /** Why its step has failed that is tried again. */
+  readonly problem?: string;
 }
 
 /** One that fails may be a moment's trouble. */
 const failedSaves = 2;
 
-function savesFailed({ raw }: WorkflowExecutionDescription): number {
-  const save = raw.pendingActivities?.find(({ activityType }) => activityType?.name === "saveWorkspace");
-  return (save?.attempt ?? 1) - 1;
+const savesThatFail = new Set(["saveWorkspace", "rescueWorkspace"]);
+
+function troubleOf({ raw }: WorkflowExecutionDescription): Pick<Met, "isFailing" | "problem"> {
+  const pending = raw.pendingActivities ?? [];
+  const save = pending.find(({ activityType }) => savesThatFail.has(activityType?.name ?? ""));
+  const problem = pending.map(({ lastFailure }) => lastFailure?.message).find(Boolean);
+  return { isFailing: (save?.attempt ?? 1) > failedSaves, ...(problem ? { problem } : {}) };
 }
 
 /** A command that Temporal has accepted: it ends as promised even when this process dies. */
@@ -130,14 +136,15 @@ export function createReplWorkflows(client: Client) {
         return pinned;
       }
       if (!pinned || running.status.name !== "RUNNING") continue;
-      const isFailing = savesFailed(running) >= failedSaves;
-      if ((await meet({ name: running.type as WorkflowName, handle: pinned, isFailing })) === "attach") return pinned;
+      const met = { name: running.type as WorkflowName, handle: pinned, ...troubleOf(running) };
+      if ((await meet(met)) === "attach") return pinned;
     }
     throw new ReplError("conflict", "This REPL is busy. Try again in a moment.");
   }
 
-  const refuse = ({ name }: Met): never => {
-    throw new ReplError("conflict", `This REPL is ${doing[name] ?? "busy"}. Try again when that has ended.`);
+  const refuse = ({ name, problem }: Met): never => {
+    const why = problem ? ` It has failed so far, and goes on trying: ${problem}` : "";
+    throw new ReplError("conflict", `This REPL is ${doing[name] ?? "busy"}. Try again when that has ended.${why}`);
   };
 
   /** Refuses, but not a caller who was told that the close is over: its last step is waited for. */
@@ -155,6 +162,9 @@ export function createReplWorkflows(client: Client) {
 
   /** A close that cannot save makes way for its owner, who may go on, or want the REPL no more. */
   const makesWay = ({ name, isFailing }: Met): boolean => name === "shutdownRepl" && isFailing;
+
+  /** What an earlier session holds is no more wanted than its REPL. */
+  const isFailingRescue = ({ name, isFailing }: Met): boolean => name === "rescueRepl" && isFailing;
 
   /** Cancels a start, and waits until its compensation has removed everything, or a close that removes nothing. */
   const cancel = async ({ handle }: Met): Promise<"again"> => {
@@ -224,7 +234,7 @@ export function createReplWorkflows(client: Client) {
         summary: `Delete ${input.replId} of ${input.owner.login}`,
       };
       const handle = await startOrMeet("deleteRepl", input, about, async (running) => {
-        if (isStart(running) || makesWay(running)) return cancel(running);
+        if (isStart(running) || makesWay(running) || isFailingRescue(running)) return cancel(running);
         return running.name === "deleteRepl" ? "attach" : refuseUnlessOver(running, told);
       });
       await resultOf(handle);

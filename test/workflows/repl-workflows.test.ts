@@ -1,8 +1,9 @@
 import { Client } from "@temporalio/client";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createReplWorkflows } from "../../api/repl-workflows.ts";
-import { taskQueue } from "../../domain/naming.ts";
-import { newRecord } from "../fakes/records.ts";
+import { ReplError } from "../../domain/errors.ts";
+import { taskQueue, workflowIdOf } from "../../domain/naming.ts";
+import { newRecord, newSession } from "../fakes/records.ts";
 import { useTestServer } from "./environment.ts";
 import { save, scriptActivities } from "./scripted-activities.ts";
 
@@ -31,6 +32,36 @@ describe("what meets a close", () => {
         lastStep.resolve();
         expect(await closing).toMatchObject({ replId });
         await removing;
+      },
+      taskQueue,
+    );
+  });
+});
+
+describe("what meets a rescue that cannot save", () => {
+  const server = useTestServer();
+
+  it("is told why, and a deletion ends it", async () => {
+    const repl = newRecord();
+    const about = { replId: repl.id, owner: repl.owner };
+    let tries = 0;
+    const { activities } = scriptActivities({
+      rescueWorkspace: () => {
+        tries++;
+        throw new ReplError("unavailable", "its disk cannot be read");
+      },
+    });
+    const workflows = createReplWorkflows(new Client({ connection: server.client().connection }));
+    await server.withWorker(
+      activities,
+      async (start) => {
+        await start("rescueRepl", { session: newSession(repl), reason: "a test" }, workflowIdOf(repl.id));
+        await vi.waitFor(() => expect(tries).toBeGreaterThan(3), { timeout: 30_000 });
+        await expect(workflows.restore({ ...about, sessionId: "s", generation: 1 })).rejects.toMatchObject({
+          code: "conflict",
+          message: expect.stringMatching(/saved aside first.*goes on trying: its disk cannot be read/) as string,
+        });
+        await workflows.remove(about);
       },
       taskQueue,
     );
