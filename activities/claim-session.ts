@@ -47,7 +47,8 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
     await registry.update(repl.owner.id, repl.id, (record) => {
       const changed = makeWriter(record, seen, writer.id);
       // Its owner reads of it at the close of the new session.
-      return isLoss && changed !== record ? { ...changed, lastLoss: lossNow(record, writer, 1) } : changed;
+      if (!isLoss || changed === record) return changed;
+      return { ...changed, lastLoss: lossNow(withLossesOf(record, open, writer), writer, 1) };
     });
     if (!running) await clearStaleMark();
     return writer;
@@ -59,6 +60,12 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
         await directory.withdraw({ id: marked.id, replId: repl.id, userId: repl.owner.id }, {});
     }
   };
+}
+
+/** A session that never came to a close has told nobody what it lost before. */
+function withLossesOf(record: ReplRecord, { id }: Session, heir: Session): ReplRecord {
+  const { lastLoss } = record;
+  return lastLoss?.sessionId === id ? { ...record, lastLoss: { ...lastLoss, sessionId: heir.id } } : record;
 }
 
 /** The record with another writer, by compare-and-set: an attempt that is slower than its successors changes nothing. */

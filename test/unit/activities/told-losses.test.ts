@@ -76,6 +76,17 @@ describe("a loss", () => {
     expect(earlierLossOf(await record(), input.session)).toMatch(/lost 2 times, first at .* after save 1 and was not/);
   });
 
+  it("of a session that never came to a close is told by the next one", async () => {
+    await filled("first");
+    await pointer().release({ session: input.session, pod: "first" }, "1 path: one.iso");
+    await filled("second");
+    await filled("third");
+    const next = newSession(input.repl);
+    await run(activities.claimSession, { ...input, repl: await record(), session: next });
+    const told = earlierLossOf(await record(), next);
+    expect(told).toMatch(/^The container was lost 2 times, .*one\.iso$/);
+  });
+
   it("of paths that went with a pod which handed over is told for each of them, and beside others", async () => {
     await filled("first");
     await pointer().release({ session: input.session, pod: "first" }, "1 path: one.iso");
