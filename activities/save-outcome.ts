@@ -11,8 +11,11 @@ const neverRestoredExitCode = 4;
 
 /** What it could not wait for, in words; undefined where it saved after the programs' end. */
 export function describeSavedBeside(attempt: SaveAttempt | NothingSaved, save: SaveSummary): string | undefined {
-  if ("nothing" in attempt || attempt.exitCode !== savedBesideProgramsExitCode) return undefined;
-  return describeNotStopped(saveReported(attempt.message), save);
+  if ("nothing" in attempt) return undefined;
+  const report = saveReported(attempt.message);
+  // A release that knew no such exit code has it in its words alone.
+  const wasBeside = attempt.exitCode === savedBesideProgramsExitCode || report?.notStopped !== undefined;
+  return wasBeside ? describeNotStopped(report, save) : undefined;
 }
 
 /**

@@ -607,12 +607,13 @@ describe("activities", () => {
     it("says what is lost where the programs could not be ended before it", async () => {
       const target = await open();
       const words = JSON.stringify({ generation: 1, notStopped: "the runner does not answer" });
-      for (const [kept, why] of [
-        [words, "the runner does not answer"],
-        [words.slice(0, 40), "that they had could not be proven"],
-        ["", "that they had could not be proven"],
+      for (const [exitCode, kept, why] of [
+        [5, words, "the runner does not answer"],
+        [5, words.slice(0, 40), "that they had could not be proven"],
+        [5, "", "that they had could not be proven"],
+        [0, words, "the runner does not answer"],
       ] as const) {
-        containerEnd = { exitCode: 5, message: kept };
+        containerEnd = { exitCode, message: kept };
         const { lost, savedAt } = (await run(activities.saveWorkspace, target)) as SaveOutcome;
         expect(lost).toBe(`The programs could not be ended (${why}). What they wrote after ${savedAt} is gone.`);
       }
