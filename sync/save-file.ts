@@ -21,7 +21,7 @@ export interface SaveFileOptions {
   readonly onUpload: (entry: FileEntry) => void;
   /** Throws when the save is to make way. */
   readonly giveUp: () => void;
-  /** The machine went down since the save before: files that were not on its disk yet have come back empty. */
+  /** The machine went down since the save before: files that were not on its disk yet have come back empty, or older. */
   readonly isAfterCrash: boolean;
 }
 
@@ -35,7 +35,7 @@ export interface SavedFile {
 
 /**
  * Stores one file, unless an object with its content is known already: that of the save before, or of a broken
- * attempt. Undefined when it is no file any more. Throws {@link KeepsSavedContent} when a crash seems to have emptied it.
+ * attempt. Undefined when it is no file any more. Throws {@link KeepsSavedContent} when a crash seems to have emptied it, or to have taken it back.
  */
 export async function saveFile(
   node: FileNode,
@@ -52,6 +52,10 @@ export async function saveFile(
       throw new KeepsSavedContent(
         "it is empty since the machine went down, and it was not before; change it once more to save it as it is",
       );
+    if (options.isAfterCrash && known && (await isOlder(node, known, file, options.giveUp)))
+      throw new KeepsSavedContent(
+        "it is older since the machine went down than what was saved of it; change it once more to save it as it is",
+      );
     for (let read = 1; ; read++) {
       const before = nodeOf(node.absolute, node.path, file.stats());
       if (before?.type !== "file") return undefined;
@@ -66,6 +70,12 @@ export async function saveFile(
   } finally {
     file.close();
   }
+}
+
+/** Its newest content was in a save, and not on the disk yet. */
+async function isOlder(node: FileNode, known: FileEntry, file: OpenFile, giveUp: () => void): Promise<boolean> {
+  if (node.mtimeNs >= BigInt(known.mtimeNs)) return false;
+  return node.sizeBytes !== known.sizeBytes || (await hashParts(file, giveUp)).sha256 !== known.sha256;
 }
 
 export function fileEntry(node: FileNode, { key, version, sha256, sizeBytes }: FileContent): FileEntry {

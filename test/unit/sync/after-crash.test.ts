@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -45,6 +45,26 @@ describe("the first save after a machine has gone down", () => {
     expect(notSaved?.first[0]?.why).toContain("since the machine went down");
     expect([await contentOf("emptied"), await contentOf("zeros")]).toEqual(["emptied", "zeros"]);
     expect([await contentOf("mine"), await contentOf("shortened")]).toEqual(["changed by me", "sho"]);
+  });
+
+  it("does not take an older file for a changed one, and one that is only older for neither", async () => {
+    const { lastSave, root } = repl;
+    boot.id = "before";
+    writeFileSync(join(root, "mine"), "newest");
+    await repl.save();
+    const saved = (await lastSave())?.generation;
+    const hourAgo = Date.now() / 1000 - 3600;
+    writeFileSync(join(root, "mine"), "before");
+    for (const name of ["mine", "still"]) utimesSync(join(root, name), hourAgo, hourAgo);
+    boot.id = "after";
+    const { notSaved, generation } = await repl.save();
+    expect(generation).toBe((saved ?? 0) + 1);
+    const older = notSaved?.first.filter(({ why }) => why.includes("older since the machine went down"));
+    expect(older?.map(({ path, isKept }) => [path, isKept])).toEqual([["mine", true]]);
+    expect([await contentOf("mine"), await contentOf("still")]).toEqual(["newest", "still"]);
+    writeFileSync(join(root, "mine"), "as it is");
+    await repl.save();
+    expect(await contentOf("mine")).toBe("as it is");
   });
 
   it("goes on saying so in later saves, until the files change again", async () => {
