@@ -1,6 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { ReplError } from "../domain/errors.ts";
 import { holderOf, isSameHolder } from "../domain/holder.ts";
+import { joined } from "../domain/losses.ts";
 import type { ReplRecord } from "../domain/repl.ts";
 import { sessionObjects } from "../manifests/session-objects.ts";
 import type { RemoveResourcesInput, StartInput } from "./inputs.ts";
@@ -71,8 +72,10 @@ export function createRemoveResources({ cluster, registry }: Ports) {
 /** What is lost stays in the record: who did not hear of it when the session was closed still can. */
 function ended(now: ReplRecord, sessionId: string, after: RemoveResourcesInput["after"]): ReplRecord {
   if (!after) return { ...now, endedSession: sessionId };
-  const { lastEnd: _, ...record } = now;
-  return { ...record, endedSession: sessionId, ...(after.lost ? { lastEnd: { sessionId, lost: after.lost } } : {}) };
+  const { lastEnd, untold: _, ...record } = now;
+  if (!after.lost) return { ...record, endedSession: sessionId };
+  const before = lastEnd && `Before that: ${lastEnd.lost}`;
+  return { ...record, endedSession: sessionId, lastEnd: { sessionId, lost: joined([after.lost, before]) ?? "" } };
 }
 
 function ignoreMissing(error: unknown): undefined {

@@ -1,7 +1,7 @@
 import { ReplError } from "../domain/errors.ts";
 import { mayTakeWork } from "../domain/holder.ts";
+import { joined, lossesOf, lossNow } from "../domain/losses.ts";
 import { openSessionOf, type ReplRecord, type Session } from "../domain/repl.ts";
-import { lossNow } from "../domain/save-pointer.ts";
 import type { StartInput } from "./inputs.ts";
 import type { Ports } from "./ports.ts";
 
@@ -46,9 +46,7 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
     const writer = running ? { id: running.id, replId: running.replId, userId: running.userId } : session;
     await registry.update(repl.owner.id, repl.id, (record) => {
       const changed = makeWriter(record, seen, writer.id);
-      // Its owner reads of it at the close of the new session.
-      if (!isLoss || changed === record) return changed;
-      return { ...changed, lastLoss: lossNow(withLossesOf(record, open, writer), writer, 1) };
+      return open && changed !== record ? withLossesOf(changed, record, open, isLoss) : changed;
     });
     if (!running) await clearStaleMark();
     return writer;
@@ -62,10 +60,11 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
   };
 }
 
-/** A session that never came to a close has told nobody what it lost before. */
-function withLossesOf(record: ReplRecord, { id }: Session, heir: Session): ReplRecord {
-  const { lastLoss } = record;
-  return lastLoss?.sessionId === id ? { ...record, lastLoss: { ...lastLoss, sessionId: heir.id } } : record;
+/** A session that never came to a close has told nobody what it lost: the next close does. */
+function withLossesOf(changed: ReplRecord, before: ReplRecord, session: Session, isLoss: boolean): ReplRecord {
+  const last = isLoss ? { ...before, lastLoss: lossNow(before, session, 1) } : before;
+  const untold = joined([before.untold, lossesOf(last, session)]);
+  return untold ? { ...changed, untold } : changed;
 }
 
 /** The record with another writer, by compare-and-set: an attempt that is slower than its successors changes nothing. */

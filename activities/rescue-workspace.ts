@@ -4,6 +4,7 @@ import { messageOf, ReplError } from "../domain/errors.ts";
 import { errorEvent, warningEvent } from "../domain/events.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { objectKey } from "../domain/naming.ts";
+import { lossesOf } from "../domain/losses.ts";
 import { readSave } from "../domain/read-save.ts";
 import { findRescued, storeBelow } from "../domain/rescue.ts";
 import { describeNotSaved, saveReported, shortNotSaved } from "../domain/save.ts";
@@ -14,7 +15,7 @@ import type { Ports } from "./ports.ts";
 import { currentAttempt } from "./lease.ts";
 import { createRenewKeys } from "./renew-keys.ts";
 import { describeSavedBeside, hasSaved } from "./save-outcome.ts";
-import { earlierLossOf, lossOf } from "./save-workspace.ts";
+import { lossOf } from "./save-workspace.ts";
 
 /**
  * Saves what an orphan's pod holds below a prefix of its own (domain/rescue.ts), by an ephemeral container like that of
@@ -47,8 +48,7 @@ export function createRescueWorkspace(ports: Ports, betweenLooksMs = 500) {
     const record = await readRecord();
     if (isWriter(record, session)) return isWriterAgain(true);
     const holdsWork = heldWork(attempt);
-    const lost =
-      record && ((holdsWork ? undefined : lossOf(record, session, attempt)) ?? earlierLossOf(record, session));
+    const lost = record && ((holdsWork ? undefined : lossOf(record, session, attempt)) ?? lossesOf(record, session));
     if (lost) events.publish(session.replId, errorEvent(lost));
     if (!holdsWork) return { outcome: "nothing to rescue" };
     const rescued = await findRescued(store, session);

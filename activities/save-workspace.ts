@@ -3,6 +3,7 @@ import { Context } from "@temporalio/activity";
 import { messageOf, ReplError } from "../domain/errors.ts";
 import { errorEvent, saveEvent } from "../domain/events.ts";
 import { holderOf, isSameHolder, mayTakeWork, restoredFor, type Holder } from "../domain/holder.ts";
+import { joined, lossesOf } from "../domain/losses.ts";
 import type { NothingSaved, SaveAttempt } from "../domain/ports.ts";
 import { readSave } from "../domain/read-save.ts";
 import type { ReplRecord, Session } from "../domain/repl.ts";
@@ -30,7 +31,7 @@ export type SaveOutcome = SaveSummary & {
 
 /**
  * Makes the last save of a session: adds an ephemeral container that saves the workspace, waits for its end
- * and reads the manifest back. Only exit code 0 and a manifest that the record points at count as saved. While a pod
+ * and reads the manifest back. Only an exit code that says so and a manifest that the record points at count as saved. While a pod
  * that may hold work ends, or stands between two lives of its containers, it throws and is tried again. Where no
  * container saved, the newest save is the answer, and what the record knows of the pod that held the files says
  * whether anything was lost. Repeated without end by its retry policy: until it succeeds, nothing is removed.
@@ -71,7 +72,7 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
       // A session that has ended can save no more; a close notes that after its save is proven.
       if (before?.endedSession === session.id) {
         const { record, save } = await provenSave(input, undefined);
-        const lost = record.lastEnd?.sessionId === session.id ? record.lastEnd.lost : earlierLossOf(record, session);
+        const lost = record.lastEnd?.sessionId === session.id ? record.lastEnd.lost : toTell(record, session);
         return lost ? { ...save, lost } : save;
       }
       const runSave = () =>
@@ -106,10 +107,10 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
       if (wasSaved && holder && "exitCode" in attempt && holder.pod !== attempt.pod)
         throw new ReplError("unavailable", `${holder.pod} holds the files of ${replId} since ${attempt.pod} was saved`);
       events.publish(replId, saveEvent(save));
-      const earlierLoss = earlierLossOf(record, session) ?? (before && earlierLossOf(before, session));
+      const earlierLoss = toTell(record, session) ?? (before && toTell(before, session));
       const lost = wasSaved
-        ? [earlierLoss, describeSavedBeside(attempt, save)].filter(Boolean).join(" ") || undefined
-        : [earlierLoss, lossOf(record, session, attempt)].filter(Boolean).join(" ") || undefined;
+        ? joined([earlierLoss, describeSavedBeside(attempt, save)])
+        : joined([earlierLoss, lossOf(record, session, attempt)]);
       for (const told of [lost, describeNotSaved(save.notSaved)]) if (told) events.publish(replId, errorEvent(told));
       return { ...save, ...(lost ? { lost } : {}), ...(holder ? { holder } : {}) };
     } catch (error) {
@@ -121,6 +122,8 @@ export function createSaveWorkspace(ports: Ports, betweenLooksMs = 500) {
     }
   };
 }
+
+const toTell = (record: ReplRecord, session: Session) => joined([record.untold, lossesOf(record, session)]);
 
 /** By the record: only the pod that restored last may, until it releases. Any may where no pod has restored yet. */
 function mayHoldWork(record: ReplRecord | undefined, session: Session): ((pod: string) => boolean) | undefined {
@@ -148,21 +151,4 @@ export function lossOf(record: ReplRecord, session: Session, attempt: SaveAttemp
   const why = isThisPod && "nothing" in attempt ? attempt.detail : `${restored.pod} is gone`;
   const { generation, savedAt } = record.lastSave ?? {};
   return `The container was lost before its files could be saved (${why}). What was written after save ${generation} (${savedAt}) is gone.`;
-}
-
-/** What went with a pod that another one has followed. */
-export function earlierLossOf({ lastLoss }: ReplRecord, session: Session): string | undefined {
-  if (lastLoss?.sessionId !== session.id) return undefined;
-  const { at, generation, count = 1, first, notSaved } = lastLoss;
-  const told = [];
-  if (count > 1 && first)
-    told.push(
-      `The container was lost ${count} times, first at ${first.at} and last at ${at}. What was written after save ${first.generation} and was not saved before the next of them is gone.`,
-    );
-  else if (count > 0)
-    told.push(
-      `The container was lost at ${at} and started again from save ${generation}. What was written after that save is gone.`,
-    );
-  if (notSaved) told.push(`When the container moved to another node, this went with the old one: ${notSaved}`);
-  return told.length > 0 ? told.join(" ") : undefined;
 }

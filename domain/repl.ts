@@ -41,11 +41,15 @@ export interface ReplRecord {
     readonly filling?: true;
     /** It has made its last checkpoint and writes no more. */
     readonly released?: true;
+    /** What that checkpoint could not save, in words: it goes with the pod, unless that lives again. */
+    readonly notSaved?: string;
     /** The cluster has no such pod any more, or it failed. */
     readonly gone?: true;
   };
   /** What was lost with the last session, as its close said, in words. Absent where nothing was. */
   readonly lastEnd?: { readonly sessionId: string; readonly lost: string };
+  /** What sessions have lost that came to no close, in words: the next close tells it. */
+  readonly untold?: string;
   /** The last time that work was lost with a pod, and the save that its successor began with. */
   readonly lastLoss?: {
     readonly sessionId: string;

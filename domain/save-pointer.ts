@@ -1,5 +1,6 @@
 import { ReplError } from "./errors.ts";
 import { mayTakeWork, restoredFor } from "./holder.ts";
+import { lossNow } from "./losses.ts";
 import type { Registry, SavePointer, Writer } from "./ports.ts";
 import type { ReplRecord, Session } from "./repl.ts";
 
@@ -58,8 +59,7 @@ export function createSavePointer(registry: Pick<Registry, "read" | "update">): 
         if (!restored || restored.pod !== writer.pod) return current;
         // Its answer may have been lost.
         if (restored.released) return current;
-        const loss = notSaved === undefined ? {} : { lastLoss: lossNow(current, writer.session, 0, notSaved) };
-        return { ...current, restored: { ...restored, released: true }, ...loss };
+        return { ...current, restored: { ...restored, released: true, ...(notSaved ? { notSaved } : {}) } };
       });
     },
 
@@ -85,7 +85,7 @@ function otherHolder(record: ReplRecord, session: Session, pod: string): string 
 /** A pod that saves after it has released its files lives on: its container alone was told to end. */
 function heldAgain({ restored }: ReplRecord): Pick<ReplRecord, "restored"> {
   if (!restored?.released) return {};
-  const { released: _, ...held } = restored;
+  const { released: _, notSaved: __, ...held } = restored;
   return { restored: held };
 }
 
@@ -93,7 +93,10 @@ function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord
   requireWriter(current, { session });
   const restored = restoredFor(current, session);
   const isAnother = restored !== undefined && restored.pod !== pod;
-  const lost = isAnother && mayTakeWork(restored) ? { lastLoss: lossNow(current, session, 1) } : {};
+  // With words that could not be saved the pod that has them may still live again.
+  const pods = isAnother && mayTakeWork(restored) ? 1 : 0;
+  const notSaved = isAnother ? restored.notSaved : undefined;
+  const lost = pods > 0 || notSaved ? { lastLoss: lossNow(current, session, pods, notSaved) } : {};
   // A pod that was once full stays so: an older answer could not be told from this one otherwise.
   const isFull = restored?.pod === pod && !restored.filling;
   // No claim is like the one before: an older answer that shows that one would be taken for it.
@@ -102,31 +105,6 @@ function claimed(current: ReplRecord, session: Session, pod: string): ReplRecord
   const held = { sessionId: session.id, pod, at: new Date(at).toISOString() };
   return { ...current, restored: isFull ? held : { ...held, filling: true }, ...lost };
 }
-
-/** What a session is told of work that is lost now. `pods`: how many pods it lost with it. */
-export function lossNow(
-  { lastSave, lastLoss }: ReplRecord,
-  { id }: Session,
-  pods: number,
-  notSaved?: string,
-): NonNullable<ReplRecord["lastLoss"]> {
-  const before = lastLoss?.sessionId === id ? lastLoss : undefined;
-  const count = before ? (before.count ?? 1) : 0;
-  const now = { at: new Date().toISOString(), generation: lastSave?.generation ?? 0 };
-  // Of a hand-over nothing is gone after any save.
-  const when = pods > 0 || !before ? now : { at: before.at, generation: before.generation };
-  const first = count > 0 && before ? (before.first ?? { at: before.at, generation: before.generation }) : undefined;
-  const words = [...new Set([before?.notSaved, notSaved])].filter(Boolean).join("; ").slice(0, longestWords);
-  return {
-    sessionId: id,
-    ...when,
-    count: count + pods,
-    ...(first && pods > 0 ? { first } : before?.first ? { first: before.first } : {}),
-    ...(words ? { notSaved: words } : {}),
-  };
-}
-
-const longestWords = 2000;
 
 /** Notes that a pod is no more, so that its successor need not wait for it. Whoever holds the files now is left alone. */
 export async function noteGone(

@@ -241,7 +241,7 @@ describe("activities", () => {
         restored: { sessionId: input.session.id, pod: "first", at: "2026-01-01T00:00:00.000Z", ...restored },
       }));
       const next = { ...input, session: newSession(input.repl) };
-      return { next, lossNoted: async () => (await fakes.ports.registry.read(owner.id, id))?.lastLoss };
+      return { next, lossNoted: async () => (await fakes.ports.registry.read(owner.id, id))?.untold };
     }
 
     it.each([

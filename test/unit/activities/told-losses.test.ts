@@ -2,9 +2,10 @@ import { MockActivityEnvironment } from "@temporalio/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createActivities } from "../../../activities/index.ts";
 import type { SaveWorkspaceInput } from "../../../activities/inputs.ts";
-import { earlierLossOf, type SaveOutcome } from "../../../activities/save-workspace.ts";
+import type { SaveOutcome } from "../../../activities/save-workspace.ts";
+import { lossesOf } from "../../../domain/losses.ts";
 import { objectKey } from "../../../domain/naming.ts";
-import { replFrom } from "../../../domain/repl.ts";
+import { replFrom, type Session } from "../../../domain/repl.ts";
 import { createManifest, writeSaveManifest } from "../../../domain/save.ts";
 import { createSavePointer } from "../../../domain/save-pointer.ts";
 import { createFakePorts } from "../../fakes/ports.ts";
@@ -37,6 +38,12 @@ describe("a loss", () => {
     await pointer().claim(input.session, pod);
     await pointer().filled({ session: input.session, pod });
   };
+  const closed = (session: Session) =>
+    run<SaveWorkspaceInput, SaveOutcome>(activities.saveWorkspace, {
+      session,
+      replId: input.repl.id,
+      owner: input.repl.owner,
+    });
   const close = (lost?: string) =>
     run(activities.removeResources, {
       session: input.session,
@@ -67,13 +74,13 @@ describe("a loss", () => {
   it("of two pods is told since the first", async () => {
     await filled("first");
     await filled("second");
-    const one = earlierLossOf(await record(), input.session);
+    const one = lossesOf(await record(), input.session);
     expect(one).toMatch(/^The container was lost at .* save 1\. What was written after that save is gone\.$/);
     const save = { ...((await record()).lastSave as object), generation: 2, version: "v" };
     await pointer().move({ session: input.session, pod: "second" }, 1, save as never);
     await filled("third");
     expect((await record()).lastLoss).toMatchObject({ count: 2, generation: 2, first: { generation: 1 } });
-    expect(earlierLossOf(await record(), input.session)).toMatch(/lost 2 times, first at .* after save 1 and was not/);
+    expect(lossesOf(await record(), input.session)).toMatch(/lost 2 times, first at .* after save 1 and was not/);
   });
 
   it("of a session that never came to a close is told by the next one", async () => {
@@ -83,8 +90,15 @@ describe("a loss", () => {
     await filled("third");
     const next = newSession(input.repl);
     await run(activities.claimSession, { ...input, repl: await record(), session: next });
-    const told = earlierLossOf(await record(), next);
-    expect(told).toMatch(/^The container was lost 2 times, .*one\.iso$/);
+    // An open that fails closes nothing.
+    await run(activities.removeResources, { session: next, isUndo: true });
+    const last = newSession(input.repl);
+    await run(activities.claimSession, { ...input, repl: await record(), session: last });
+    expect((await record()).untold).toMatch(/^The container was lost 2 times, .*one\.iso$/);
+    const { lost } = await closed(last);
+    expect(lost).toMatch(/^The container was lost 2 times, .*one\.iso$/);
+    await run(activities.removeResources, { session: last, after: { generation: 1 } });
+    expect(await record()).not.toHaveProperty("untold");
   });
 
   it("of paths that went with a pod which handed over is told for each of them, and beside others", async () => {
@@ -93,7 +107,7 @@ describe("a loss", () => {
     await filled("second");
     await pointer().release({ session: input.session, pod: "second" }, "1 path: two.iso");
     await filled("third");
-    expect(earlierLossOf(await record(), input.session)).toMatch(/one\.iso; 1 path: two\.iso$/);
+    expect(lossesOf(await record(), input.session)).toMatch(/one\.iso; 1 path: two\.iso$/);
     expect((await record()).lastLoss).not.toHaveProperty("first");
     await activities.applyManifests({ ...input, repl: await record() });
     fakes.machines.show(input.session, { fourth: "running" });
