@@ -40,9 +40,13 @@ export function createReplReader({
       if (!repl) throw noSuchRepl();
       return repl;
     },
-    /** By the registry: the look-ups may not have heard of its newest save. Throws `not_found`, `unavailable`. */
-    async record(user: Pick<User, "id">, id: string): Promise<ReplRecord> {
-      const record = await registry.read(user.id, parseReplId(id));
+    /**
+     * By the registry: the look-ups may not have heard of its newest save. One that is being created has no record yet.
+     * Throws `not_found`, `unavailable`.
+     */
+    async record(user: User, id: string): Promise<ReplRecord> {
+      const replId = parseReplId(id);
+      const record = (await registry.read(user.id, replId)) ?? one(replId, await list(user));
       if (!record) throw noSuchRepl();
       return record;
     },

@@ -102,6 +102,8 @@ export const stateFolder = "/run/devex";
 export const restoredMarker = "/run/devex/restored";
 /** Has taken its place: the workspace is whole, but another pod may go on with its files. Nobody is let in. */
 export const handedOverMarker = "/run/devex/handed-over";
+/** Has taken its place: another pod has saved meanwhile, and that save is not whole here yet. */
+export const refillingMarker = "/run/devex/refilling";
 /** The session is being closed: its programs end, and nobody is let in any more. */
 export const closingMarker = "/run/devex/closing";
 /** The sync containers make it where the owner of a REPL that is being closed wants it back. */

@@ -115,7 +115,7 @@ export interface LastSaveReport {
 
 /** What a save lacks that was made beside programs. */
 export function describeNotStopped(report: LastSaveReport | undefined, { savedAt }: SaveSummary): string {
-  const why = report?.notStopped ?? "that they had could not be proven";
+  const why = report?.notStopped ?? "why, the save's last words do not say";
   return `The programs could not be ended (${why}). What they wrote after ${savedAt} is gone.`;
 }
 

@@ -20,6 +20,7 @@ const isOfSave = (stats: Stats) => stats.isFile() || stats.isDirectory() || stat
 
 /** A file or a link, in one step. Throws EEXIST. */
 export async function copyFile(source: string, place: string): Promise<void> {
+  if (!isOfSave(await lstat(source))) throw new Error("would be a copy of no file, folder or link");
   const temporary = besides(place);
   try {
     await cp(source, temporary, copyOptions);

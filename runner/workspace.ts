@@ -72,7 +72,7 @@ export function createWorkspace(root: string) {
 
   /** Where what lies at `from` goes when it is put to `to`: into that folder, or under that name. */
   async function destination(from: string, to: string): Promise<string> {
-    return (await isFolder(await locate(to))) ? join(await locateTarget(to), basename(from)) : locateName(to);
+    return (await isFolder(await locate(to))) ? locateName(join(to, basename(from))) : locateName(to);
   }
 
   /** Something that is there, and never the workspace itself. */

@@ -26,6 +26,10 @@ hurry() {
   [ -z "$ending" ] || kill "$hurried" 2>/dev/null
 }
 
+must_resume() {
+  [ -e "$state/handed-over" ] || [ -e "$state/refilling" ]
+}
+
 # Its argument is what the program is to do.
 checkpoint() {
   since=${killed_since:-$(date -u +%Y-%m-%dT%H:%M:%SZ)}
@@ -49,7 +53,7 @@ checkpoint() {
   fi
   # It could not say so itself.
   killed_since=$since
-  say_killed "the checkpoint was killed (exit code $code)"
+  say_killed "the $1 was killed (exit code $code)"
 }
 
 killed_since=$(cat "$running" 2>/dev/null)
@@ -57,7 +61,7 @@ killed_since=$(cat "$running" 2>/dev/null)
 
 while :; do
   # In a pod that lives on after it has handed over nobody is let in before it has resumed.
-  if [ -z "$ending" ] && { [ -n "$looked" ] || ! [ -e "$state/handed-over" ]; }; then
+  if [ -z "$ending" ] && { [ -n "$looked" ] || ! must_resume; }; then
     sleep "${CHECKPOINT_SECONDS:-10}" &
     hurry "$!"
     wait "$hurried"
@@ -69,7 +73,7 @@ while :; do
   # Also in the middle of a close: until its save is proven, it asks of a pod that has ended whether that released.
   if [ -n "$last" ]; then task=hand-over
   elif [ -e "$state/closing" ]; then task=
-  elif [ -e "$state/handed-over" ]; then task=resume
+  elif must_resume; then task=resume
   else task=checkpoint
   fi
   if [ "$task" = resume ] || { [ -n "$task" ] && [ -e "$state/restored" ]; }; then checkpoint "$task"; fi

@@ -3,6 +3,7 @@ import { messageOf, ReplError } from "../domain/errors.ts";
 import {
   closingMarker,
   handedOverMarker,
+  refillingMarker,
   restoredMarker,
   saveStatusFile,
   syncFolder,
@@ -69,7 +70,7 @@ async function main(): Promise<number> {
 
 async function restore(): Promise<number> {
   // A restarted container finds its work done, and must not do it again over what the user has written since.
-  if (!isWhole()) await fill();
+  if (!isWhole() && !existsSync(refillingMarker)) await fill();
   return idle();
 }
 
@@ -92,11 +93,13 @@ async function fill(): Promise<void> {
 /** Nobody has been let in since the hand-over. Another pod may have been the holder meanwhile, and have saved. */
 async function resume(): Promise<number> {
   if (!lock()) return exitCodes.done;
-  if (await holdAgain(openPlace().pointer, sessionOf(), here)) renameSync(handedOverMarker, restoredMarker);
-  else {
-    rmSync(handedOverMarker);
-    await fill();
+  if (existsSync(handedOverMarker)) {
+    const isHeld = await holdAgain(openPlace().pointer, sessionOf(), here);
+    renameSync(handedOverMarker, isHeld ? restoredMarker : refillingMarker);
   }
+  // Again and again until it is full: whoever is let in before would miss what another pod has saved.
+  if (existsSync(refillingMarker)) await fill();
+  rmSync(refillingMarker, { force: true });
   console.log(JSON.stringify({ event: "resumed" }));
   return exitCodes.done;
 }
@@ -135,6 +138,12 @@ async function handOver(): Promise<number> {
     }
     // Before that: what lives on here must ask who holds the files.
     if (existsSync(restoredMarker)) renameSync(restoredMarker, handedOverMarker);
+    // A runner that has begun meanwhile has let people in.
+    if (!(await runnerHasEnded(0))) {
+      renameSync(handedOverMarker, restoredMarker);
+      console.log(JSON.stringify({ event: "not released", reason: "the runner has begun again" }));
+      return exitCodes.done;
+    }
     const notSaved = readKnownTree(syncFolder)?.notSaved;
     await pointer.release(writer, describeNotSaved(notSaved && inFew(notSaved)));
     console.log(JSON.stringify({ event: "released" }));

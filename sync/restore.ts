@@ -96,14 +96,16 @@ export async function restoreWorkspace(
 
 /**
  * Makes a pod that has handed over the holder of its files again. False where another pod's save is the newest now, which
- * is to be restored. Idempotent.
+ * is to be restored. Throws `unavailable` while another pod holds them. Idempotent.
  */
 export async function holdAgain(
   pointer: SavePointer,
   session: Session,
   { pod, knownFolder }: Pick<RestoreOptions, "pod" | "knownFolder">,
 ): Promise<boolean> {
-  const { lastSave } = await claimFiles(pointer, session, pod);
+  const claimed = await pointer.claimWhenFree(session, pod);
+  if ("heldBy" in claimed) throw new ReplError("unavailable", `${claimed.heldBy} holds the files now`);
+  const { lastSave } = claimed;
   if (!lastSave || readKnownTree(knownFolder)?.save.version !== lastSave.version) return false;
   await pointer.filled({ session, pod });
   return true;

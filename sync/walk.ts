@@ -46,8 +46,6 @@ export interface Tree {
   readonly close: () => void;
 }
 
-/** What the runner writes beside a file while it is uploaded or edited: no file yet. */
-
 const openedMode = (mode: number) => mode | 0o700;
 /** Names of files that the runner has for a moment (runner/replace-file.ts). */
 const temporary = /^\.[0-9a-f]{12}\.devex-tmp$/;

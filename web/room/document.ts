@@ -70,7 +70,7 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
     typed = changesBetween(onItsWay, linesOf(draft.text).text);
   }
   let conflict: Lines | undefined;
-  /** What the file was between the edits made here, by checksum: its container may be lost, and begin with one of these. */
+  /** What the file was before, by checksum: its container may be lost, and begin with one of these. */
   const earlier = new Set<number>();
   let isOlder = false;
   let isGone = false;
@@ -106,13 +106,17 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
     }, afterMs);
   }
 
+  function noteEarlier(): void {
+    earlier.add(crc32(contentOf(disk)));
+    for (const oldest of earlier) if (earlier.size > maximumEarlier) earlier.delete(oldest);
+  }
+
   async function save(): Promise<void> {
     if (sent || isLooking || typed.empty || conflict || isGone || isClosed) return;
     const [part, rest] = firstPart(typed);
     sent = part;
     isSending = true;
-    if (earlier.size > maximumEarlier) earlier.clear();
-    earlier.add(crc32(contentOf(disk)));
+    noteEarlier();
     typed = rest ?? ChangeSet.empty(part.newLength);
     try {
       const checksum = await file.patch(patchOf(disk, part));
@@ -172,17 +176,19 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
       if (!isOlder) conflict = undefined;
       return;
     }
-    isOlder = earlier.has(crc32(contentOf(now)));
-    if (isOlder) {
-      typed = changesBetween(now.text, shown());
-      [disk, conflict] = [now, now];
-      return;
-    }
     // Both came to the same, for example because a conflict was solved on the other side.
     if (now.text.eq(shown())) {
       typed = ChangeSet.empty(now.text.length);
       disk = now;
       conflict = undefined;
+      isOlder = false;
+      return;
+    }
+    // A question that was put stays until it is answered.
+    isOlder ||= earlier.has(crc32(contentOf(now)));
+    if (isOlder) {
+      typed = changesBetween(now.text, shown());
+      [disk, conflict] = [now, now];
       return;
     }
     // What was refused may have been so because of this.
@@ -193,6 +199,7 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
       return;
     }
     conflict = undefined;
+    noteEarlier();
     const forEditor = theirs.map(typed);
     typed = typed.map(theirs, true);
     disk = now;
@@ -244,6 +251,7 @@ export async function openDocument({ file, draft, onTheirs, onState, saveAfterMs
       try {
         await save();
         while (isAhead()) {
+          if (isOlder) throw new Error("the file is again what it was before");
           if (conflict) throw new Error("it was changed elsewhere too, in the same lines");
           if (isGone) throw new Error("it was removed elsewhere");
           if (problem && withinMs < Infinity) throw new Error(problem);

@@ -609,8 +609,8 @@ describe("activities", () => {
       const words = JSON.stringify({ generation: 1, notStopped: "the runner does not answer" });
       for (const [exitCode, kept, why] of [
         [5, words, "the runner does not answer"],
-        [5, words.slice(0, 40), "that they had could not be proven"],
-        [5, "", "that they had could not be proven"],
+        [5, words.slice(0, 40), "why, the save's last words do not say"],
+        [5, "", "why, the save's last words do not say"],
         [0, words, "the runner does not answer"],
       ] as const) {
         containerEnd = { exitCode, message: kept };

@@ -117,6 +117,8 @@ describe("the workspace, many at once", () => {
     expect(await workspace.copy("project", "copy")).toBe("copy");
     expect(readdirSync(at("copy"))).toEqual(["file"]);
     expect(statSync(at("copy")).mode & 0o777).toBe(0o750);
+    await expect(workspace.copy("project/pipe", "copy")).rejects.toThrow("a copy of no file, folder or link");
+    expect(readdirSync(at("copy"))).toEqual(["file"]);
   });
 
   it("an edit is not put over an upload that it has not seen", async () => {
@@ -155,6 +157,9 @@ describe("the workspace, many at once", () => {
       [own, "other"],
       ["file", "file"],
     ]);
+    mkdirSync(at("folder"));
+    for (const how of ["copy", "move"] as const) await expect(workspace[how](own, "folder")).rejects.toThrow(refusal);
+    rmSync(at("folder"), { recursive: true });
     await workspace.remove(own);
     expect(readdirSync(root)).toEqual(["file"]);
   });

@@ -131,6 +131,9 @@ describe("the loop of checkpoints", () => {
     await until(() => expect(tasks(state)).toContain("checkpoint"));
     expect(tasks(state).slice(0, 4)).toEqual(["resume", "resume", "resume", "checkpoint"]);
     await end();
+    const refilling = start("", "refilling");
+    await until(() => expect(tasks(refilling)).toContain("resume"));
+    await end();
     const closing = start("", "handed-over", "closing");
     await end();
     expect(runs(closing)).toBe(0);

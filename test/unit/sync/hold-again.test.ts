@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { lossesOf } from "../../../domain/losses.ts";
 import { createObjectStoreRecords } from "../../../domain/object-store-registry.ts";
 import { holdAgain } from "../../../sync/restore.ts";
 import { newSyncRepl } from "../../setup/sync-repl.ts";
@@ -45,6 +46,21 @@ describe("a pod that lives on after it has handed over", () => {
     await repl.place.pointer.release(another());
     expect(await hold()).toBe(true);
     expect((await current())?.restored).not.toHaveProperty("filling");
+  });
+
+  it("waits for a pod that has its place now", async () => {
+    await repl.place.pointer.claim(repl.session, "another");
+    await repl.place.pointer.filled(another());
+    await expect(hold()).rejects.toMatchObject({ code: "unavailable" });
+    expect((await current())?.restored).toMatchObject({ pod: "another" });
+  });
+
+  it("has lost nothing of what it could not save", async () => {
+    await hold();
+    await repl.place.pointer.release({ session: repl.session, pod: "pod" }, "1 path: big.iso");
+    expect(lossesOf((await current()) as never, repl.session)).toMatch(/went with the old one: 1 path: big\.iso/);
+    await hold();
+    expect(lossesOf((await current()) as never, repl.session)).toBeUndefined();
   });
 
   it.each(["another pod has saved", "it does not know what it has saved"])("restores where %s", async (why) => {

@@ -132,6 +132,24 @@ describe("a document", () => {
     },
   );
 
+  it("asks also where others have edited in between, and goes on asking when others edit then", async () => {
+    const file = await openFile("one\ntwo\nthree\n");
+    file.type(0, 3, "ONE");
+    await file.settled();
+    await file.write("ONE\ntwo\nTHREE\n");
+    file.type(0, 3, "Once");
+    await file.settled();
+    await file.write("ONE\ntwo\nthree\n");
+    expect(file.state()).toMatchObject({ kind: "conflict", isOlder: true });
+    await file.write("ONE\ntwo\nthree\nfour\n");
+    expect(file.state()).toMatchObject({ kind: "conflict", isOlder: true });
+    expect(file.shown()).toBe("Once\ntwo\nTHREE\n");
+    expect(file.content()).toBe("ONE\ntwo\nthree\nfour\n");
+    file.document.takeTheirs();
+    await file.settled();
+    expect(file.shown()).toBe("ONE\ntwo\nthree\nfour\n");
+  });
+
   it.each(["lost before", "lost after"] as const)("keeps what was typed when the connection is %s", async (fault) => {
     const file = await openFile("a\n");
     file.faults.push(fault);
