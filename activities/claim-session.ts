@@ -60,7 +60,7 @@ export function createClaimSession({ registry, cluster, directory }: Ports) {
   };
 }
 
-/** A session that never came to a close has told nobody what it lost: the next close does. */
+/** Keeps what a session lost that was never closed, so that the next close reports it. */
 function withLossesOf(changed: ReplRecord, before: ReplRecord, session: Session, isLoss: boolean): ReplRecord {
   const last = isLoss ? { ...before, lastLoss: lossNow(before, session, 1) } : before;
   const untold = joined([before.untold, lossesOf(last, session)]);

@@ -100,9 +100,9 @@ export const homeFolder = "/home/node";
 /** Shared by a pod's own containers, read-only for the user's: tells that the workspace is whole. */
 export const stateFolder = "/run/devex";
 export const restoredMarker = "/run/devex/restored";
-/** Has taken its place: the workspace is whole, but another pod may go on with its files. Nobody is let in. */
+/** Replaces the restored marker after a hand-over: the workspace is whole, but another pod may hold its files now. The runner lets nobody in. */
 export const handedOverMarker = "/run/devex/handed-over";
-/** Has taken its place: another pod has saved meanwhile, and that save is not whole here yet. */
+/** Replaces it while the workspace is filled with a save that another pod has made since. */
 export const refillingMarker = "/run/devex/refilling";
 /** The session is being closed: its programs end, and nobody is let in any more. */
 export const closingMarker = "/run/devex/closing";

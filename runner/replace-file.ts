@@ -3,9 +3,9 @@ import { linkSync, renameSync } from "node:fs";
 import { link, lstat, mkdir, rename, rm, rmdir, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-/** How something comes to its place in one step, never over what somebody else has put there. */
+/** Puts files and folders in place in one step, and never over what another writer has put there. */
 
-/** What there is beside a file for a moment. Nobody else's: no save holds a file of such a name (sync/walk.ts). */
+/** Names of the runner's temporary files, which no save holds (sync/walk.ts). */
 export const isTemporaryName = (name: string): boolean => /^\.[0-9a-f]{12}\.devex-tmp$/.test(name);
 
 /**
@@ -45,7 +45,7 @@ export async function placeNew(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
-    // What somebody has put in it meanwhile stays.
+    // Removes the folder only while it is empty: another writer may have put a file into it.
     await rmdir(to).catch(() => {});
     const { code } = error as NodeJS.ErrnoException;
     throw code === "ENOTEMPTY" || code === "ENOTDIR"

@@ -38,15 +38,14 @@ export function createWorkspace(root: string) {
     if (place !== root && !place.startsWith(root + sep)) throw new Error(`${path} lies outside the workspace`);
   }
 
-  /** A name that a file may get: what has one of the runner's own is in no save. */
-  async function locateName(path: string): Promise<string> {
+  /** Refuses names of the runner's temporary files: no save holds a file with one. */
+  function requireName(path: string): void {
     if (isTemporaryName(basename(normalize(`/${path}`))))
       throw new Error(`${path} is a name that this REPL keeps for itself`);
-    return locate(path);
   }
 
   async function locateNew(path: string): Promise<string> {
-    const place = await locateName(path);
+    const place = await locate(path);
     if (place === root) throw new Error("name a file or folder inside the workspace");
     if (await exists(place)) throw new Error(`${path} exists already`);
     return place;
@@ -72,7 +71,9 @@ export function createWorkspace(root: string) {
 
   /** Where what lies at `from` goes when it is put to `to`: into that folder, or under that name. */
   async function destination(from: string, to: string): Promise<string> {
-    return (await isFolder(await locate(to))) ? locateName(join(to, basename(from))) : locateName(to);
+    const path = (await isFolder(await locate(to))) ? join(to, basename(from)) : to;
+    requireName(path);
+    return locate(path);
   }
 
   /** Something that is there, and never the workspace itself. */
@@ -90,8 +91,7 @@ export function createWorkspace(root: string) {
 
     /** Where a file may be written, with the folders above it made; over what a link leads to, when that is inside. */
     async locateForWriting(path: string): Promise<string> {
-      await prepareParents(path);
-      const place = await locateName(path);
+      const place = await prepareParents(path);
       if (place === root) throw new Error("name a file inside the workspace");
       const isLink = await lstat(place).then(
         (stats) => stats.isSymbolicLink(),
@@ -197,8 +197,9 @@ export function createWorkspace(root: string) {
     },
   };
 
-  /** Makes the missing folders above a path, one by one, each proven to be inside. Returns the path's place. */
+  /** Makes the missing folders above a new name, one by one, each proven to be inside. Returns the name's place. */
   async function prepareParents(path: string): Promise<string> {
+    requireName(path);
     const parts = normalize(`/${path}`).split(sep).filter(Boolean);
     for (let depth = 1; depth < parts.length; depth++) {
       const folder = await locate(parts.slice(0, depth).join(sep));
