@@ -23,12 +23,11 @@ export function lossNow(
   const count = before ? (before.count ?? 1) : 0;
   const now = { at: new Date().toISOString(), generation: lastSave?.generation ?? 0 };
   // Of a hand-over nothing is gone after any save.
-  const when = pods > 0 || !before ? now : { at: before.at, generation: before.generation };
-  const firstOf = before && count > 0 ? (before.first ?? { at: before.at, generation: before.generation }) : undefined;
-  const first = pods > 0 ? firstOf : before?.first;
-  const words = before?.notSaved?.includes(notSaved ?? "")
-    ? before.notSaved
-    : joined([before?.notSaved, notSaved], "; ");
+  const then = before && { at: before.at, generation: before.generation };
+  const when = pods > 0 ? now : (then ?? now);
+  const first = before?.first ?? (pods > 0 && count > 0 ? then : undefined);
+  const isNoted = `; ${before?.notSaved}; `.includes(`; ${notSaved}; `);
+  const words = isNoted ? before?.notSaved : joined([before?.notSaved, notSaved], "; ");
   return {
     sessionId: id,
     ...when,

@@ -98,7 +98,8 @@ async function resume(): Promise<number> {
     renameSync(handedOverMarker, isHeld ? restoredMarker : refillingMarker);
   }
   // Again and again until it is full: whoever is let in before would miss what another pod has saved.
-  if (existsSync(refillingMarker)) await fill();
+  // An earlier run that was killed after it had filled the workspace has let them in.
+  if (existsSync(refillingMarker) && !existsSync(restoredMarker)) await fill();
   rmSync(refillingMarker, { force: true });
   console.log(JSON.stringify({ event: "resumed" }));
   return exitCodes.done;
